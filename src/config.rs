@@ -1,0 +1,410 @@
+//! The settings file: what it may say, how it is read, and its reference.
+//!
+//! The doc comment of each field is its manual: [`reference`] turns this very file into the
+//! commented example `docs/strongroom.example.toml`, and a test keeps the two equal. Secrets are
+//! never in the settings, only the paths of the files that hold them, so printing them is
+//! harmless.
+
+use std::{
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// Where the settings are looked for when the command line names no file.
+pub const DEFAULT_PATH: &str = "/etc/strongroom/strongroom.toml";
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The vault's own XMPP account.
+    pub account: Account,
+    /// Whose vault it is.
+    pub owner: Owner,
+    /// Where the vault and its key are.
+    pub vault: Vault,
+    /// What may be fetched from where.
+    #[serde(default)]
+    pub transfer: Transfer,
+}
+
+/// The vault's own XMPP account.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// The vault's address. It needs an account of its own.
+    ///
+    /// Example: "vault@example.org"
+    pub jid: String,
+    /// The file that holds the account's password on its first line.
+    ///
+    /// Example: "/etc/strongroom/password"
+    pub password_file: PathBuf,
+    /// A server to connect to instead of the one that DNS names, as "host:port".
+    ///
+    /// Default: asked from DNS
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Whether `server` speaks TLS from the first byte; otherwise STARTTLS is used, and nothing
+    /// is sent before it.
+    ///
+    /// Default: false
+    #[serde(default)]
+    pub direct_tls: bool,
+    /// A PEM file with the certificate authority to trust instead of the system's: for a server
+    /// of one's own.
+    ///
+    /// Default: the system's authorities
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// The SHA-256 of the one certificate to trust, 64 hex digits: for a server with a
+    /// self-made certificate.
+    ///
+    /// Default: none
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_sha256: Option<String>,
+    /// Whether the password may be shown to the server (SASL PLAIN) when it offers nothing
+    /// better.
+    ///
+    /// Default: false
+    #[serde(default)]
+    pub allow_plain: bool,
+}
+
+/// Whose vault it is.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owner {
+    /// The owner's address. Everybody else gets silence.
+    ///
+    /// Example: "me@example.org"
+    pub jid: String,
+    /// Fingerprints of the owner's phones, as their apps show them. A phone listed here needs no
+    /// pairing code.
+    ///
+    /// Default: none, the first phone pairs by a code
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fingerprints: Vec<String>,
+}
+
+/// Where the vault and its key are.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vault {
+    /// The folder on the data drive that holds the sealed files. It reveals nothing to whoever
+    /// takes it.
+    ///
+    /// Example: "/srv/strongroom/vault"
+    pub folder: PathBuf,
+    /// The folder where the key device is mounted. Its coming opens the vault, its going locks
+    /// it.
+    ///
+    /// Example: "/media/strongroom-key"
+    pub key: PathBuf,
+    /// The folder on the system card for the daemon's own state.
+    ///
+    /// Default: "/var/lib/strongroom"
+    #[serde(default = "default_system")]
+    pub system: PathBuf,
+    /// Bytes to leave free on the data drive; a file that would not fit is refused before it is
+    /// fetched.
+    ///
+    /// Default: 268435456
+    #[serde(default = "default_reserve")]
+    pub reserve_bytes: u64,
+}
+
+/// What may be fetched from where.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transfer {
+    /// Upload servers, as "host:port", that may be used although they stand at a private address
+    /// or another port than 443: for a server in one's own home.
+    ///
+    /// Default: none
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<String>,
+    /// The largest file to accept, in bytes.
+    ///
+    /// Default: 68719476688
+    #[serde(default = "default_max_file")]
+    pub max_file_bytes: u64,
+}
+
+impl Default for Transfer {
+    fn default() -> Self {
+        Self { pins: Vec::new(), max_file_bytes: default_max_file() }
+    }
+}
+
+fn default_system() -> PathBuf {
+    PathBuf::from("/var/lib/strongroom")
+}
+
+fn default_reserve() -> u64 {
+    256 * 1024 * 1024
+}
+
+/// The most that one AES-GCM message carries. NIST SP 800-38D 5.2.1.1
+fn default_max_file() -> u64 {
+    omemo::media::MAX_CONTENT_BYTES + omemo::media::TAG_BYTES as u64
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("the settings file {} could not be read; make one with \"strongroom init\"", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is no TOML, or has a wrong or missing line.
+    #[error("the settings file {} has a mistake: {message}", path.display())]
+    Mistake {
+        /// The file.
+        path: PathBuf,
+        /// Line and reason.
+        message: String,
+    },
+    /// A value has the right type and makes no sense.
+    #[error("the setting {name} cannot be used: {why}")]
+    Value {
+        /// Its dotted name.
+        name: &'static str,
+        /// What is wrong and what is expected.
+        why: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks the settings in `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], which names the line or the setting.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let mistake = |error: toml::de::Error| ConfigError::Mistake {
+            path: path.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+        };
+        let config: Self = toml::from_str(&text).map_err(mistake)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what the types cannot say.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        bare("account.jid", &self.account.jid)?;
+        bare("owner.jid", &self.owner.jid)?;
+        if self.account.jid == self.owner.jid {
+            return Err(value("owner.jid", "the vault needs an account of its own"));
+        }
+        if let Some(server) = &self.account.server {
+            host_port("account.server", server)?;
+        }
+        if let Some(digest) = &self.account.certificate_sha256
+            && (digest.len() != 64 || hex::decode(digest).is_err())
+        {
+            return Err(value("account.certificate_sha256", "64 hex digits are expected"));
+        }
+        if self.account.certificate_sha256.is_some() && self.account.ca_file.is_some() {
+            return Err(value(
+                "account.ca_file",
+                "either an authority or one certificate can be trusted, not both",
+            ));
+        }
+        for typed in &self.owner.fingerprints {
+            omemo::IdentityKey::from_fingerprint(typed)
+                .map_err(|error| value("owner.fingerprints", error.to_string()))?;
+        }
+        for pin in &self.transfer.pins {
+            host_port("transfer.pins", pin)?;
+        }
+        if self.transfer.max_file_bytes > default_max_file() {
+            return Err(value(
+                "transfer.max_file_bytes",
+                format!("AES-GCM carries at most {} bytes", default_max_file()),
+            ));
+        }
+        let Vault { folder, key, system, .. } = &self.vault;
+        for (name, one, other) in [
+            ("vault.key", key, folder),
+            ("vault.key", key, system),
+            ("vault.system", system, folder),
+        ] {
+            if one.starts_with(other) || other.starts_with(one) {
+                let why = format!("it must not lie in or around {}", other.display());
+                return Err(value(name, why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the pinned fingerprints in the form the keeper compares: 64 lower-case hex digits.
+    #[must_use]
+    pub fn pinned_fingerprints(&self) -> Vec<String> {
+        let keys = self.owner.fingerprints.iter();
+        keys.filter_map(|typed| omemo::IdentityKey::from_fingerprint(typed).ok())
+            .map(|key| key.fingerprint())
+            .collect()
+    }
+}
+
+fn value(name: &'static str, why: impl Into<String>) -> ConfigError {
+    ConfigError::Value { name, why: why.into() }
+}
+
+/// Checks an address without resource. RFC 7622 3.1
+fn bare(name: &'static str, typed: &str) -> Result<(), ConfigError> {
+    match jid::BareJid::new(typed) {
+        Ok(jid) if jid.node().is_some() && jid.to_string() == typed => Ok(()),
+        Ok(jid) if jid.node().is_some() => Err(value(name, format!("write it as \"{jid}\""))),
+        _ => Err(value(name, format!("\"{typed}\" is no address like \"name@example.org\""))),
+    }
+}
+
+/// Splits "host:port"; an IPv6 address stands in brackets.
+///
+/// # Errors
+///
+/// [`ConfigError::Value`] under the setting's `name`.
+pub fn host_port(name: &'static str, typed: &str) -> Result<(String, u16), ConfigError> {
+    let wrong = || value(name, format!("\"{typed}\" is not of the form \"host:port\""));
+    let (host, port) = typed.rsplit_once(':').ok_or_else(wrong)?;
+    let port: u16 = port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
+    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if host.is_empty() || (inner.is_none() && host.contains(':')) {
+        return Err(wrong());
+    }
+    Ok((inner.unwrap_or(host).to_owned(), port))
+}
+
+/// Returns the commented example file, made from the doc comments above.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# The settings of Strongroom. Made from the program's own documentation; lines that are\n\
+         # commented out show the default or an example.\n",
+    );
+    for section in ["Account", "Owner", "Vault", "Transfer"] {
+        write_section(&mut text, section);
+    }
+    text
+}
+
+fn write_section(text: &mut String, section: &str) {
+    let source = include_str!("config.rs");
+    let start = format!("pub struct {section} {{\n");
+    let Some((before, body)) = source.split_once(&start) else { return };
+    let title = before
+        .rsplit("///")
+        .next()
+        .and_then(|line| line.lines().next())
+        .unwrap_or_default();
+    let _ = write!(text, "\n[{}]\n#{title}\n", section.to_lowercase());
+    let mut shown = String::new();
+    for line in body.lines().take_while(|line| *line != "}") {
+        let line = line.trim();
+        if let Some(doc) = line.strip_prefix("///") {
+            let doc = doc.trim();
+            if let Some(example) = doc.strip_prefix("Example: ") {
+                shown = example.to_owned();
+            } else if let Some(default) = doc.strip_prefix("Default: ") {
+                let _ = writeln!(text, "# Default: {default}");
+            } else if !doc.is_empty() {
+                let _ = writeln!(text, "# {doc}");
+            }
+        } else if let Some((name, kind)) =
+            line.strip_prefix("pub ").and_then(|field| field.split_once(": "))
+        {
+            let shown = std::mem::take(&mut shown);
+            let _ = match (shown.is_empty(), kind) {
+                (false, _) => writeln!(text, "{name} = {shown}\n"),
+                (true, "bool,") => writeln!(text, "#{name} = true\n"),
+                (true, "u64,") => writeln!(text, "#{name} = 1000000\n"),
+                (true, "Vec<String>,") => writeln!(text, "#{name} = [\"…\"]\n"),
+                (true, _) => writeln!(text, "#{name} = \"…\"\n"),
+            };
+        }
+    }
+    while text.ends_with("\n\n") {
+        text.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Config {
+        toml::from_str(&reference()).unwrap()
+    }
+
+    fn wrong(change: impl FnOnce(&mut Config)) -> String {
+        let mut config = example();
+        change(&mut config);
+        config.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_reference_is_a_valid_file() {
+        assert!(example().check().is_ok());
+    }
+
+    #[test]
+    fn the_committed_example_is_the_reference() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/strongroom.example.toml");
+        if std::env::var_os("UPDATE_EXAMPLE").is_some() {
+            fs::write(&path, reference()).unwrap();
+        }
+
+        let committed = fs::read_to_string(path).unwrap();
+
+        assert_eq!(committed, reference(), "run the tests once with UPDATE_EXAMPLE=1");
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_what_is_expected() {
+        assert_eq!(
+            wrong(|it| it.owner.jid = "nobody".into()),
+            "the setting owner.jid cannot be used: \"nobody\" is no address like \"name@example.org\""
+        );
+        assert!(wrong(|it| it.owner.jid = "me@example.org/phone".into()).contains("owner.jid"));
+        assert!(wrong(|it| it.owner.jid = it.account.jid.clone()).contains("account of its own"));
+        assert!(wrong(|it| it.account.server = Some("example.org".into())).contains("host:port"));
+        assert!(wrong(|it| it.transfer.pins = vec!["[::1]".into()]).contains("host:port"));
+        assert!(wrong(|it| it.vault.key = it.vault.folder.join("key")).contains("vault.key"));
+        assert!(wrong(|it| it.account.certificate_sha256 = Some("00".into())).contains("64"));
+    }
+
+    #[test]
+    fn an_unknown_line_is_refused_by_name() {
+        let text = reference().replace("[owner]", "[owner]\ncolour = \"red\"");
+
+        let error = toml::from_str::<Config>(&text).unwrap_err().to_string();
+
+        assert!(error.contains("colour"), "{error}");
+    }
+
+    #[test]
+    fn host_and_port_may_be_an_ipv6_address() {
+        assert_eq!(host_port("x", "[::1]:443").unwrap(), ("::1".to_owned(), 443));
+        assert_eq!(host_port("x", "home.example:5443").unwrap().1, 5443);
+        for bad in ["", ":443", "a:0", "a:65536", "::1:443", "a:443:1"] {
+            assert!(host_port("x", bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,524 @@
+//! What the daemon does, without doing it: inputs come in, effects go out.
+//!
+//! Nothing in this room touches the network, the drive or the clock. [`Keeper::handle`] is told
+//! what happened and when; it answers with [`Effect`]s, which the event loop carries out. Those
+//! that [`Effect::is_saved`] names are written in one transaction before any other is begun, so
+//! that a crash between two steps repeats a step and never skips one.
+
+use omemo::media::{LinkError, MediaLink};
+use serde::{Deserialize, Serialize};
+
+pub mod command;
+pub mod custody;
+pub mod delivery;
+pub mod intake;
+pub mod owner;
+pub mod reply;
+
+use self::{
+    command::{Command, NotACommand},
+    custody::Custody,
+    delivery::{Deliveries, Delivery},
+    intake::{Intake, Intakes},
+    owner::{Owner, Pairing, Verdict},
+    reply::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply},
+};
+
+/// Names one job: a hash over the message that asked for it, so that the same message asked
+/// twice is the same job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct JobId(pub [u8; 32]);
+
+/// How far a device of the owner is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Seen for the first time.
+    Undecided,
+    /// Known, and nobody vouched for it.
+    Quarantined,
+    /// May command.
+    Trusted,
+    /// May not any more.
+    Revoked,
+}
+
+/// The device that wrote, as OMEMO authenticated it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Bare address.
+    pub jid: String,
+    /// OMEMO device id.
+    pub id: u32,
+    /// Fingerprint of its identity key: 64 lower-case hex digits.
+    pub fingerprint: String,
+    /// What was known of it before this message.
+    pub standing: Standing,
+}
+
+impl Device {
+    /// Returns the last 8 hex digits of the fingerprint, which people compare.
+    #[must_use]
+    pub fn tail(&self) -> String {
+        self.fingerprint.get(56..).unwrap_or_default().to_owned()
+    }
+}
+
+/// A message that OMEMO opened. Not `Debug`: it carries what the owner wrote.
+pub struct Told {
+    /// Who wrote.
+    pub from: Device,
+    /// Names the job that the message may become.
+    pub job: JobId,
+    /// A blob id drawn for the file that the message may announce.
+    pub blob: [u8; 16],
+    /// The text, or `None` where the decrypted bytes are not plain text.
+    pub text: Option<String>,
+    /// When it was sent, in seconds since 1970, as far as the server tells.
+    pub sent_at: i64,
+    /// The stanza id to answer with a receipt, when one is asked for.
+    pub receipt: Option<String>,
+}
+
+/// What the vault process answered to a question.
+pub enum Answer {
+    /// There is no vault process.
+    Locked,
+    /// To `list`.
+    Listing {
+        /// Newest first.
+        lines: Vec<Line>,
+        /// Entries in the vault.
+        total: u64,
+    },
+    /// To `find`.
+    Found {
+        /// Newest first.
+        lines: Vec<Line>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// To `status`.
+    Totals {
+        /// Entries in the vault.
+        entries: u64,
+        /// Bytes of their content.
+        bytes: u64,
+    },
+    /// To `get`: which of the picks exist.
+    Picked {
+        /// Numbers of entries that exist, in the order asked for.
+        found: Vec<u64>,
+        /// Numbers that name none.
+        missing: Vec<u64>,
+    },
+}
+
+/// Where a sealed file ended up in the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placed {
+    /// As an entry of its own.
+    Entry(Line),
+    /// Its content was in the vault already, under this number.
+    SameAs(u64),
+}
+
+/// Something that happened outside.
+///
+/// Not `Debug`: inputs carry what the owner wrote.
+#[non_exhaustive]
+pub enum Input {
+    /// The stream is up for the first time since it was lost.
+    Online,
+    /// A message was decrypted.
+    Told(Told),
+    /// An unencrypted message with a text came from this bare address.
+    ToldPlain {
+        /// Bare address.
+        jid: String,
+    },
+    /// A message for us from this device could not be decrypted.
+    Unreadable {
+        /// Bare address.
+        jid: String,
+        /// Whether the device that claims to have sent it is trusted.
+        trusted: bool,
+    },
+    /// The key device is there.
+    KeyDeviceCame,
+    /// The key device was taken out.
+    KeyDeviceGone,
+    /// The vault process has opened the vault.
+    VaultOpened,
+    /// The vault process could not open the vault.
+    VaultNotOpened(OpenFailure),
+    /// The vault process ended without being told to.
+    VaultEnded,
+    /// A file is sealed under its final name, and durable.
+    Sealed {
+        /// The intake.
+        job: JobId,
+    },
+    /// A file could not be fetched or sealed.
+    NotSealed {
+        /// The intake.
+        job: JobId,
+        /// Why.
+        why: IntakeFailure,
+        /// Whether trying again may help.
+        transient: bool,
+    },
+    /// A sealed file is in the index.
+    Indexed {
+        /// The intake.
+        job: JobId,
+        /// Where.
+        placed: Placed,
+    },
+    /// A sealed file is not in the index because the vault process could not do it.
+    NotIndexed {
+        /// The intake.
+        job: JobId,
+    },
+    /// The vault process answered.
+    Answered {
+        /// The delivery or question.
+        job: JobId,
+        /// What it said.
+        answer: Answer,
+        /// Free bytes on the data drive.
+        free: Option<u64>,
+    },
+    /// A file lies encrypted on the server, ready to be told.
+    Uploaded {
+        /// The delivery.
+        job: JobId,
+        /// The entry.
+        number: u64,
+        /// `aesgcm://…`
+        link: String,
+    },
+    /// A file could not be put on the server.
+    NotUploaded {
+        /// The delivery.
+        job: JobId,
+        /// The entry.
+        number: u64,
+        /// Why.
+        why: DeliveryFailure,
+    },
+    /// The time that [`Keeper::next_wake`] named has come.
+    Woke,
+}
+
+/// Something the event loop is to do.
+///
+/// Not `Debug`: jobs carry links.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Write or rewrite an intake.
+    SaveIntake(Intake),
+    /// Write or rewrite a delivery or question.
+    SaveDelivery(Delivery),
+    /// Forget a job and overwrite what it held.
+    Close(JobId),
+    /// Trust this device from now on.
+    Trust(Device),
+    /// Hold this device in quarantine from now on.
+    Quarantine(Device),
+    /// Write how pairing stands; `None` when it is done or over.
+    SavePairing(Option<Pairing>),
+    /// Write whether the owner locked the vault while the key device is in.
+    SaveLockedByOwner(bool),
+    /// Send an encrypted message to all trusted devices of the owner.
+    Say(Reply),
+    /// Send an encrypted message to one device only.
+    SayTo(Device, Reply),
+    /// Tell the owner's address, unencrypted, how to switch OMEMO on.
+    SayPlainRefused,
+    /// Send a receipt (XEP-0184) for this stanza id.
+    Receipt(String),
+    /// Show, or end showing, that the vault is at work (XEP-0085).
+    Typing(bool),
+    /// Fetch, decrypt and seal the file of this intake.
+    Fetch(Intake),
+    /// Put the sealed blob of this intake into the index.
+    Index(Intake),
+    /// Ask the vault process.
+    Ask(JobId, Command),
+    /// Encrypt this entry and put it on the server.
+    Deliver(JobId, u64),
+    /// Start the vault process with the key device that is there.
+    Open,
+    /// End the vault process, and with it every secret.
+    Lock,
+}
+
+impl Effect {
+    /// Returns whether the effect belongs to the step's own transaction.
+    #[must_use]
+    pub fn is_saved(&self) -> bool {
+        match self {
+            Self::SaveIntake(_)
+            | Self::SaveDelivery(_)
+            | Self::Close(_)
+            | Self::Trust(_)
+            | Self::Quarantine(_)
+            | Self::SavePairing(_)
+            | Self::SaveLockedByOwner(_)
+            | Self::Say(_)
+            | Self::SayTo(..)
+            | Self::SayPlainRefused => true,
+            Self::Receipt(_)
+            | Self::Typing(_)
+            | Self::Fetch(_)
+            | Self::Index(_)
+            | Self::Ask(..)
+            | Self::Deliver(..)
+            | Self::Open
+            | Self::Lock => false,
+        }
+    }
+}
+
+/// What the keeper knew when the daemon last ran, and what the settings say.
+pub struct Memory {
+    /// The owner's bare address.
+    pub owner: String,
+    /// Fingerprints that the settings pin.
+    pub pins: Vec<String>,
+    /// Whether any device of the owner is trusted already.
+    pub has_trusted_device: bool,
+    /// How pairing stands.
+    pub pairing: Option<Pairing>,
+    /// Whether the owner locked the vault while the key device was in.
+    pub locked_by_owner: bool,
+    /// Open intakes.
+    pub intakes: Vec<Intake>,
+    /// Open deliveries and questions.
+    pub deliveries: Vec<Delivery>,
+    /// Last 8 hex digits of the vault's own fingerprint.
+    pub own_tail: String,
+    /// How AES is computed here, for `status`.
+    pub aes: &'static str,
+}
+
+/// The daemon's state of mind.
+pub struct Keeper {
+    owner: Owner,
+    custody: Custody,
+    intakes: Intakes,
+    deliveries: Deliveries,
+    aes: &'static str,
+    plain_refused_at: Option<i64>,
+    unreadable_at: Option<i64>,
+}
+
+/// Least time between two unencrypted sentences, in seconds.
+const PLAIN_PAUSE_SECONDS: i64 = 24 * 60 * 60;
+/// Least time between two requests to send again, in seconds. OMEMO.md 11.
+const UNREADABLE_PAUSE_SECONDS: i64 = 10 * 60;
+
+impl Keeper {
+    /// Takes up where the last run ended. What it left open begins again with [`Self::resume`].
+    #[must_use]
+    pub fn new(memory: Memory) -> Self {
+        Self {
+            owner: Owner::new(
+                memory.owner,
+                memory.pins,
+                memory.has_trusted_device,
+                memory.pairing,
+                memory.own_tail,
+            ),
+            custody: Custody::new(memory.locked_by_owner),
+            intakes: Intakes::new(memory.intakes),
+            deliveries: Deliveries::new(memory.deliveries),
+            aes: memory.aes,
+            plain_refused_at: None,
+            unreadable_at: None,
+        }
+    }
+
+    /// Returns what has to be begun again after a start.
+    #[must_use = "effects do nothing until the event loop carries them out"]
+    pub fn resume(&mut self, now: i64) -> Vec<Effect> {
+        let mut effects = self.intakes.resume(self.custody.is_open(), now);
+        effects.extend(self.deliveries.resume(self.custody.is_open(), self.intakes.waiting()));
+        effects
+    }
+
+    /// Returns when, in seconds since 1970, [`Input::Woke`] is due.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<i64> {
+        self.intakes.next_wake()
+    }
+
+    /// Returns whether the vault process is up.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.custody.is_open()
+    }
+
+    /// Takes in what happened at `now` (seconds since 1970) and returns what is to be done, in
+    /// order.
+    #[must_use = "effects do nothing until the event loop carries them out"]
+    pub fn handle(&mut self, input: Input, now: i64) -> Vec<Effect> {
+        match input {
+            Input::Online => self.owner.login(now),
+            Input::Told(told) => self.told(told, now),
+            Input::ToldPlain { jid } => self.told_plain(&jid, now),
+            Input::Unreadable { jid, trusted } => self.unreadable(&jid, trusted, now),
+            Input::KeyDeviceCame => self.custody.key_came(),
+            Input::KeyDeviceGone => {
+                let mut effects = self.custody.key_gone();
+                effects.extend(self.after_lock(&effects));
+                effects
+            }
+            Input::VaultOpened => self.opened(),
+            Input::VaultNotOpened(why) => self.custody.not_opened(why),
+            Input::VaultEnded => {
+                let mut effects = self.custody.ended();
+                effects.extend(self.after_lock(&effects));
+                effects
+            }
+            Input::Sealed { job } => self.intakes.sealed(job, self.custody.is_open(), now),
+            Input::NotSealed { job, why, transient } => {
+                self.intakes.not_sealed(job, why, transient, now)
+            }
+            Input::Indexed { job, placed } => {
+                let effects = self.intakes.indexed(job, placed);
+                self.with_opening(effects)
+            }
+            Input::NotIndexed { job } => {
+                let effects = self.intakes.not_indexed(job);
+                self.with_opening(effects)
+            }
+            Input::Answered { job, answer, free } => {
+                let waiting = self.intakes.waiting();
+                let arriving = self.intakes.arriving();
+                let facts = Facts { waiting, arriving, free, aes: self.aes };
+                self.deliveries.answered(job, answer, facts)
+            }
+            Input::Uploaded { job, number, link } => self.deliveries.uploaded(job, number, link),
+            Input::NotUploaded { job, number, why } => {
+                self.deliveries.not_uploaded(job, number, why)
+            }
+            Input::Woke => self.intakes.woke(now),
+        }
+    }
+
+    fn told(&mut self, told: Told, now: i64) -> Vec<Effect> {
+        let text = told.text.as_deref();
+        let mut effects = match self.owner.judge(&told.from, text, now) {
+            Verdict::Silence => return Vec::new(),
+            Verdict::Answer(effects) => return effects,
+            Verdict::Obey(effects) => effects,
+        };
+        if let Some(id) = &told.receipt {
+            effects.push(Effect::Receipt(id.clone()));
+        }
+        let Some(text) = told.text else {
+            effects.push(Effect::Say(Reply::NotText));
+            return effects;
+        };
+        match MediaLink::parse(&text) {
+            Ok(link) => {
+                let times = (told.sent_at, now);
+                let file = (text.as_str(), link.name.as_str());
+                let intake = Intake::announced(&told.from.jid, told.job, told.blob, file, times);
+                effects.extend(self.intakes.announced(intake));
+            }
+            Err(LinkError::NotALink) => match command::parse(&text) {
+                Ok(command) => effects.extend(self.command(told.job, command)),
+                Err(why) => effects.push(Effect::Say(not_a_command(why))),
+            },
+            Err(_) => {
+                let why = IntakeFailure::BadLink;
+                let name = "The file".to_owned();
+                effects.push(Effect::Say(Reply::NotStored { name, why, retrying: false }));
+            }
+        }
+        effects
+    }
+
+    fn command(&mut self, job: JobId, command: Command) -> Vec<Effect> {
+        match command {
+            Command::Help => vec![Effect::Say(Reply::Help)],
+            Command::Lock => {
+                let mut effects = self.custody.lock();
+                effects.extend(self.after_lock(&effects));
+                effects
+            }
+            Command::Status => self.deliveries.ask(job, Command::Status),
+            command if self.custody.is_open() => self.deliveries.ask(job, command),
+            Command::List { .. } | Command::Find { .. } | Command::Get { .. } => {
+                vec![Effect::Say(Reply::NeedsKey { waiting: self.intakes.waiting() })]
+            }
+        }
+    }
+
+    /// When the vault was just locked: sealed files that were about to be indexed wait, and
+    /// deliveries end.
+    fn after_lock(&mut self, effects: &[Effect]) -> Vec<Effect> {
+        if !effects.contains(&Effect::Lock) && self.custody.is_open() {
+            return Vec::new();
+        }
+        let mut more = self.intakes.locked();
+        more.extend(self.deliveries.locked(self.intakes.waiting()));
+        more
+    }
+
+    fn opened(&mut self) -> Vec<Effect> {
+        let announce = self.custody.opened();
+        let mut effects = self.intakes.adopt(announce);
+        effects.extend(self.deliveries.resume(true, self.intakes.waiting()));
+        effects = self.with_opening(effects);
+        effects
+    }
+
+    /// Adds the summary once the last waiting file is adopted.
+    fn with_opening(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
+        effects.extend(self.intakes.summary());
+        effects
+    }
+
+    fn told_plain(&mut self, jid: &str, now: i64) -> Vec<Effect> {
+        if !self.owner.is(jid) || !is_due(&mut self.plain_refused_at, PLAIN_PAUSE_SECONDS, now) {
+            return Vec::new();
+        }
+        vec![Effect::SayPlainRefused]
+    }
+
+    fn unreadable(&mut self, jid: &str, trusted: bool, now: i64) -> Vec<Effect> {
+        if !trusted
+            || !self.owner.is(jid)
+            || !is_due(&mut self.unreadable_at, UNREADABLE_PAUSE_SECONDS, now)
+        {
+            return Vec::new();
+        }
+        vec![Effect::Say(Reply::Unreadable)]
+    }
+}
+
+fn not_a_command(why: NotACommand) -> Reply {
+    match why {
+        NotACommand::Unknown => Reply::NotUnderstood,
+        NotACommand::BadNumber { word } => Reply::BadNumber { word },
+        NotACommand::TooMany => Reply::TooMany,
+        NotACommand::NothingToFind => Reply::NothingToFind,
+    }
+}
+
+/// Returns whether `pause` seconds have passed, and starts the next pause if so. A clock that
+/// was set back does not silence for ever.
+fn is_due(last: &mut Option<i64>, pause: i64, now: i64) -> bool {
+    let due = last.is_none_or(|at| !(0..pause).contains(&now.saturating_sub(at)));
+    if due {
+        *last = Some(now);
+    }
+    due
+}
+
+#[cfg(test)]
+mod tests;

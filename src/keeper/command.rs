@@ -1,0 +1,259 @@
+//! One chat line in, one [`Command`] out, or what was wrong with it.
+//!
+//! Knows the grammar and nothing else: not who wrote the line, not what is in the vault.
+
+/// Most files one `get` may name, so that a typing slip like `get 1-99999` asks for nothing.
+pub const MAX_PICKED: u64 = 100;
+
+/// Lines a `list` or `find` shows when no count is given.
+pub const DEFAULT_LINES: u32 = 10;
+
+/// Most lines one answer shows; more would not be read on a phone.
+pub const MAX_LINES: u32 = 50;
+
+/// Longest command line, in bytes. Longer text is prose, not a command.
+const MAX_COMMAND_BYTES: usize = 1_000;
+
+/// What the owner asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// What can be asked.
+    Help,
+    /// Open or locked, how much is kept, how full the drive is.
+    Status,
+    /// The newest entries.
+    List {
+        /// How many lines.
+        lines: u32,
+    },
+    /// Entries whose name holds all the words.
+    Find {
+        /// The words, as typed, joined by single spaces.
+        words: String,
+    },
+    /// Files back to the phone.
+    Get {
+        /// Which entries, in the order asked for.
+        picks: Vec<Pick>,
+    },
+    /// End the vault process at once.
+    Lock,
+}
+
+/// One part of a `get`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pick {
+    /// The entries from one number to another, both included.
+    Range {
+        /// The lower number.
+        first: u64,
+        /// The higher number; equal for a single entry.
+        last: u64,
+    },
+    /// The newest so many entries.
+    Last {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// Why a line is no command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotACommand {
+    /// The first word is none of ours.
+    Unknown,
+    /// `get` without a number, or with something that is none.
+    BadNumber {
+        /// The word that is no number; empty when nothing followed.
+        word: String,
+    },
+    /// More files than [`MAX_PICKED`] in one `get`.
+    TooMany,
+    /// `find` without words.
+    NothingToFind,
+}
+
+/// Reads one chat line.
+///
+/// # Errors
+///
+/// Says what was wrong, so that the answer can name it.
+pub fn parse(line: &str) -> Result<Command, NotACommand> {
+    let line = line.trim();
+    if line.len() > MAX_COMMAND_BYTES || line.contains(['\n', '\r', '\t']) {
+        return Err(NotACommand::Unknown);
+    }
+    let line = line.strip_prefix('/').unwrap_or(line);
+    let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let rest = rest.trim();
+    match verb.to_lowercase().as_str() {
+        "help" | "?" if rest.is_empty() => Ok(Command::Help),
+        "status" if rest.is_empty() => Ok(Command::Status),
+        "lock" if rest.is_empty() => Ok(Command::Lock),
+        "list" => list(rest),
+        "find" | "search" => find(rest),
+        "get" => get(rest),
+        "last" => get(line),
+        word if word.starts_with(|first: char| first.is_ascii_digit()) => match get(line) {
+            Err(NotACommand::BadNumber { .. }) => Err(NotACommand::Unknown),
+            picked => picked,
+        },
+        _ => Err(NotACommand::Unknown),
+    }
+}
+
+fn list(rest: &str) -> Result<Command, NotACommand> {
+    if rest.is_empty() {
+        return Ok(Command::List { lines: DEFAULT_LINES });
+    }
+    match rest.parse::<u32>() {
+        Ok(lines) if lines > 0 => Ok(Command::List { lines: lines.min(MAX_LINES) }),
+        _ => Err(NotACommand::BadNumber { word: rest.to_owned() }),
+    }
+}
+
+fn find(rest: &str) -> Result<Command, NotACommand> {
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    if words.is_empty() {
+        return Err(NotACommand::NothingToFind);
+    }
+    Ok(Command::Find { words: words.join(" ") })
+}
+
+fn get(rest: &str) -> Result<Command, NotACommand> {
+    let mut words =
+        rest.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
+    let mut picks = Vec::new();
+    let mut picked = 0_u64;
+    let mut next = words.next();
+    while let Some(word) = next {
+        next = words.next();
+        let (pick, count) = if word.eq_ignore_ascii_case("last") {
+            let count = next.and_then(|count| count.parse::<u64>().ok());
+            if count.is_some() {
+                next = words.next();
+            }
+            let count = count.unwrap_or(1);
+            (Pick::Last { count }, count)
+        } else {
+            let (first, last) = range(word)?;
+            (Pick::Range { first, last }, last - first + 1)
+        };
+        if count == 0 {
+            return Err(NotACommand::BadNumber { word: "0".to_owned() });
+        }
+        picked = picked.saturating_add(count);
+        if picked > MAX_PICKED {
+            return Err(NotACommand::TooMany);
+        }
+        picks.push(pick);
+    }
+    if picks.is_empty() {
+        return Err(NotACommand::BadNumber { word: String::new() });
+    }
+    Ok(Command::Get { picks })
+}
+
+/// Reads `7`, `#7` or `7-12` (also with an en dash, which phones put in by themselves).
+fn range(word: &str) -> Result<(u64, u64), NotACommand> {
+    let number = |text: &str| {
+        let text = text.strip_prefix('#').unwrap_or(text);
+        text.parse::<u64>()
+            .ok()
+            .filter(|number| (1..=u64::from(u32::MAX)).contains(number))
+            .ok_or_else(|| NotACommand::BadNumber { word: word.to_owned() })
+    };
+    let Some((first, last)) = word.split_once(['-', '–']) else {
+        return number(word).map(|it| (it, it));
+    };
+    let (first, last) = (number(first)?, number(last)?);
+    if first > last {
+        return Err(NotACommand::BadNumber { word: word.to_owned() });
+    }
+    Ok((first, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn one(first: u64, last: u64) -> Pick {
+        Pick::Range { first, last }
+    }
+
+    #[test]
+    fn case_slash_and_spaces_do_not_matter() {
+        for line in ["help", "HELP", "/help", "  Help  ", "?"] {
+            assert_eq!(parse(line), Ok(Command::Help), "{line}");
+        }
+    }
+
+    #[test]
+    fn get_takes_numbers_ranges_and_last() {
+        let picks = vec![one(7, 7), one(9, 12), Pick::Last { count: 1 }];
+
+        assert_eq!(parse("get 7, 9-12 last"), Ok(Command::Get { picks: picks.clone() }));
+        assert_eq!(parse("/GET #7 9–12 LAST"), Ok(Command::Get { picks: picks.clone() }));
+        assert_eq!(parse("7 9-12 last"), Ok(Command::Get { picks }));
+        assert_eq!(parse("last 3"), Ok(Command::Get { picks: vec![Pick::Last { count: 3 }] }));
+    }
+
+    #[test]
+    fn a_wrong_number_is_named() {
+        let wrong = |word: &str| Err(NotACommand::BadNumber { word: word.to_owned() });
+
+        assert_eq!(parse("get"), wrong(""));
+        assert_eq!(parse("get me"), wrong("me"));
+        assert_eq!(parse("get 0"), wrong("0"));
+        assert_eq!(parse("get 12-7"), wrong("12-7"));
+        assert_eq!(parse("get 7-"), wrong("7-"));
+        assert_eq!(parse("get 18446744073709551616"), wrong("18446744073709551616"));
+        assert_eq!(parse("list many"), wrong("many"));
+    }
+
+    #[test]
+    fn a_slip_does_not_ask_for_everything() {
+        assert_eq!(parse("get 1-101"), Err(NotACommand::TooMany));
+        assert_eq!(parse("get 1-99 last 2"), Err(NotACommand::TooMany));
+        assert!(parse("get 1-100").is_ok());
+    }
+
+    #[test]
+    fn prose_and_many_lines_are_no_command() {
+        for line in ["", "hello", "lock now", "help\nlock", "status\u{0}", "2nd try", "💙"] {
+            assert_eq!(parse(line), Err(NotACommand::Unknown), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn find_keeps_the_words() {
+        assert_eq!(
+            parse("find  Summer   in Köln"),
+            Ok(Command::Find { words: "Summer in Köln".into() })
+        );
+        assert_eq!(parse("find "), Err(NotACommand::NothingToFind));
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(line in "\\PC{0,200}") {
+            let _ = parse(&line);
+        }
+
+        #[test]
+        fn no_get_names_more_than_the_limit(line in "(get )?([0-9]{1,20}|last|[0-9]{1,3}-[0-9]{1,4}|,| ){1,20}") {
+            if let Ok(Command::Get { picks }) = parse(&line) {
+                let picked: u64 = picks
+                    .iter()
+                    .map(|pick| match pick {
+                        Pick::Range { first, last } => last - first + 1,
+                        Pick::Last { count } => *count,
+                    })
+                    .sum();
+                prop_assert!((1..=MAX_PICKED).contains(&picked));
+            }
+        }
+    }
+}

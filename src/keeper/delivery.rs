@@ -1,0 +1,270 @@
+//! The life of a question and of a file going out.
+//!
+//! ```text
+//! Asked -> (answered) -> said, closed
+//! Asked -> (picked) -> Sending [7, 9] -> (unsealing, uploading) -> link said, Sending [9] -> … closed
+//! ```
+//!
+//! What stands in brackets lives in memory only: after a crash the step is done again, with a
+//! new key and a new upload slot. Knows no network and no vault.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, Effect, JobId,
+    command::{Command, Pick},
+    reply::{DeliveryFailure, Facts, Reply},
+};
+
+/// One question, or files on their way out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Names the job.
+    pub job: JobId,
+    /// What was asked.
+    pub command: Asked,
+    /// Entries still to be sent; `None` before the vault process has picked them.
+    pub remaining: Option<Vec<u64>>,
+}
+
+/// The commands that the vault process has to answer, in the form they are kept in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asked {
+    /// How much is kept.
+    Status,
+    /// The newest entries.
+    List {
+        /// How many lines.
+        lines: u32,
+    },
+    /// Entries by words.
+    Find {
+        /// The words.
+        words: String,
+    },
+    /// Files.
+    Get {
+        /// Ranges of numbers, or (0, n) for the newest n.
+        picks: Vec<(u64, u64)>,
+    },
+}
+
+impl Asked {
+    fn new(command: &Command) -> Option<Self> {
+        Some(match command {
+            Command::Status => Self::Status,
+            Command::List { lines } => Self::List { lines: *lines },
+            Command::Find { words } => Self::Find { words: words.clone() },
+            Command::Get { picks } => Self::Get {
+                picks: picks
+                    .iter()
+                    .map(|pick| match pick {
+                        Pick::Range { first, last } => (*first, *last),
+                        Pick::Last { count } => (0, *count),
+                    })
+                    .collect(),
+            },
+            Command::Help | Command::Lock => return None,
+        })
+    }
+
+    fn command(&self) -> Command {
+        match self {
+            Self::Status => Command::Status,
+            Self::List { lines } => Command::List { lines: *lines },
+            Self::Find { words } => Command::Find { words: words.clone() },
+            Self::Get { picks } => Command::Get {
+                picks: picks
+                    .iter()
+                    .map(|&pick| match pick {
+                        (0, count) => Pick::Last { count },
+                        (first, last) => Pick::Range { first, last },
+                    })
+                    .collect(),
+            },
+        }
+    }
+}
+
+/// All open deliveries, in the order asked.
+pub(super) struct Deliveries {
+    open: VecDeque<Delivery>,
+    /// The delivery whose file is being unsealed and uploaded: one at a time.
+    sending: Option<JobId>,
+}
+
+impl Deliveries {
+    pub(super) fn new(deliveries: Vec<Delivery>) -> Self {
+        Self { open: deliveries.into(), sending: None }
+    }
+
+    /// Begins again what was open, or ends it when the vault is locked.
+    pub(super) fn resume(&mut self, is_open: bool, waiting: u64) -> Vec<Effect> {
+        if !is_open {
+            let mut effects = self.ask_again(|asked| *asked == Asked::Status);
+            effects.extend(self.locked(waiting));
+            return effects;
+        }
+        let mut effects = self.ask_again(|_| true);
+        effects.extend(self.send_next());
+        effects
+    }
+
+    fn ask_again(&self, wanted: impl Fn(&Asked) -> bool) -> Vec<Effect> {
+        self.open
+            .iter()
+            .filter(|it| it.remaining.is_none() && wanted(&it.command))
+            .map(|it| Effect::Ask(it.job, it.command.command()))
+            .collect()
+    }
+
+    pub(super) fn ask(&mut self, job: JobId, command: Command) -> Vec<Effect> {
+        let Some(asked) = Asked::new(&command) else { return Vec::new() };
+        if self.open.iter().any(|it| it.job == job) {
+            return Vec::new();
+        }
+        let delivery = Delivery { job, command: asked, remaining: None };
+        let mut effects = vec![Effect::SaveDelivery(delivery.clone())];
+        if matches!(command, Command::Get { .. }) {
+            effects.push(Effect::Typing(true));
+        }
+        effects.push(Effect::Ask(job, command));
+        self.open.push_back(delivery);
+        effects
+    }
+
+    /// Turns the vault process's answer into words. `facts` are what is known without it.
+    pub(super) fn answered(&mut self, job: JobId, answer: Answer, facts: Facts) -> Vec<Effect> {
+        let Some(delivery) = self.open.iter_mut().find(|it| it.job == job) else {
+            return Vec::new();
+        };
+        let reply = match (answer, &delivery.command) {
+            (Answer::Picked { found, missing }, Asked::Get { .. }) => {
+                return self.picked(job, found, missing);
+            }
+            (Answer::Listing { lines, .. }, _) if lines.is_empty() => Reply::Empty,
+            (Answer::Listing { lines, total }, _) => Reply::Listing { lines, total },
+            (Answer::Found { lines, more }, Asked::Find { words }) => {
+                Reply::Found { words: words.clone(), lines, more }
+            }
+            (Answer::Totals { entries, bytes }, _) => {
+                Reply::Status { kept: Some((entries, bytes)), facts }
+            }
+            (Answer::Locked, Asked::Status) => Reply::Status { kept: None, facts },
+            (Answer::Locked | Answer::Found { .. } | Answer::Picked { .. }, _) => {
+                Reply::NeedsKey { waiting: facts.waiting }
+            }
+        };
+        self.open.retain(|it| it.job != job);
+        vec![Effect::Close(job), Effect::Say(reply)]
+    }
+
+    fn picked(&mut self, job: JobId, found: Vec<u64>, mut missing: Vec<u64>) -> Vec<Effect> {
+        let Some(delivery) = self.open.iter_mut().find(|it| it.job == job) else {
+            return Vec::new();
+        };
+        let mut effects = Vec::new();
+        let nothing_asked = found.is_empty() && missing.is_empty();
+        missing.sort_unstable();
+        missing.dedup();
+        if found.is_empty() {
+            self.open.retain(|it| it.job != job);
+            effects.push(Effect::Close(job));
+        } else {
+            delivery.remaining = Some(found);
+            effects.push(Effect::SaveDelivery(delivery.clone()));
+        }
+        if nothing_asked {
+            effects.push(Effect::Say(Reply::Empty));
+        } else if !missing.is_empty() {
+            effects.push(Effect::Say(Reply::NoSuch { numbers: missing }));
+        }
+        effects.extend(self.send_next());
+        effects
+    }
+
+    fn send_next(&mut self) -> Vec<Effect> {
+        if self.sending.is_some() {
+            return Vec::new();
+        }
+        let next = self.open.iter().find_map(|it| {
+            let number = it.remaining.as_ref()?.first()?;
+            Some((it.job, *number))
+        });
+        match next {
+            Some((job, number)) => {
+                self.sending = Some(job);
+                vec![Effect::Typing(true), Effect::Deliver(job, number)]
+            }
+            None => Vec::new(),
+        }
+    }
+
+    pub(super) fn uploaded(&mut self, job: JobId, number: u64, link: String) -> Vec<Effect> {
+        self.finish(job, number, Reply::File { link })
+    }
+
+    pub(super) fn not_uploaded(
+        &mut self,
+        job: JobId,
+        number: u64,
+        why: DeliveryFailure,
+    ) -> Vec<Effect> {
+        self.finish(job, number, Reply::NotSent { number, why })
+    }
+
+    fn finish(&mut self, job: JobId, number: u64, reply: Reply) -> Vec<Effect> {
+        if self.sending == Some(job) {
+            self.sending = None;
+        }
+        let mut effects = Vec::new();
+        if let Some(at) = self.open.iter().position(|it| it.job == job)
+            && let Some(delivery) = self.open.get_mut(at)
+            && let Some(remaining) = &mut delivery.remaining
+            && remaining.first() == Some(&number)
+        {
+            remaining.remove(0);
+            if remaining.is_empty() {
+                self.open.remove(at);
+                effects.push(Effect::Close(job));
+            } else {
+                effects.push(Effect::SaveDelivery(delivery.clone()));
+            }
+            effects.push(Effect::Say(reply));
+        }
+        let next = self.send_next();
+        if next.is_empty() {
+            effects.push(Effect::Typing(false));
+        }
+        effects.extend(next);
+        effects
+    }
+
+    /// The vault was locked: every open delivery ends with one sentence; a `status` is still
+    /// answered.
+    pub(super) fn locked(&mut self, waiting: u64) -> Vec<Effect> {
+        self.sending = None;
+        let mut effects = Vec::new();
+        let mut ended = false;
+        self.open.retain(|delivery| {
+            if delivery.command == Asked::Status {
+                return true;
+            }
+            effects.push(Effect::Close(delivery.job));
+            match delivery.remaining.as_ref().and_then(|it| it.first()) {
+                Some(&number) => effects.push(Effect::Say(Reply::NotSent {
+                    number,
+                    why: DeliveryFailure::Locked,
+                })),
+                None => ended = true,
+            }
+            false
+        });
+        if ended {
+            effects.push(Effect::Say(Reply::NeedsKey { waiting }));
+        }
+        effects
+    }
+}

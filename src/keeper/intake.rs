@@ -1,0 +1,338 @@
+//! The life of a file coming in.
+//!
+//! ```text
+//! Announced -> (fetching) -> Sealed -> (indexing) -> acknowledged, closed
+//!     |  ^                     |            |
+//!     |  +-- retry             +-> Waiting -+-> Indexed -> told at the opening, closed
+//!     +--> failed, told, closed
+//! ```
+//!
+//! What stands in brackets lives in memory only: after a crash the step is done again. Knows no
+//! network and no drive.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Effect, JobId, Placed,
+    reply::{IntakeFailure, Reply},
+};
+
+/// Files fetched at the same time. Two keep a line busy; each costs memory.
+const MAX_FETCHES: usize = 2;
+/// Seconds before the n-th further attempt; after the last one the owner is asked to send again.
+const RETRY_SECONDS: [i64; 8] = [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400];
+/// The attempt after which the owner is told that it takes longer.
+const TELL_AFTER_ATTEMPTS: u8 = 2;
+
+/// One file on its way in. Not `Debug`: the link holds the file's key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intake {
+    /// Names the job.
+    pub job: JobId,
+    /// Names the blob, whose temporary and final file name derive from it.
+    pub blob: [u8; 16],
+    /// The body with the `aesgcm://` link as it came; empty once the file is sealed.
+    pub link: String,
+    /// The file's name.
+    pub name: String,
+    /// Who sent it: a bare address.
+    pub sender: String,
+    /// When it was sent, in seconds since 1970.
+    pub sent_at: i64,
+    /// When it was announced here, in seconds since 1970.
+    pub received_at: i64,
+    /// How far it has come.
+    pub stage: Stage,
+}
+
+/// How far an intake has come, as far as it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Known, not yet sealed.
+    Announced {
+        /// Failed attempts.
+        attempts: u8,
+        /// When the next one is due, in seconds since 1970.
+        retry_at: i64,
+    },
+    /// Sealed under its final name; waits for the key.
+    Waiting,
+    /// In the index, and not yet told.
+    Indexed {
+        /// The entry.
+        number: u64,
+        /// Whether another blob had the content already.
+        double: bool,
+    },
+}
+
+impl Intake {
+    /// Makes the job for a link that a message of `sender` holds.
+    #[must_use]
+    pub fn announced(
+        sender: &str,
+        job: JobId,
+        blob: [u8; 16],
+        (body, name): (&str, &str),
+        (sent_at, now): (i64, i64),
+    ) -> Self {
+        Self {
+            job,
+            blob,
+            name: name.to_owned(),
+            link: body.to_owned(),
+            sender: sender.to_owned(),
+            sent_at,
+            received_at: now,
+            stage: Stage::Announced { attempts: 0, retry_at: 0 },
+        }
+    }
+}
+
+/// All open intakes.
+pub(super) struct Intakes {
+    open: BTreeMap<JobId, Intake>,
+    fetching: BTreeSet<JobId>,
+    indexing: BTreeSet<JobId>,
+    /// Set between an opening and the adoption of the last file that waited.
+    opening: Option<Opening>,
+}
+
+struct Opening {
+    announce: bool,
+}
+
+impl Intakes {
+    pub(super) fn new(intakes: Vec<Intake>) -> Self {
+        Self {
+            open: intakes.into_iter().map(|intake| (intake.job, intake)).collect(),
+            fetching: BTreeSet::new(),
+            indexing: BTreeSet::new(),
+            opening: None,
+        }
+    }
+
+    /// Returns how many files wait for the key.
+    pub(super) fn waiting(&self) -> u64 {
+        self.open.values().filter(|it| it.stage == Stage::Waiting).count() as u64
+    }
+
+    /// Returns how many files are announced and not yet sealed.
+    pub(super) fn arriving(&self) -> u64 {
+        self.open.values().filter(|it| matches!(it.stage, Stage::Announced { .. })).count() as u64
+    }
+
+    pub(super) fn next_wake(&self) -> Option<i64> {
+        self.open
+            .values()
+            .filter(|intake| !self.fetching.contains(&intake.job))
+            .filter_map(|intake| match intake.stage {
+                Stage::Announced { attempts, retry_at } if attempts > 0 => Some(retry_at),
+                Stage::Announced { .. } | Stage::Waiting | Stage::Indexed { .. } => None,
+            })
+            .min()
+    }
+
+    pub(super) fn resume(&mut self, is_open: bool, now: i64) -> Vec<Effect> {
+        let mut effects = self.start_due(now);
+        if is_open {
+            effects.extend(self.adopt(false));
+        }
+        effects
+    }
+
+    pub(super) fn announced(&mut self, intake: Intake) -> Vec<Effect> {
+        if self.open.contains_key(&intake.job) {
+            return Vec::new();
+        }
+        let saved = Effect::SaveIntake(intake.clone());
+        let now = intake.received_at;
+        self.open.insert(intake.job, intake);
+        let mut effects = vec![saved];
+        effects.extend(self.start_due(now));
+        effects
+    }
+
+    pub(super) fn woke(&mut self, now: i64) -> Vec<Effect> {
+        self.start_due(now)
+    }
+
+    /// Starts as many fetches as may run, the oldest first.
+    fn start_due(&mut self, now: i64) -> Vec<Effect> {
+        let mut due: Vec<&Intake> = self
+            .open
+            .values()
+            .filter(|intake| !self.fetching.contains(&intake.job) && is_due(intake, now))
+            .collect();
+        due.sort_by_key(|intake| (intake.received_at, intake.job));
+        let free = MAX_FETCHES.saturating_sub(self.fetching.len());
+        let started: Vec<Intake> = due.into_iter().take(free).cloned().collect();
+        self.fetching.extend(started.iter().map(|intake| intake.job));
+        started.into_iter().map(Effect::Fetch).collect()
+    }
+
+    pub(super) fn sealed(&mut self, job: JobId, is_open: bool, now: i64) -> Vec<Effect> {
+        self.fetching.remove(&job);
+        let mut effects = Vec::new();
+        if let Some(intake) = self.open.get_mut(&job) {
+            intake.link.clear();
+            if is_open {
+                self.indexing.insert(job);
+                effects.push(Effect::Index(intake.clone()));
+            } else {
+                effects.extend(self.wait(&[job]));
+            }
+        }
+        effects.extend(self.start_due(now));
+        effects
+    }
+
+    pub(super) fn not_sealed(
+        &mut self,
+        job: JobId,
+        why: IntakeFailure,
+        transient: bool,
+        now: i64,
+    ) -> Vec<Effect> {
+        self.fetching.remove(&job);
+        let mut effects = Vec::new();
+        if let Some(intake) = self.open.get_mut(&job) {
+            let tried = match intake.stage {
+                Stage::Announced { attempts, .. } => attempts,
+                Stage::Waiting | Stage::Indexed { .. } => 0,
+            };
+            let name = intake.name.clone();
+            match RETRY_SECONDS.get(usize::from(tried)) {
+                Some(pause) if transient => {
+                    let attempts = tried + 1;
+                    let retry_at = now.saturating_add(*pause);
+                    intake.stage = Stage::Announced { attempts, retry_at };
+                    effects.push(Effect::SaveIntake(intake.clone()));
+                    if attempts == TELL_AFTER_ATTEMPTS {
+                        effects.push(Effect::Say(Reply::NotStored { name, why, retrying: true }));
+                    }
+                }
+                _ => {
+                    self.open.remove(&job);
+                    effects.push(Effect::Close(job));
+                    effects.push(Effect::Say(Reply::NotStored { name, why, retrying: false }));
+                }
+            }
+        }
+        effects.extend(self.start_due(now));
+        effects
+    }
+
+    /// Takes note of an index entry. A file that arrives while the vault is open is told at
+    /// once; those that waited are told together when the last of them is in.
+    pub(super) fn indexed(&mut self, job: JobId, placed: Placed) -> Vec<Effect> {
+        self.indexing.remove(&job);
+        let Some(intake) = self.open.get_mut(&job) else { return Vec::new() };
+        if intake.stage == Stage::Waiting {
+            intake.stage = match &placed {
+                Placed::Entry(line) => Stage::Indexed { number: line.number, double: false },
+                Placed::SameAs(number) => Stage::Indexed { number: *number, double: true },
+            };
+            return vec![Effect::SaveIntake(intake.clone())];
+        }
+        let name = intake.name.clone();
+        self.open.remove(&job);
+        let reply = match placed {
+            Placed::Entry(line) => Reply::Stored { line },
+            Placed::SameAs(number) => Reply::AlreadyKept { name, number },
+        };
+        vec![Effect::Close(job), Effect::Say(reply)]
+    }
+
+    /// The blob is safe, only the index did not take it: it waits for the next opening.
+    pub(super) fn not_indexed(&mut self, job: JobId) -> Vec<Effect> {
+        if !self.indexing.remove(&job) {
+            return Vec::new();
+        }
+        match self.open.get(&job) {
+            Some(intake) if intake.stage != Stage::Waiting => self.wait(&[job]),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The vault was locked: what was about to be indexed waits.
+    pub(super) fn locked(&mut self) -> Vec<Effect> {
+        self.opening = None;
+        let jobs: Vec<JobId> = std::mem::take(&mut self.indexing)
+            .into_iter()
+            .filter(|job| self.open.get(job).is_some_and(|it| it.stage != Stage::Waiting))
+            .collect();
+        self.wait(&jobs)
+    }
+
+    fn wait(&mut self, jobs: &[JobId]) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for job in jobs {
+            if let Some(intake) = self.open.get_mut(job) {
+                intake.stage = Stage::Waiting;
+                effects.push(Effect::SaveIntake(intake.clone()));
+            }
+        }
+        if !effects.is_empty() {
+            effects.push(Effect::Say(Reply::Kept { waiting: self.waiting() }));
+        }
+        effects
+    }
+
+    /// The vault is open: every file that waited is put into the index.
+    pub(super) fn adopt(&mut self, announce: bool) -> Vec<Effect> {
+        self.opening = Some(Opening { announce });
+        let mut waiting: Vec<&Intake> =
+            self.open.values().filter(|it| it.stage == Stage::Waiting).collect();
+        waiting.sort_by_key(|intake| (intake.received_at, intake.job));
+        let waiting: Vec<Intake> = waiting.into_iter().cloned().collect();
+        self.indexing.extend(waiting.iter().map(|intake| intake.job));
+        waiting.into_iter().map(Effect::Index).collect()
+    }
+
+    /// Tells of the opening once nothing is left to adopt.
+    pub(super) fn summary(&mut self) -> Vec<Effect> {
+        let adopting = |it: &&Intake| it.stage == Stage::Waiting && self.indexing.contains(&it.job);
+        if self.opening.is_none() || self.open.values().find(adopting).is_some() {
+            return Vec::new();
+        }
+        let announce = self.opening.take().is_some_and(|opening| opening.announce);
+        let mut adopted = Vec::new();
+        let mut doubles = 0;
+        let mut closed = Vec::new();
+        for intake in self.open.values() {
+            if let Stage::Indexed { number, double } = intake.stage {
+                closed.push(intake.job);
+                if double {
+                    doubles += 1;
+                } else {
+                    adopted.push(number);
+                }
+            }
+        }
+        adopted.sort_unstable();
+        for job in &closed {
+            self.open.remove(job);
+        }
+        if closed.is_empty() && !announce {
+            return Vec::new();
+        }
+        let mut effects: Vec<Effect> = closed.into_iter().map(Effect::Close).collect();
+        effects.push(Effect::Say(Reply::Opened { adopted, doubles }));
+        effects
+    }
+}
+
+/// Returns whether an attempt is due. A retry that lies further ahead than any pause was set by
+/// a clock that has been put back since, and is due.
+fn is_due(intake: &Intake, now: i64) -> bool {
+    let longest = RETRY_SECONDS.iter().copied().max().unwrap_or(0);
+    match intake.stage {
+        Stage::Announced { retry_at, .. } => {
+            retry_at <= now || retry_at > now.saturating_add(longest)
+        }
+        Stage::Waiting | Stage::Indexed { .. } => false,
+    }
+}

@@ -1,0 +1,158 @@
+//! Who may command; pairing; what an unknown sender gets (silence).
+//!
+//! Trust is decided here and kept by `state`; OMEMO has authenticated the device before.
+
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
+
+use super::{Device, Effect, Standing, reply::Reply};
+
+/// Seconds a pairing code is good for, from the first login on. THREATS "Trust".
+pub const PAIRING_SECONDS: i64 = 30 * 60;
+/// Wrong codes after which pairing is over.
+pub const PAIRING_TRIES: u8 = 5;
+/// Letters of a pairing code: 10 of 32, so 50 bits.
+pub const CODE_LETTERS: usize = 10;
+/// Crockford's base 32: no I, L, O, U.
+pub const CODE_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// How pairing stands.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pairing {
+    /// The code, normalised by [`normal`].
+    pub code: String,
+    /// When the daemon was first online with it, in seconds since 1970.
+    pub first_login_at: Option<i64>,
+    /// Wrong codes still forgiven.
+    pub tries_left: u8,
+}
+
+impl Pairing {
+    /// Begins pairing with a code as set-up showed it.
+    #[must_use]
+    pub fn new(code: &str) -> Self {
+        Self { code: normal(code), first_login_at: None, tries_left: PAIRING_TRIES }
+    }
+
+    fn is_over(&self, now: i64) -> bool {
+        self.tries_left == 0
+            || self.first_login_at.is_some_and(|at| now.saturating_sub(at) > PAIRING_SECONDS)
+    }
+}
+
+/// Reads a code the way people type it: without case, spaces or dashes, with O for 0 and I or L
+/// for 1.
+#[must_use]
+pub fn normal(code: &str) -> String {
+    code.chars()
+        .filter(|c| !c.is_whitespace() && *c != '-')
+        .map(|c| match c.to_ascii_uppercase() {
+            'O' => '0',
+            'I' | 'L' => '1',
+            other => other,
+        })
+        .collect()
+}
+
+/// What a message is worth.
+pub(super) enum Verdict {
+    /// Nothing is said or done.
+    Silence,
+    /// It is answered, not obeyed.
+    Answer(Vec<Effect>),
+    /// It is obeyed; these effects come first.
+    Obey(Vec<Effect>),
+}
+
+/// The owner, as far as the keeper knows.
+pub(super) struct Owner {
+    jid: String,
+    pins: Vec<String>,
+    has_trusted_device: bool,
+    pairing: Option<Pairing>,
+    own_tail: String,
+}
+
+impl Owner {
+    pub(super) fn new(
+        jid: String,
+        pins: Vec<String>,
+        has_trusted_device: bool,
+        pairing: Option<Pairing>,
+        own_tail: String,
+    ) -> Self {
+        Self { jid, pins, has_trusted_device, pairing, own_tail }
+    }
+
+    pub(super) fn is(&self, jid: &str) -> bool {
+        self.jid == jid
+    }
+
+    /// Starts the code's 30 minutes at the first login.
+    pub(super) fn login(&mut self, now: i64) -> Vec<Effect> {
+        match &mut self.pairing {
+            Some(pairing) if pairing.first_login_at.is_none() => {
+                pairing.first_login_at = Some(now);
+                vec![Effect::SavePairing(Some(pairing.clone()))]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn judge(&mut self, device: &Device, text: Option<&str>, now: i64) -> Verdict {
+        if !self.is(&device.jid) || device.standing == Standing::Revoked {
+            return Verdict::Silence;
+        }
+        if device.standing == Standing::Trusted {
+            return Verdict::Obey(Vec::new());
+        }
+        if self.pins.contains(&device.fingerprint) {
+            self.has_trusted_device = true;
+            return Verdict::Obey(vec![Effect::Trust(device.clone())]);
+        }
+        if self.pairing.is_some() {
+            return self.pair(device, text.unwrap_or_default(), now);
+        }
+        if !self.has_trusted_device {
+            return Verdict::Answer(vec![Effect::SayTo(device.clone(), Reply::PairingOver)]);
+        }
+        if device.standing == Standing::Quarantined {
+            return Verdict::Silence;
+        }
+        Verdict::Answer(vec![
+            Effect::Quarantine(device.clone()),
+            Effect::Say(Reply::UnknownDevice { device: device.id, tail: device.tail() }),
+        ])
+    }
+
+    fn pair(&mut self, device: &Device, text: &str, now: i64) -> Verdict {
+        let Some(pairing) = &mut self.pairing else { return Verdict::Silence };
+        let say = |reply| Effect::SayTo(device.clone(), reply);
+        if pairing.is_over(now) {
+            self.pairing = None;
+            return Verdict::Answer(vec![Effect::SavePairing(None), say(Reply::PairingOver)]);
+        }
+        let typed = normal(text);
+        if bool::from(typed.as_bytes().ct_eq(pairing.code.as_bytes())) {
+            self.pairing = None;
+            self.has_trusted_device = true;
+            return Verdict::Answer(vec![
+                Effect::Trust(device.clone()),
+                Effect::SavePairing(None),
+                Effect::Say(Reply::Paired { theirs: device.tail(), ours: self.own_tail.clone() }),
+            ]);
+        }
+        // Only what could be a code costs a try; a "hello" tells an attacker nothing.
+        if typed.len() != pairing.code.len() {
+            return Verdict::Answer(vec![say(Reply::PairingNeeded)]);
+        }
+        pairing.tries_left -= 1;
+        let left = pairing.tries_left;
+        if left == 0 {
+            self.pairing = None;
+            return Verdict::Answer(vec![Effect::SavePairing(None), say(Reply::PairingOver)]);
+        }
+        let saved = Effect::SavePairing(self.pairing.clone());
+        Verdict::Answer(vec![saved, say(Reply::PairingWrong { left })])
+    }
+}
