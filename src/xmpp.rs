@@ -1,0 +1,37 @@
+//! The room that speaks XMPP: one supervised task keeps one stream alive, everything else asks it.
+//!
+//! It is the only room that names tokio-xmpp and xmpp-parsers. It knows nothing of the vault, of
+//! keys, of who the owner is, or of what is inside an encrypted message: envelopes pass through as
+//! plain data. What it does know is whom to believe: the server alone says who sent a message, our
+//! own account alone sends carbons and archive pages, and whatever claims otherwise is dropped and
+//! counted here.
+//!
+//! ```text
+//! connector -> login -> stream (bind or resume, XEP-0198) -> incoming -> Arrival
+//!                         ^                                   iq, archive -> answers to Link
+//! Link -> Command --------+
+//! ```
+
+mod account;
+mod archive;
+mod arrival;
+mod handled;
+mod link;
+pub mod outgoing;
+mod pubsub;
+mod roster;
+mod upload;
+
+pub use account::{Account, Password, TlsTrust};
+pub use archive::{ArchiveError, ArchivePosition, Page};
+pub use arrival::{Arrival, Content, FatalReason, Message, Source, Stage};
+pub use handled::Handled;
+pub use link::{Link, Refusal, RequestError, start};
+pub use roster::Subscription;
+pub use upload::{Slot, SlotError, UploadService};
+
+/// How much stack each thread of the runtime that runs the stream needs.
+///
+/// XML elements nest, and building and dropping them recurses. What comes from the network is cut
+/// at a small depth before it is parsed; this is the second line.
+pub const STACK_BYTES: usize = 8 * 1024 * 1024;
