@@ -1,0 +1,315 @@
+//! An upload: bytes go out as they come in, and exactly as many as were promised.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::Stream;
+use reqwest::{
+    Body,
+    header::{
+        AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPIRES, HeaderMap, HeaderName,
+        HeaderValue,
+    },
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    Client, Patience,
+    fault::{Fault, TlsFault},
+    fetch::{is_transient_status, later},
+    pace::Pace,
+    route,
+    rules::Refusal,
+};
+
+/// What is to be uploaded, and where to.
+#[derive(Clone, Copy)]
+pub struct Upload<'a> {
+    /// The address of the slot.
+    pub url: &'a str,
+    /// The headers that came with the slot. All but Authorization, Cookie and Expires are dropped.
+    pub headers: &'a [(String, String)],
+    /// The exact number of bytes that will come.
+    pub length: u64,
+    /// The media type that the slot was asked for with.
+    pub content_type: &'a str,
+}
+
+/// Why an upload failed. The server must not be taken to have the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PutError {
+    /// The rules forbid the slot or every address of its host; no connection was made.
+    #[error("refused to upload: {why}")]
+    Refused {
+        /// The rule that forbids it.
+        why: Refusal,
+    },
+    /// The server does not know the slot, or not any more.
+    #[error("the server does not know the upload slot (status {status})")]
+    NotFound {
+        /// 404 or 410.
+        status: u16,
+    },
+    /// The server pointed to another address. Redirects are never followed.
+    #[error("the server redirects (status {status}), and redirects are not followed")]
+    Redirect {
+        /// The status, 300 to 399.
+        status: u16,
+    },
+    /// The server takes no file of this size.
+    #[error("the file is too large for the server")]
+    TooLarge,
+    /// Too few bytes left in too long a time, the answer did not come, or the whole took too long.
+    #[error("the upload is too slow")]
+    TooSlow,
+    /// Our own side brought more or fewer bytes than it had promised.
+    #[error("{promised} bytes were promised and {brought} brought")]
+    Length {
+        /// The length that was promised.
+        promised: u64,
+        /// The bytes that were brought, with those of the first surplus chunk.
+        brought: u64,
+    },
+    /// Our own side could not read the file on.
+    #[error("the file could not be read on: {0}")]
+    Source(io::ErrorKind),
+    /// Any other status that is not a success.
+    #[error("the server answered with status {0}")]
+    Status(u16),
+    /// The server's identity was not proven.
+    #[error(transparent)]
+    Tls(TlsFault),
+    /// The host's name has no address at present.
+    #[error("the host's name could not be resolved")]
+    Unresolved,
+    /// There is no connection to the host, or it broke.
+    #[error("the connection failed: {0}")]
+    Unreachable(io::ErrorKind),
+    /// The answer broke off or is no HTTP.
+    #[error("the server's answer makes no sense")]
+    Protocol,
+}
+
+impl PutError {
+    /// Tells whether a new slot and another try may succeed later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Refused { .. }
+            | Self::Redirect { .. }
+            | Self::TooLarge
+            | Self::Length { .. }
+            | Self::Source(_) => false,
+            Self::Status(status) => is_transient_status(*status),
+            // An expired slot is gone; the next one is not.
+            Self::NotFound { .. }
+            | Self::Tls(_)
+            | Self::TooSlow
+            | Self::Unresolved
+            | Self::Unreachable(_)
+            | Self::Protocol => true,
+        }
+    }
+}
+
+impl From<Fault> for PutError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(why) => Self::Refused { why },
+            Fault::Unresolved => Self::Unresolved,
+            Fault::Unreachable(kind) => Self::Unreachable(kind),
+            Fault::Tls(fault) => Self::Tls(fault),
+            Fault::Protocol => Self::Protocol,
+        }
+    }
+}
+
+/// Carries out [`Client::put`].
+pub(super) async fn put(
+    client: &Client,
+    upload: &Upload<'_>,
+    body: mpsc::Receiver<io::Result<Bytes>>,
+) -> Result<(), PutError> {
+    let patience = client.patience;
+    let deadline = later(Instant::now(), patience.total);
+    let headers = headers(upload).map_err(|why| PutError::Refused { why })?;
+    let (http, target) = route::open(client, upload.url).await?;
+    let progress = Arc::new(Mutex::new(Progress::new(patience)));
+    let outgoing = Outgoing {
+        source: body,
+        promised: upload.length,
+        brought: 0,
+        progress: Arc::clone(&progress),
+    };
+    let request = http.put(target.url).headers(headers).body(Body::wrap_stream(outgoing));
+    let answer = tokio::select! {
+        answer = request.send() => answer,
+        () = too_slow(&progress, patience.window, deadline) => return Err(PutError::TooSlow),
+    };
+    // What our own side did wrong explains every fault that follows from it.
+    if let Some(own) = lock(&progress).own_fault {
+        return Err(own);
+    }
+    let response = answer.map_err(|error| Fault::of(&error))?;
+    match response.status().as_u16() {
+        200..=299 if lock(&progress).complete => Ok(()),
+        // A success before the last byte was sent confirms nothing.
+        200..=299 => Err(PutError::Protocol),
+        status @ 300..=399 => Err(PutError::Redirect { status }),
+        status @ (404 | 410) => Err(PutError::NotFound { status }),
+        413 => Err(PutError::TooLarge),
+        status => Err(PutError::Status(status)),
+    }
+}
+
+/// Builds the head of the request from the slot's headers.
+fn headers(upload: &Upload<'_>) -> Result<HeaderMap, Refusal> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in upload.headers {
+        // XEP-0363 v1.2.0 5: three names are allowed, others are ignored, line breaks are
+        // stripped from names and values, the order of values is kept.
+        let name = without_line_breaks(name).to_ascii_lowercase();
+        let known = [AUTHORIZATION, COOKIE, EXPIRES].into_iter().find(|it| it.as_str() == name);
+        let Some(name) = known else { continue };
+        headers.append(name, header_value(&without_line_breaks(value))?);
+    }
+    let content_type = header_value(upload.content_type)?;
+    insert(&mut headers, CONTENT_TYPE, content_type);
+    insert(&mut headers, CONTENT_LENGTH, HeaderValue::from(upload.length));
+    Ok(headers)
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    headers.insert(name, value);
+}
+
+fn header_value(text: &str) -> Result<HeaderValue, Refusal> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| Refusal::Header)?;
+    // Keeps the server's tokens out of every debug output.
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn without_line_breaks(text: &str) -> String {
+    text.chars().filter(|it| !matches!(it, '\r' | '\n')).collect()
+}
+
+/// What is known of an upload under way, shared by the body and whoever watches it.
+struct Progress {
+    pace: Pace,
+    /// Since when the network holds us up; `None` while our own side does.
+    network_since: Option<Instant>,
+    /// Whether the last byte was handed over, and how long the answer may then take.
+    complete: bool,
+    answer: Duration,
+    own_fault: Option<PutError>,
+}
+
+impl Progress {
+    fn new(patience: Patience) -> Self {
+        Self {
+            pace: Pace::new(patience.window, patience.bytes_per_window),
+            network_since: Some(Instant::now()),
+            complete: false,
+            answer: patience.connect + patience.answer,
+            own_fault: None,
+        }
+    }
+
+    /// Takes in that the network wants the next bytes.
+    fn network_is_ready(&mut self) {
+        if let Some(since) = self.network_since.take() {
+            self.pace.moved(since.elapsed(), 0);
+        }
+    }
+
+    /// Takes in that `bytes` were handed to the network.
+    fn handed_over(&mut self, bytes: u64) {
+        self.pace.moved(Duration::ZERO, bytes);
+        self.network_since = Some(Instant::now());
+    }
+
+    fn is_too_slow(&self) -> bool {
+        let allowed = if self.complete { self.answer } else { self.pace.patience() };
+        self.network_since.is_some_and(|since| since.elapsed() >= allowed)
+    }
+}
+
+fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
+    progress.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns once the network has been too slow, or at the deadline.
+async fn too_slow(progress: &Mutex<Progress>, window: Duration, deadline: Instant) {
+    // A twelfth of the window is as exact as the pace itself.
+    let step = (window / 12).max(Duration::from_millis(1));
+    while Instant::now() < deadline && !lock(progress).is_too_slow() {
+        sleep_until(later(Instant::now(), step).min(deadline)).await;
+    }
+}
+
+/// The body as the HTTP library pulls it.
+struct Outgoing {
+    source: mpsc::Receiver<io::Result<Bytes>>,
+    promised: u64,
+    brought: u64,
+    progress: Arc<Mutex<Progress>>,
+}
+
+impl Outgoing {
+    /// Ends the body in a way that the server cannot take for its regular end.
+    fn abort(&self, why: PutError) -> Poll<Option<io::Result<Bytes>>> {
+        lock(&self.progress).own_fault = Some(why);
+        Poll::Ready(Some(Err(io::Error::other("the upload was ended"))))
+    }
+
+    fn wrong_length(&self) -> Poll<Option<io::Result<Bytes>>> {
+        self.abort(PutError::Length {
+            promised: self.promised,
+            brought: self.brought,
+        })
+    }
+}
+
+impl Stream for Outgoing {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        lock(&self.progress).network_is_ready();
+        let Poll::Ready(next) = self.source.poll_recv(cx) else {
+            return Poll::Pending;
+        };
+        match next {
+            Some(Ok(bytes)) => {
+                let length = bytes.len() as u64;
+                self.brought = self.brought.saturating_add(length);
+                if self.brought > self.promised {
+                    return self.wrong_length();
+                }
+                let mut progress = lock(&self.progress);
+                progress.complete = self.brought == self.promised;
+                progress.handed_over(length);
+                drop(progress);
+                Poll::Ready(Some(Ok(bytes)))
+            }
+            Some(Err(error)) => self.abort(PutError::Source(error.kind())),
+            None if self.brought < self.promised => self.wrong_length(),
+            None => {
+                let mut progress = lock(&self.progress);
+                progress.complete = true;
+                progress.handed_over(0);
+                Poll::Ready(None)
+            }
+        }
+    }
+}
