@@ -1,1 +1,54 @@
-//! x
+//! Sealed blobs, slots and the index of a Strongroom vault.
+//!
+//! This crate knows files, keys and ciphers. It does not know the network, chats, the daemon or the
+//! clock: time and randomness are arguments. Everything is synchronous.
+//!
+//! Two sides meet here and share no secret:
+//!
+//! ```text
+//! locked, in the daemon            unlocked, in the vault process
+//! PublicHalf -> Sealer -> blob     SlotSecret -> OpenVault -> BlobReader, Index
+//! ```
+//!
+//! The formats are written down byte for byte in `docs/formats`; the vectors in `tests/vectors`
+//! prove them.
+
+mod aead;
+pub mod blob_store;
+mod change_log;
+pub mod check;
+mod disk;
+mod epoch;
+mod extent;
+pub mod folder;
+pub mod header;
+pub mod id;
+pub mod index;
+mod kem;
+pub mod key;
+pub mod metadata;
+pub mod name;
+pub mod open;
+mod parse;
+mod seal;
+pub mod slot;
+pub mod unseal;
+pub mod words;
+
+pub use blob_store::{BlobReader, BlobWriter, Sealed, Sealer, StoreError};
+pub use folder::{CreateError, FolderError, VaultFolder};
+pub use header::HeaderHash;
+pub use id::{BlobId, SlotId, VaultId};
+pub use index::{
+    Adopted, Attributes, Entry, EntryNumber, Found, Index, IndexError, Opening, Origin, Totals,
+};
+pub use key::{
+    IntakeKey, IntakeMac, SlotSecret,
+    file::{KEY_FILE_NAME, KeyFile, KeyFileError},
+    public_half::{PublicHalf, PublicHalfError},
+};
+pub use metadata::Metadata;
+pub use name::safe_name;
+pub use open::{OpenError, OpenVault};
+pub use unseal::UnsealError;
+pub use words::{RecoveryWords, WordsError};

@@ -1,1 +1,3 @@
-fn main(){}
+//! Opens a vault on any computer, without the daemon or XMPP.
+
+fn main() {}

@@ -1,0 +1,99 @@
+//! Small files and folders on the drive, written so that a power cut leaves the old or the new.
+//!
+//! Knows nothing of vaults. With `blob_store` and `folder` the only place that names `std::fs`.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+/// The ending of files that are not finished.
+pub(crate) const UNFINISHED: &str = "tmp";
+
+/// Makes a folder only we may enter, unless it is there, and makes its name durable.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a new file for writing that only we may read; one left over from a crash is replaced.
+pub(crate) fn create_file(path: &Path) -> io::Result<File> {
+    remove_if_there(path)?;
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Writes a small file under a temporary name and renames it once its bytes are durable.
+pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension(UNFINISHED);
+    let mut file = create_file(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    rename_durably(&unfinished, path)
+}
+
+/// Appends to a file, which is made if need be, and returns once the bytes are durable.
+pub(crate) fn append_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let is_new = !path.exists();
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_data()?;
+    if is_new { sync_parent(path) } else { Ok(()) }
+}
+
+/// Renames and makes the new name durable.
+pub(crate) fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    sync_parent(to)
+}
+
+/// Makes the names in the folder of `path` durable.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Removes a file, if it is there.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Reads a small file; one longer than `limit` bytes is refused.
+pub(crate) fn read_small(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(limit as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+/// Returns what lies in a folder, sorted by name; nothing if there is no such folder.
+pub(crate) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<Vec<_>>>()?;
+    found.sort();
+    Ok(found)
+}
