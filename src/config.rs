@@ -136,7 +136,10 @@ pub struct Transfer {
 
 impl Default for Transfer {
     fn default() -> Self {
-        Self { pins: Vec::new(), max_file_bytes: default_max_file() }
+        Self {
+            pins: Vec::new(),
+            max_file_bytes: default_max_file(),
+        }
     }
 }
 
@@ -190,8 +193,10 @@ impl Config {
     ///
     /// [`ConfigError`], which names the line or the setting.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
         let mistake = |error: toml::de::Error| ConfigError::Mistake {
             path: path.to_owned(),
             message: error.to_string().trim_end().to_owned(),
@@ -218,7 +223,10 @@ impl Config {
         if let Some(digest) = &self.account.certificate_sha256
             && (digest.len() != 64 || hex::decode(digest).is_err())
         {
-            return Err(value("account.certificate_sha256", "64 hex digits are expected"));
+            return Err(value(
+                "account.certificate_sha256",
+                "64 hex digits are expected",
+            ));
         }
         if self.account.certificate_sha256.is_some() && self.account.ca_file.is_some() {
             return Err(value(
@@ -239,7 +247,12 @@ impl Config {
                 format!("AES-GCM carries at most {} bytes", default_max_file()),
             ));
         }
-        let Vault { folder, key, system, .. } = &self.vault;
+        let Vault {
+            folder,
+            key,
+            system,
+            ..
+        } = &self.vault;
         for (name, one, other) in [
             ("vault.key", key, folder),
             ("vault.key", key, system),
@@ -264,7 +277,10 @@ impl Config {
 }
 
 fn value(name: &'static str, why: impl Into<String>) -> ConfigError {
-    ConfigError::Value { name, why: why.into() }
+    ConfigError::Value {
+        name,
+        why: why.into(),
+    }
 }
 
 /// Checks an address without resource. RFC 7622 3.1
@@ -272,7 +288,10 @@ fn bare(name: &'static str, typed: &str) -> Result<(), ConfigError> {
     match jid::BareJid::new(typed) {
         Ok(jid) if jid.node().is_some() && jid.to_string() == typed => Ok(()),
         Ok(jid) if jid.node().is_some() => Err(value(name, format!("write it as \"{jid}\""))),
-        _ => Err(value(name, format!("\"{typed}\" is no address like \"name@example.org\""))),
+        _ => Err(value(
+            name,
+            format!("\"{typed}\" is no address like \"name@example.org\""),
+        )),
     }
 }
 
@@ -282,10 +301,21 @@ fn bare(name: &'static str, typed: &str) -> Result<(), ConfigError> {
 ///
 /// [`ConfigError::Value`] under the setting's `name`.
 pub fn host_port(name: &'static str, typed: &str) -> Result<(String, u16), ConfigError> {
-    let wrong = || value(name, format!("\"{typed}\" is not of the form \"host:port\""));
+    let wrong = || {
+        value(
+            name,
+            format!("\"{typed}\" is not of the form \"host:port\""),
+        )
+    };
     let (host, port) = typed.rsplit_once(':').ok_or_else(wrong)?;
-    let port: u16 = port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
-    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let port: u16 = port
+        .parse()
+        .ok()
+        .filter(|port| *port != 0)
+        .ok_or_else(wrong)?;
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
     if host.is_empty() || (inner.is_none() && host.contains(':')) {
         return Err(wrong());
     }
@@ -308,7 +338,9 @@ pub fn reference() -> String {
 fn write_section(text: &mut String, section: &str) {
     let source = include_str!("config.rs");
     let start = format!("pub struct {section} {{\n");
-    let Some((before, body)) = source.split_once(&start) else { return };
+    let Some((before, body)) = source.split_once(&start) else {
+        return;
+    };
     let title = before
         .rsplit("///")
         .next()
@@ -327,8 +359,9 @@ fn write_section(text: &mut String, section: &str) {
             } else if !doc.is_empty() {
                 let _ = writeln!(text, "# {doc}");
             }
-        } else if let Some((name, kind)) =
-            line.strip_prefix("pub ").and_then(|field| field.split_once(": "))
+        } else if let Some((name, kind)) = line
+            .strip_prefix("pub ")
+            .and_then(|field| field.split_once(": "))
         {
             let shown = std::mem::take(&mut shown);
             let _ = match (shown.is_empty(), kind) {
@@ -373,7 +406,11 @@ mod tests {
 
         let committed = fs::read_to_string(path).unwrap();
 
-        assert_eq!(committed, reference(), "run the tests once with UPDATE_EXAMPLE=1");
+        assert_eq!(
+            committed,
+            reference(),
+            "run the tests once with UPDATE_EXAMPLE=1"
+        );
     }
 
     #[test]
@@ -401,7 +438,10 @@ mod tests {
 
     #[test]
     fn host_and_port_may_be_an_ipv6_address() {
-        assert_eq!(host_port("x", "[::1]:443").unwrap(), ("::1".to_owned(), 443));
+        assert_eq!(
+            host_port("x", "[::1]:443").unwrap(),
+            ("::1".to_owned(), 443)
+        );
         assert_eq!(host_port("x", "home.example:5443").unwrap().1, 5443);
         for bad in ["", ":443", "a:0", "a:65536", "::1:443", "a:443:1"] {
             assert!(host_port("x", bad).is_err(), "{bad}");

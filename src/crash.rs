@@ -8,10 +8,8 @@
 pub fn point(name: &str) {
     if std::env::var_os(VARIABLE).is_some_and(|wanted| wanted == name) {
         // Nothing may run after this, so there is nothing to do about a failure either.
-        let _ = rustix::process::kill_process(
-            rustix::process::getpid(),
-            rustix::process::Signal::KILL,
-        );
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         loop {
             std::thread::park();
         }

@@ -26,7 +26,11 @@ pub fn whole_disks(path: &Path) -> io::Result<BTreeSet<String>> {
         // btrfs and overlays have no device of their own: the table of mounts names it.
         for source in mount_sources(path)? {
             if let Ok(inner) = fs::metadata(&source) {
-                collect(rustix::fs::major(inner.rdev()), rustix::fs::minor(inner.rdev()), &mut disks)?;
+                collect(
+                    rustix::fs::major(inner.rdev()),
+                    rustix::fs::minor(inner.rdev()),
+                    &mut disks,
+                )?;
             }
         }
         return Ok(disks);
@@ -58,7 +62,11 @@ fn collect(major: u32, minor: u32, disks: &mut BTreeSet<String>) -> io::Result<(
 
 /// Climbs from a partition to its disk and down from a mapped device to what lies below.
 fn collect_below(node: &Path, disks: &mut BTreeSet<String>) -> io::Result<()> {
-    let disk = if node.join("partition").exists() { node.parent().unwrap_or(node) } else { node };
+    let disk = if node.join("partition").exists() {
+        node.parent().unwrap_or(node)
+    } else {
+        node
+    };
     let mut mapped = false;
     if let Ok(slaves) = fs::read_dir(disk.join("slaves")) {
         for slave in slaves {
@@ -85,12 +93,19 @@ fn mount_sources(path: &Path) -> io::Result<Vec<PathBuf>> {
         })
         .max_by_key(|(length, _)| *length);
     let source = best.and_then(|(_, after)| after.split(' ').nth(1));
-    Ok(source.filter(|it| it.starts_with('/')).map(|it| unescape(it).into()).into_iter().collect())
+    Ok(source
+        .filter(|it| it.starts_with('/'))
+        .map(|it| unescape(it).into())
+        .into_iter()
+        .collect())
 }
 
 /// Undoes the table's octal escapes for space, tab, newline and backslash.
 fn unescape(text: &str) -> String {
-    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+    text.replace("\\040", " ")
+        .replace("\\011", "\t")
+        .replace("\\012", "\n")
+        .replace("\\134", "\\")
 }
 
 #[cfg(test)]

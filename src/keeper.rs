@@ -83,18 +83,15 @@ pub struct Told {
 pub enum Answer {
     /// There is no vault process.
     Locked,
-    /// To `list`.
-    Listing {
+    /// The index failed.
+    Failed,
+    /// To `list` and `find`.
+    Rows {
         /// Newest first.
         lines: Vec<Line>,
         /// Entries in the vault.
         total: u64,
-    },
-    /// To `find`.
-    Found {
-        /// Newest first.
-        lines: Vec<Line>,
-        /// Whether there are more.
+        /// Whether there are more that fit.
         more: bool,
     },
     /// To `status`.
@@ -193,7 +190,7 @@ pub enum Input {
         /// The delivery.
         job: JobId,
         /// The entry.
-        number: u64,
+        line: Line,
         /// `aesgcm://…`
         link: String,
     },
@@ -344,8 +341,17 @@ impl Keeper {
     #[must_use = "effects do nothing until the event loop carries them out"]
     pub fn resume(&mut self, now: i64) -> Vec<Effect> {
         let mut effects = self.intakes.resume(self.custody.is_open(), now);
-        effects.extend(self.deliveries.resume(self.custody.is_open(), self.intakes.waiting()));
+        effects.extend(
+            self.deliveries
+                .resume(self.custody.is_open(), self.intakes.waiting()),
+        );
         effects
+    }
+
+    /// Begins pairing anew with a fresh code; its time runs from the next login on, or from now.
+    #[must_use = "effects do nothing until the event loop carries them out"]
+    pub fn begin_pairing(&mut self, pairing: Pairing, online: bool, now: i64) -> Vec<Effect> {
+        self.owner.begin_pairing(pairing, online, now)
     }
 
     /// Returns when, in seconds since 1970, [`Input::Woke`] is due.
@@ -383,9 +389,11 @@ impl Keeper {
                 effects
             }
             Input::Sealed { job } => self.intakes.sealed(job, self.custody.is_open(), now),
-            Input::NotSealed { job, why, transient } => {
-                self.intakes.not_sealed(job, why, transient, now)
-            }
+            Input::NotSealed {
+                job,
+                why,
+                transient,
+            } => self.intakes.not_sealed(job, why, transient, now),
             Input::Indexed { job, placed } => {
                 let effects = self.intakes.indexed(job, placed);
                 self.with_opening(effects)
@@ -397,10 +405,15 @@ impl Keeper {
             Input::Answered { job, answer, free } => {
                 let waiting = self.intakes.waiting();
                 let arriving = self.intakes.arriving();
-                let facts = Facts { waiting, arriving, free, aes: self.aes };
+                let facts = Facts {
+                    waiting,
+                    arriving,
+                    free,
+                    aes: self.aes,
+                };
                 self.deliveries.answered(job, answer, facts)
             }
-            Input::Uploaded { job, number, link } => self.deliveries.uploaded(job, number, link),
+            Input::Uploaded { job, line, link } => self.deliveries.uploaded(job, line, link),
             Input::NotUploaded { job, number, why } => {
                 self.deliveries.not_uploaded(job, number, why)
             }
@@ -436,7 +449,11 @@ impl Keeper {
             Err(_) => {
                 let why = IntakeFailure::BadLink;
                 let name = "The file".to_owned();
-                effects.push(Effect::Say(Reply::NotStored { name, why, retrying: false }));
+                effects.push(Effect::Say(Reply::NotStored {
+                    name,
+                    why,
+                    retrying: false,
+                }));
             }
         }
         effects
@@ -453,7 +470,9 @@ impl Keeper {
             Command::Status => self.deliveries.ask(job, Command::Status),
             command if self.custody.is_open() => self.deliveries.ask(job, command),
             Command::List { .. } | Command::Find { .. } | Command::Get { .. } => {
-                vec![Effect::Say(Reply::NeedsKey { waiting: self.intakes.waiting() })]
+                vec![Effect::Say(Reply::NeedsKey {
+                    waiting: self.intakes.waiting(),
+                })]
             }
         }
     }

@@ -47,7 +47,11 @@ fn look_at_each_sign(
     let mut watched = None;
     loop {
         watched = watch_around(key, watched, sign);
-        let now = if key.is_file() { Presence::Came } else { Presence::Gone };
+        let now = if key.is_file() {
+            Presence::Came
+        } else {
+            Presence::Gone
+        };
         if last != Some(now) {
             last = Some(now);
             if tell.send(now).is_err() {
@@ -79,8 +83,13 @@ fn watch_around(
     watched: Option<Watched>,
     sign: &std_mpsc::Sender<()>,
 ) -> Option<Watched> {
-    let folders: Vec<PathBuf> =
-        key.ancestors().skip(1).take(3).filter(|it| it.is_dir()).map(Path::to_owned).collect();
+    let folders: Vec<PathBuf> = key
+        .ancestors()
+        .skip(1)
+        .take(3)
+        .filter(|it| it.is_dir())
+        .map(Path::to_owned)
+        .collect();
     if watched.as_ref().is_some_and(|it| it.folders == folders) {
         return watched;
     }
@@ -96,14 +105,22 @@ fn watch_around(
             log::warn!("a folder around the key cannot be watched: {error}");
         }
     }
-    Some(Watched { folders, _watcher: watcher })
+    Some(Watched {
+        folders,
+        _watcher: watcher,
+    })
 }
 
 /// Gives a sign whenever the kernel says that something was mounted or unmounted. proc(5)
 fn watch_mounts(sign: std_mpsc::Sender<()>) {
     thread::spawn(move || {
-        let Ok(mounts) = File::open("/proc/self/mountinfo") else { return };
-        let limit = Timespec { tv_sec: 60, tv_nsec: 0 };
+        let Ok(mounts) = File::open("/proc/self/mountinfo") else {
+            return;
+        };
+        let limit = Timespec {
+            tv_sec: 60,
+            tv_nsec: 0,
+        };
         loop {
             let mut table = [PollFd::new(&mounts, PollFlags::PRI)];
             let changed = poll(&mut table, Some(&limit));

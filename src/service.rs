@@ -10,7 +10,9 @@ use systemd_journal_logger::{JournalLog, connected_to_journal};
 /// Starts the log: the journal when the service manager connected us to it, else plain lines on
 /// stderr.
 pub fn start_log(level: LevelFilter) {
-    let journal = connected_to_journal().then(JournalLog::new).and_then(Result::ok);
+    let journal = connected_to_journal()
+        .then(JournalLog::new)
+        .and_then(Result::ok);
     let started = match journal {
         Some(journal) => log::set_boxed_logger(Box::new(Quiet(journal))),
         None => log::set_boxed_logger(Box::new(Quiet(Plain))),

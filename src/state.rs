@@ -95,7 +95,10 @@ impl State {
     ///
     /// [`StateError`]; an existing database is left as it was.
     pub fn open(folder: &Path) -> Result<Self, StateError> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
         let file = folder.join(STATE_FILE);
         let key = match read_key(&folder.join(STATE_KEY_FILE))? {
             Some(key) => key,
@@ -130,14 +133,17 @@ impl State {
 
     fn migrate(&mut self) -> Result<(), StateError> {
         let newest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-        let found: i64 = self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let found: i64 = self
+            .connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if found > newest || found < 0 {
             return Err(StateError::TooNew { found, newest });
         }
         for (version, sql) in (1_i64..).zip(MIGRATIONS) {
             if version > found {
-                let step =
-                    self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let step = self
+                    .connection
+                    .transaction_with_behavior(TransactionBehavior::Immediate)?;
                 step.execute_batch(sql)?;
                 step.pragma_update(None, "user_version", version)?;
                 step.commit()?;
@@ -152,8 +158,9 @@ impl State {
     ///
     /// The database's.
     pub fn begin(&mut self) -> Result<Step<'_>, StateError> {
-        let transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
         Ok(Step { transaction })
     }
 
@@ -164,7 +171,8 @@ impl State {
     ///
     /// The database's.
     pub fn truncate_log(&self) -> Result<(), StateError> {
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(())
     }
 }
@@ -347,7 +355,9 @@ impl Step<'_> {
     ///
     /// The database's.
     pub fn received(&self, id: &str) -> Result<(), StateError> {
-        self.transaction.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([id])?;
+        self.transaction
+            .prepare_cached("DELETE FROM outbox WHERE id = ?1")?
+            .execute([id])?;
         Ok(())
     }
 
@@ -377,7 +387,9 @@ impl Step<'_> {
 }
 
 fn write<T: Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>>, StateError> {
-    postcard::to_stdvec(value).map(Zeroizing::new).map_err(|_| StateError::Damaged)
+    postcard::to_stdvec(value)
+        .map(Zeroizing::new)
+        .map_err(|_| StateError::Damaged)
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StateError> {

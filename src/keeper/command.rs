@@ -104,11 +104,17 @@ pub fn parse(line: &str) -> Result<Command, NotACommand> {
 
 fn list(rest: &str) -> Result<Command, NotACommand> {
     if rest.is_empty() {
-        return Ok(Command::List { lines: DEFAULT_LINES });
+        return Ok(Command::List {
+            lines: DEFAULT_LINES,
+        });
     }
     match rest.parse::<u32>() {
-        Ok(lines) if lines > 0 => Ok(Command::List { lines: lines.min(MAX_LINES) }),
-        _ => Err(NotACommand::BadNumber { word: rest.to_owned() }),
+        Ok(lines) if lines > 0 => Ok(Command::List {
+            lines: lines.min(MAX_LINES),
+        }),
+        _ => Err(NotACommand::BadNumber {
+            word: rest.to_owned(),
+        }),
     }
 }
 
@@ -117,12 +123,15 @@ fn find(rest: &str) -> Result<Command, NotACommand> {
     if words.is_empty() {
         return Err(NotACommand::NothingToFind);
     }
-    Ok(Command::Find { words: words.join(" ") })
+    Ok(Command::Find {
+        words: words.join(" "),
+    })
 }
 
 fn get(rest: &str) -> Result<Command, NotACommand> {
-    let mut words =
-        rest.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
+    let mut words = rest
+        .split(|c: char| c == ',' || c.is_whitespace())
+        .filter(|word| !word.is_empty());
     let mut picks = Vec::new();
     let mut picked = 0_u64;
     let mut next = words.next();
@@ -140,7 +149,9 @@ fn get(rest: &str) -> Result<Command, NotACommand> {
             (Pick::Range { first, last }, last - first + 1)
         };
         if count == 0 {
-            return Err(NotACommand::BadNumber { word: "0".to_owned() });
+            return Err(NotACommand::BadNumber {
+                word: "0".to_owned(),
+            });
         }
         picked = picked.saturating_add(count);
         if picked > MAX_PICKED {
@@ -149,7 +160,9 @@ fn get(rest: &str) -> Result<Command, NotACommand> {
         picks.push(pick);
     }
     if picks.is_empty() {
-        return Err(NotACommand::BadNumber { word: String::new() });
+        return Err(NotACommand::BadNumber {
+            word: String::new(),
+        });
     }
     Ok(Command::Get { picks })
 }
@@ -161,14 +174,18 @@ fn range(word: &str) -> Result<(u64, u64), NotACommand> {
         text.parse::<u64>()
             .ok()
             .filter(|number| (1..=u64::from(u32::MAX)).contains(number))
-            .ok_or_else(|| NotACommand::BadNumber { word: word.to_owned() })
+            .ok_or_else(|| NotACommand::BadNumber {
+                word: word.to_owned(),
+            })
     };
     let Some((first, last)) = word.split_once(['-', '–']) else {
         return number(word).map(|it| (it, it));
     };
     let (first, last) = (number(first)?, number(last)?);
     if first > last {
-        return Err(NotACommand::BadNumber { word: word.to_owned() });
+        return Err(NotACommand::BadNumber {
+            word: word.to_owned(),
+        });
     }
     Ok((first, last))
 }
@@ -194,22 +211,44 @@ mod tests {
     fn get_takes_numbers_ranges_and_last() {
         let picks = vec![one(7, 7), one(9, 12), Pick::Last { count: 1 }];
 
-        assert_eq!(parse("get 7, 9-12 last"), Ok(Command::Get { picks: picks.clone() }));
-        assert_eq!(parse("/GET #7 9–12 LAST"), Ok(Command::Get { picks: picks.clone() }));
+        assert_eq!(
+            parse("get 7, 9-12 last"),
+            Ok(Command::Get {
+                picks: picks.clone()
+            })
+        );
+        assert_eq!(
+            parse("/GET #7 9–12 LAST"),
+            Ok(Command::Get {
+                picks: picks.clone()
+            })
+        );
         assert_eq!(parse("7 9-12 last"), Ok(Command::Get { picks }));
-        assert_eq!(parse("last 3"), Ok(Command::Get { picks: vec![Pick::Last { count: 3 }] }));
+        assert_eq!(
+            parse("last 3"),
+            Ok(Command::Get {
+                picks: vec![Pick::Last { count: 3 }]
+            })
+        );
     }
 
     #[test]
     fn a_wrong_number_is_named() {
-        let wrong = |word: &str| Err(NotACommand::BadNumber { word: word.to_owned() });
+        let wrong = |word: &str| {
+            Err(NotACommand::BadNumber {
+                word: word.to_owned(),
+            })
+        };
 
         assert_eq!(parse("get"), wrong(""));
         assert_eq!(parse("get me"), wrong("me"));
         assert_eq!(parse("get 0"), wrong("0"));
         assert_eq!(parse("get 12-7"), wrong("12-7"));
         assert_eq!(parse("get 7-"), wrong("7-"));
-        assert_eq!(parse("get 18446744073709551616"), wrong("18446744073709551616"));
+        assert_eq!(
+            parse("get 18446744073709551616"),
+            wrong("18446744073709551616")
+        );
         assert_eq!(parse("list many"), wrong("many"));
     }
 
@@ -222,7 +261,15 @@ mod tests {
 
     #[test]
     fn prose_and_many_lines_are_no_command() {
-        for line in ["", "hello", "lock now", "help\nlock", "status\u{0}", "2nd try", "💙"] {
+        for line in [
+            "",
+            "hello",
+            "lock now",
+            "help\nlock",
+            "status\u{0}",
+            "2nd try",
+            "💙",
+        ] {
             assert_eq!(parse(line), Err(NotACommand::Unknown), "{line:?}");
         }
     }
@@ -231,7 +278,9 @@ mod tests {
     fn find_keeps_the_words() {
         assert_eq!(
             parse("find  Summer   in Köln"),
-            Ok(Command::Find { words: "Summer in Köln".into() })
+            Ok(Command::Find {
+                words: "Summer in Köln".into()
+            })
         );
         assert_eq!(parse("find "), Err(NotACommand::NothingToFind));
     }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Answer, Effect, JobId,
     command::{Command, Pick},
-    reply::{DeliveryFailure, Facts, Reply},
+    reply::{DeliveryFailure, Facts, Line, Reply},
 };
 
 /// One question, or files on their way out.
@@ -56,7 +56,9 @@ impl Asked {
         Some(match command {
             Command::Status => Self::Status,
             Command::List { lines } => Self::List { lines: *lines },
-            Command::Find { words } => Self::Find { words: words.clone() },
+            Command::Find { words } => Self::Find {
+                words: words.clone(),
+            },
             Command::Get { picks } => Self::Get {
                 picks: picks
                     .iter()
@@ -74,7 +76,9 @@ impl Asked {
         match self {
             Self::Status => Command::Status,
             Self::List { lines } => Command::List { lines: *lines },
-            Self::Find { words } => Command::Find { words: words.clone() },
+            Self::Find { words } => Command::Find {
+                words: words.clone(),
+            },
             Self::Get { picks } => Command::Get {
                 picks: picks
                     .iter()
@@ -97,7 +101,10 @@ pub(super) struct Deliveries {
 
 impl Deliveries {
     pub(super) fn new(deliveries: Vec<Delivery>) -> Self {
-        Self { open: deliveries.into(), sending: None }
+        Self {
+            open: deliveries.into(),
+            sending: None,
+        }
     }
 
     /// Begins again what was open, or ends it when the vault is locked.
@@ -121,11 +128,17 @@ impl Deliveries {
     }
 
     pub(super) fn ask(&mut self, job: JobId, command: Command) -> Vec<Effect> {
-        let Some(asked) = Asked::new(&command) else { return Vec::new() };
+        let Some(asked) = Asked::new(&command) else {
+            return Vec::new();
+        };
         if self.open.iter().any(|it| it.job == job) {
             return Vec::new();
         }
-        let delivery = Delivery { job, command: asked, remaining: None };
+        let delivery = Delivery {
+            job,
+            command: asked,
+            remaining: None,
+        };
         let mut effects = vec![Effect::SaveDelivery(delivery.clone())];
         if matches!(command, Command::Get { .. }) {
             effects.push(Effect::Typing(true));
@@ -144,18 +157,22 @@ impl Deliveries {
             (Answer::Picked { found, missing }, Asked::Get { .. }) => {
                 return self.picked(job, found, missing);
             }
-            (Answer::Listing { lines, .. }, _) if lines.is_empty() => Reply::Empty,
-            (Answer::Listing { lines, total }, _) => Reply::Listing { lines, total },
-            (Answer::Found { lines, more }, Asked::Find { words }) => {
-                Reply::Found { words: words.clone(), lines, more }
-            }
-            (Answer::Totals { entries, bytes }, _) => {
-                Reply::Status { kept: Some((entries, bytes)), facts }
-            }
+            (Answer::Rows { lines, more, .. }, Asked::Find { words }) => Reply::Found {
+                words: words.clone(),
+                lines,
+                more,
+            },
+            (Answer::Rows { lines, .. }, _) if lines.is_empty() => Reply::Empty,
+            (Answer::Rows { lines, total, .. }, _) => Reply::Listing { lines, total },
+            (Answer::Totals { entries, bytes }, _) => Reply::Status {
+                kept: Some((entries, bytes)),
+                facts,
+            },
             (Answer::Locked, Asked::Status) => Reply::Status { kept: None, facts },
-            (Answer::Locked | Answer::Found { .. } | Answer::Picked { .. }, _) => {
-                Reply::NeedsKey { waiting: facts.waiting }
-            }
+            (Answer::Locked, _) => Reply::NeedsKey {
+                waiting: facts.waiting,
+            },
+            (Answer::Failed | Answer::Picked { .. }, _) => Reply::NoAnswer,
         };
         self.open.retain(|it| it.job != job);
         vec![Effect::Close(job), Effect::Say(reply)]
@@ -202,8 +219,13 @@ impl Deliveries {
         }
     }
 
-    pub(super) fn uploaded(&mut self, job: JobId, number: u64, link: String) -> Vec<Effect> {
-        self.finish(job, number, Reply::File { link })
+    pub(super) fn uploaded(&mut self, job: JobId, line: Line, link: String) -> Vec<Effect> {
+        let number = line.number;
+        self.finish(
+            job,
+            number,
+            vec![Reply::Caption { line }, Reply::File { link }],
+        )
     }
 
     pub(super) fn not_uploaded(
@@ -212,10 +234,10 @@ impl Deliveries {
         number: u64,
         why: DeliveryFailure,
     ) -> Vec<Effect> {
-        self.finish(job, number, Reply::NotSent { number, why })
+        self.finish(job, number, vec![Reply::NotSent { number, why }])
     }
 
-    fn finish(&mut self, job: JobId, number: u64, reply: Reply) -> Vec<Effect> {
+    fn finish(&mut self, job: JobId, number: u64, replies: Vec<Reply>) -> Vec<Effect> {
         if self.sending == Some(job) {
             self.sending = None;
         }
@@ -232,7 +254,7 @@ impl Deliveries {
             } else {
                 effects.push(Effect::SaveDelivery(delivery.clone()));
             }
-            effects.push(Effect::Say(reply));
+            effects.extend(replies.into_iter().map(Effect::Say));
         }
         let next = self.send_next();
         if next.is_empty() {

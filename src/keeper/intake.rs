@@ -86,7 +86,10 @@ impl Intake {
             sender: sender.to_owned(),
             sent_at,
             received_at: now,
-            stage: Stage::Announced { attempts: 0, retry_at: 0 },
+            stage: Stage::Announced {
+                attempts: 0,
+                retry_at: 0,
+            },
         }
     }
 }
@@ -107,7 +110,10 @@ struct Opening {
 impl Intakes {
     pub(super) fn new(intakes: Vec<Intake>) -> Self {
         Self {
-            open: intakes.into_iter().map(|intake| (intake.job, intake)).collect(),
+            open: intakes
+                .into_iter()
+                .map(|intake| (intake.job, intake))
+                .collect(),
             fetching: BTreeSet::new(),
             indexing: BTreeSet::new(),
             opening: None,
@@ -116,12 +122,18 @@ impl Intakes {
 
     /// Returns how many files wait for the key.
     pub(super) fn waiting(&self) -> u64 {
-        self.open.values().filter(|it| it.stage == Stage::Waiting).count() as u64
+        self.open
+            .values()
+            .filter(|it| it.stage == Stage::Waiting)
+            .count() as u64
     }
 
     /// Returns how many files are announced and not yet sealed.
     pub(super) fn arriving(&self) -> u64 {
-        self.open.values().filter(|it| matches!(it.stage, Stage::Announced { .. })).count() as u64
+        self.open
+            .values()
+            .filter(|it| matches!(it.stage, Stage::Announced { .. }))
+            .count() as u64
     }
 
     pub(super) fn next_wake(&self) -> Option<i64> {
@@ -169,7 +181,8 @@ impl Intakes {
         due.sort_by_key(|intake| (intake.received_at, intake.job));
         let free = MAX_FETCHES.saturating_sub(self.fetching.len());
         let started: Vec<Intake> = due.into_iter().take(free).cloned().collect();
-        self.fetching.extend(started.iter().map(|intake| intake.job));
+        self.fetching
+            .extend(started.iter().map(|intake| intake.job));
         started.into_iter().map(Effect::Fetch).collect()
     }
 
@@ -211,13 +224,21 @@ impl Intakes {
                     intake.stage = Stage::Announced { attempts, retry_at };
                     effects.push(Effect::SaveIntake(intake.clone()));
                     if attempts == TELL_AFTER_ATTEMPTS {
-                        effects.push(Effect::Say(Reply::NotStored { name, why, retrying: true }));
+                        effects.push(Effect::Say(Reply::NotStored {
+                            name,
+                            why,
+                            retrying: true,
+                        }));
                     }
                 }
                 _ => {
                     self.open.remove(&job);
                     effects.push(Effect::Close(job));
-                    effects.push(Effect::Say(Reply::NotStored { name, why, retrying: false }));
+                    effects.push(Effect::Say(Reply::NotStored {
+                        name,
+                        why,
+                        retrying: false,
+                    }));
                 }
             }
         }
@@ -229,11 +250,19 @@ impl Intakes {
     /// once; those that waited are told together when the last of them is in.
     pub(super) fn indexed(&mut self, job: JobId, placed: Placed) -> Vec<Effect> {
         self.indexing.remove(&job);
-        let Some(intake) = self.open.get_mut(&job) else { return Vec::new() };
+        let Some(intake) = self.open.get_mut(&job) else {
+            return Vec::new();
+        };
         if intake.stage == Stage::Waiting {
             intake.stage = match &placed {
-                Placed::Entry(line) => Stage::Indexed { number: line.number, double: false },
-                Placed::SameAs(number) => Stage::Indexed { number: *number, double: true },
+                Placed::Entry(line) => Stage::Indexed {
+                    number: line.number,
+                    double: false,
+                },
+                Placed::SameAs(number) => Stage::Indexed {
+                    number: *number,
+                    double: true,
+                },
             };
             return vec![Effect::SaveIntake(intake.clone())];
         }
@@ -262,7 +291,11 @@ impl Intakes {
         self.opening = None;
         let jobs: Vec<JobId> = std::mem::take(&mut self.indexing)
             .into_iter()
-            .filter(|job| self.open.get(job).is_some_and(|it| it.stage != Stage::Waiting))
+            .filter(|job| {
+                self.open
+                    .get(job)
+                    .is_some_and(|it| it.stage != Stage::Waiting)
+            })
             .collect();
         self.wait(&jobs)
     }
@@ -276,7 +309,9 @@ impl Intakes {
             }
         }
         if !effects.is_empty() {
-            effects.push(Effect::Say(Reply::Kept { waiting: self.waiting() }));
+            effects.push(Effect::Say(Reply::Kept {
+                waiting: self.waiting(),
+            }));
         }
         effects
     }
@@ -284,11 +319,15 @@ impl Intakes {
     /// The vault is open: every file that waited is put into the index.
     pub(super) fn adopt(&mut self, announce: bool) -> Vec<Effect> {
         self.opening = Some(Opening { announce });
-        let mut waiting: Vec<&Intake> =
-            self.open.values().filter(|it| it.stage == Stage::Waiting).collect();
+        let mut waiting: Vec<&Intake> = self
+            .open
+            .values()
+            .filter(|it| it.stage == Stage::Waiting)
+            .collect();
         waiting.sort_by_key(|intake| (intake.received_at, intake.job));
         let waiting: Vec<Intake> = waiting.into_iter().cloned().collect();
-        self.indexing.extend(waiting.iter().map(|intake| intake.job));
+        self.indexing
+            .extend(waiting.iter().map(|intake| intake.job));
         waiting.into_iter().map(Effect::Index).collect()
     }
 

@@ -31,12 +31,18 @@ impl Pairing {
     /// Begins pairing with a code as set-up showed it.
     #[must_use]
     pub fn new(code: &str) -> Self {
-        Self { code: normal(code), first_login_at: None, tries_left: PAIRING_TRIES }
+        Self {
+            code: normal(code),
+            first_login_at: None,
+            tries_left: PAIRING_TRIES,
+        }
     }
 
     fn is_over(&self, now: i64) -> bool {
         self.tries_left == 0
-            || self.first_login_at.is_some_and(|at| now.saturating_sub(at) > PAIRING_SECONDS)
+            || self
+                .first_login_at
+                .is_some_and(|at| now.saturating_sub(at) > PAIRING_SECONDS)
     }
 }
 
@@ -81,11 +87,28 @@ impl Owner {
         pairing: Option<Pairing>,
         own_tail: String,
     ) -> Self {
-        Self { jid, pins, has_trusted_device, pairing, own_tail }
+        Self {
+            jid,
+            pins,
+            has_trusted_device,
+            pairing,
+            own_tail,
+        }
     }
 
     pub(super) fn is(&self, jid: &str) -> bool {
         self.jid == jid
+    }
+
+    pub(super) fn begin_pairing(
+        &mut self,
+        mut pairing: Pairing,
+        online: bool,
+        now: i64,
+    ) -> Vec<Effect> {
+        pairing.first_login_at = online.then_some(now);
+        self.pairing = Some(pairing.clone());
+        vec![Effect::SavePairing(Some(pairing))]
     }
 
     /// Starts the code's 30 minutes at the first login.
@@ -121,12 +144,17 @@ impl Owner {
         }
         Verdict::Answer(vec![
             Effect::Quarantine(device.clone()),
-            Effect::Say(Reply::UnknownDevice { device: device.id, tail: device.tail() }),
+            Effect::Say(Reply::UnknownDevice {
+                device: device.id,
+                tail: device.tail(),
+            }),
         ])
     }
 
     fn pair(&mut self, device: &Device, text: &str, now: i64) -> Verdict {
-        let Some(pairing) = &mut self.pairing else { return Verdict::Silence };
+        let Some(pairing) = &mut self.pairing else {
+            return Verdict::Silence;
+        };
         let say = |reply| Effect::SayTo(device.clone(), reply);
         if pairing.is_over(now) {
             self.pairing = None;
@@ -139,7 +167,10 @@ impl Owner {
             return Verdict::Answer(vec![
                 Effect::Trust(device.clone()),
                 Effect::SavePairing(None),
-                Effect::Say(Reply::Paired { theirs: device.tail(), ours: self.own_tail.clone() }),
+                Effect::Say(Reply::Paired {
+                    theirs: device.tail(),
+                    ours: self.own_tail.clone(),
+                }),
             ]);
         }
         // Only what could be a code costs a try; a "hello" tells an attacker nothing.

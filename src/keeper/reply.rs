@@ -90,6 +90,8 @@ pub enum OpenFailure {
     NoVault,
     /// The vault was written by a newer program.
     TooNew,
+    /// The public half on the system card is not this vault's.
+    ForeignPublicHalf,
     /// Anything else; the journal says what.
     Trouble,
 }
@@ -122,6 +124,11 @@ pub enum Reply {
         lines: Vec<Line>,
         /// Whether there are more than shown.
         more: bool,
+    },
+    /// Says which file comes next: the link itself carries no name.
+    Caption {
+        /// Its entry.
+        line: Line,
     },
     /// A file on its way back: the bare link, which phones show as the photo.
     File {
@@ -162,6 +169,8 @@ pub enum Reply {
     AlreadyLocked,
     /// The vault process ended by itself.
     LockedByTrouble,
+    /// The index did not answer.
+    NoAnswer,
     /// A command needs the key.
     NeedsKey {
         /// Files that wait.
@@ -250,9 +259,15 @@ impl Reply {
             Self::Status { kept, facts } => status(*kept, facts),
             Self::Listing { lines, total } => listing(lines, *total),
             Self::Found { words, lines, more } => found(words, lines, *more),
+            Self::Caption { line } => format!("{}:", rows(std::slice::from_ref(line))),
             Self::File { link } => link.clone(),
             Self::Stored { line } => {
-                format!("✅ #{} {}, {}, stored.", line.number, show(&line.name), bytes(line.bytes))
+                format!(
+                    "✅ #{} {}, {}, stored.",
+                    line.number,
+                    show(&line.name),
+                    bytes(line.bytes)
+                )
             }
             Self::AlreadyKept { name, number } => {
                 format!("✅ {} is already kept as #{number}.", show(name))
@@ -272,11 +287,22 @@ impl Reply {
             Self::AlreadyLocked => {
                 "The vault is locked already. Put the key in to open it.".to_owned()
             }
-            Self::LockedByTrouble => "The vault locked itself after a fault. Nothing is lost; take \
+            Self::LockedByTrouble => {
+                "The vault locked itself after a fault. Nothing is lost; take \
                  the key out and put it in again."
-                .to_owned(),
+                    .to_owned()
+            }
+            Self::NoAnswer => {
+                "The index of the vault did not answer. Nothing is lost; take the key \
+                 out and put it in again, then ask once more."
+                    .to_owned()
+            }
             Self::NeedsKey { waiting } => needs_key(*waiting),
-            Self::NotStored { name, why, retrying } => not_stored(name, *why, *retrying),
+            Self::NotStored {
+                name,
+                why,
+                retrying,
+            } => not_stored(name, *why, *retrying),
             Self::NotSent { number, why } => not_sent(*number, *why),
             Self::NoSuch { numbers } => no_such(numbers),
             Self::Empty => "The vault is empty. Share a photo here and I keep it.".to_owned(),
@@ -289,14 +315,13 @@ impl Reply {
                 show(word)
             ),
             Self::TooMany => "That is more than 100 files at once. Ask for fewer.".to_owned(),
-            Self::NothingToFind => {
-                "Find what? Send for example \"find summer\".".to_owned()
-            }
+            Self::NothingToFind => "Find what? Send for example \"find summer\".".to_owned(),
             Self::NotText => "That message was not plain text, so I did nothing with it. Please \
                  type it again."
                 .to_owned(),
-            Self::Unreadable => "I could not read a message of yours. Please send it again."
-                .to_owned(),
+            Self::Unreadable => {
+                "I could not read a message of yours. Please send it again.".to_owned()
+            }
             Self::Paired { theirs, ours } => format!(
                 "Paired: this phone may now command the vault. Compare once: your fingerprint ends \
                  in {theirs}, mine in {ours}. Share a photo and I keep it; \"help\" tells the rest."
@@ -320,12 +345,18 @@ impl Reply {
 }
 
 fn status(kept: Option<(u64, u64)>, facts: &Facts) -> String {
-    let Facts { waiting, arriving, free, aes } = facts;
+    let Facts {
+        waiting,
+        arriving,
+        free,
+        aes,
+    } = facts;
     let mut text = match kept {
         Some((1, size)) => format!("The vault is open: 1 file, {}.", bytes(size)),
         Some((count, size)) => format!("The vault is open: {count} files, {}.", bytes(size)),
-        None => "The vault is locked. Photos still arrive; put the key in to get files out."
-            .to_owned(),
+        None => {
+            "The vault is locked. Photos still arrive; put the key in to get files out.".to_owned()
+        }
     };
     if *waiting > 0 {
         let _ = write!(text, "\nWaiting for the key: {waiting}.");
@@ -344,14 +375,21 @@ fn listing(lines: &[Line], total: u64) -> String {
     let mut text = rows(lines);
     let shown = lines.len() as u64;
     if total > shown {
-        let _ = write!(text, "\n{} of {total} shown. Send \"list {total}\" for more.", lines.len());
+        let _ = write!(
+            text,
+            "\n{} of {total} shown. Send \"list {total}\" for more.",
+            lines.len()
+        );
     }
     text
 }
 
 fn found(words: &str, lines: &[Line], more: bool) -> String {
     if lines.is_empty() {
-        return format!("Nothing is named \"{}\". Try fewer letters, or \"list\".", show(words));
+        return format!(
+            "Nothing is named \"{}\". Try fewer letters, or \"list\".",
+            show(words)
+        );
     }
     let mut text = rows(lines);
     if more {
@@ -414,6 +452,10 @@ fn not_opened(why: OpenFailure) -> &'static str {
         OpenFailure::TooNew => {
             "This vault was written by a newer Strongroom. Update this one to open it."
         }
+        OpenFailure::ForeignPublicHalf => {
+            "ALARM: the system card seals files to a key that is not this vault's, so somebody may \
+             have changed the card. Take the key out, and set the Pi up anew before you go on."
+        }
         OpenFailure::Trouble => {
             "The key is here, but the vault did not open. Take the key out and put it in again; \
              the journal on the Pi says more."
@@ -456,20 +498,23 @@ fn not_stored(name: &str, why: IntakeFailure, retrying: bool) -> String {
         IntakeFailure::BadLink => ("its link is not one I can read", "Please send it again."),
         IntakeFailure::CutShort => ("less of it came than announced", "Please send it again."),
         IntakeFailure::TooLong => ("more of it came than announced", "Please send it again."),
-        IntakeFailure::Altered => {
-            ("it was damaged or altered on its way", "Please send it again.")
-        }
-        IntakeFailure::ServerTrouble => {
-            ("its server did not give it to me", "Please send it again later.")
-        }
+        IntakeFailure::Altered => (
+            "it was damaged or altered on its way",
+            "Please send it again.",
+        ),
+        IntakeFailure::ServerTrouble => (
+            "its server did not give it to me",
+            "Please send it again later.",
+        ),
         IntakeFailure::Certificate => (
             "the certificate of its server is not trusted",
             "Check the server, or put its certificate into the vault's settings.",
         ),
         IntakeFailure::DriveFull => ("the drive is full", "Make room and send it again."),
-        IntakeFailure::DriveTrouble => {
-            ("the data drive does not answer", "Check the drive and send it again.")
-        }
+        IntakeFailure::DriveTrouble => (
+            "the data drive does not answer",
+            "Check the drive and send it again.",
+        ),
     };
     format!("{name} is not stored: {what}. {advice}")
 }
@@ -477,11 +522,13 @@ fn not_stored(name: &str, why: IntakeFailure, retrying: bool) -> String {
 fn not_sent(number: u64, why: DeliveryFailure) -> String {
     match why {
         DeliveryFailure::Locked => {
-            format!("#{number} was not sent because the vault is locked. Put the key in and ask again.")
+            format!(
+                "#{number} was not sent because the vault is locked. Put the key in and ask again."
+            )
         }
         DeliveryFailure::Damaged => format!(
-            "#{number} does not open: it is damaged on the drive. I set nothing aside and deleted \
-             nothing; check the drive and your other copies."
+            "#{number} does not open: it is damaged on the drive. I deleted nothing; check \
+             the drive, and look for another copy of this file."
         ),
         DeliveryFailure::NoUpload => format!(
             "#{number} was not sent because my server offers no file upload. Ask its operator, or \
@@ -496,9 +543,9 @@ fn not_sent(number: u64, why: DeliveryFailure) -> String {
             "#{number} was not sent because it is too large for my server. Take it from the drive \
              with strongroom-rescue, or ask the server's operator."
         ),
-        DeliveryFailure::ServerTrouble => format!(
-            "#{number} was not sent because the upload failed. Please ask again later."
-        ),
+        DeliveryFailure::ServerTrouble => {
+            format!("#{number} was not sent because the upload failed. Please ask again later.")
+        }
     }
 }
 
@@ -521,7 +568,11 @@ fn spans(numbers: &[u64]) -> String {
     let parts: Vec<String> = parts
         .into_iter()
         .map(|(first, last)| {
-            if first == last { format!("#{first}") } else { format!("#{first}-#{last}") }
+            if first == last {
+                format!("#{first}")
+            } else {
+                format!("#{first}-#{last}")
+            }
         })
         .collect();
     parts.join(", ")
@@ -534,7 +585,13 @@ fn show(name: &str) -> String {
     let mut shown: String = name
         .chars()
         .take(SHOWN_CHARS)
-        .map(|c| if c.is_control() || turns_text(c) { '·' } else { c })
+        .map(|c| {
+            if c.is_control() || turns_text(c) {
+                '·'
+            } else {
+                c
+            }
+        })
         .collect();
     if name.chars().nth(SHOWN_CHARS).is_some() {
         shown.push('…');
@@ -569,8 +626,10 @@ fn bytes(count: u64) -> String {
 }
 
 fn day(seconds: i64) -> String {
-    DateTime::from_timestamp(seconds, 0)
-        .map_or_else(|| "date unknown".to_owned(), |at| at.format("%-d %b %Y").to_string())
+    DateTime::from_timestamp(seconds, 0).map_or_else(
+        || "date unknown".to_owned(),
+        |at| at.format("%-d %b %Y").to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -579,11 +638,30 @@ mod tests {
 
     #[test]
     fn sizes_read_as_people_write_them() {
-        let shown = [0, 1, 999, 1_000, 3_149_000, 999_999, 2_000_000_000, u64::MAX].map(bytes);
+        let shown = [
+            0,
+            1,
+            999,
+            1_000,
+            3_149_000,
+            999_999,
+            2_000_000_000,
+            u64::MAX,
+        ]
+        .map(bytes);
 
         assert_eq!(
             shown,
-            ["0 bytes", "1 byte", "999 bytes", "1.0 kB", "3.1 MB", "999.9 kB", "2.0 GB", "18446.7 PB"]
+            [
+                "0 bytes",
+                "1 byte",
+                "999 bytes",
+                "1.0 kB",
+                "3.1 MB",
+                "999.9 kB",
+                "2.0 GB",
+                "18446.7 PB"
+            ]
         );
     }
 
@@ -596,7 +674,11 @@ mod tests {
             received_at: 1_777_888_999,
         };
 
-        let text = Reply::Listing { lines: vec![line], total: 1 }.text();
+        let text = Reply::Listing {
+            lines: vec![line],
+            total: 1,
+        }
+        .text();
 
         assert_eq!(text, "#7 a··gpj.exe, 1 byte, 4 May 2026");
     }
@@ -609,8 +691,14 @@ mod tests {
 
     #[test]
     fn kept_while_locked_counts_what_waits() {
-        assert_eq!(Reply::Kept { waiting: 1 }.text(), "Kept. 1 file waits for the key.");
-        assert_eq!(Reply::Kept { waiting: 3 }.text(), "Kept. 3 files wait for the key.");
+        assert_eq!(
+            Reply::Kept { waiting: 1 }.text(),
+            "Kept. 1 file waits for the key."
+        );
+        assert_eq!(
+            Reply::Kept { waiting: 3 }.text(),
+            "Kept. 3 files wait for the key."
+        );
     }
 
     #[test]

@@ -26,7 +26,8 @@ impl Step<'_> {
     ) -> Result<Vec<T>, StateError> {
         let mut rows = self.transaction.prepare_cached(sql)?;
         let rows = rows.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
-        rows.map(|bytes| Ok(read(&Zeroizing::new(bytes?))?)).collect()
+        rows.map(|bytes| Ok(read(&Zeroizing::new(bytes?))?))
+            .collect()
     }
 
     fn write_omemo(&self, changes: &Changes) -> Result<(), StateError> {
@@ -36,24 +37,26 @@ impl Step<'_> {
                 .execute([own.to_bytes().as_slice()])?;
         }
         for key in &changes.signed_prekeys {
-            step.prepare_cached("INSERT OR REPLACE INTO signed_prekey (id, bytes) VALUES (?1, ?2)")?
-                .execute(params![key.id(), key.to_bytes().as_slice()])?;
+            step.prepare_cached(
+                "INSERT OR REPLACE INTO signed_prekey (id, bytes) VALUES (?1, ?2)",
+            )?
+            .execute(params![key.id(), key.to_bytes().as_slice()])?;
         }
         for id in &changes.removed_signed_prekeys {
-            step.prepare_cached("DELETE FROM signed_prekey WHERE id = ?1")?.execute([id])?;
+            step.prepare_cached("DELETE FROM signed_prekey WHERE id = ?1")?
+                .execute([id])?;
         }
         for key in &changes.prekeys {
             step.prepare_cached("INSERT OR REPLACE INTO prekey (id, bytes) VALUES (?1, ?2)")?
                 .execute(params![key.id(), key.to_bytes().as_slice()])?;
         }
         for id in &changes.removed_prekeys {
-            step.prepare_cached("DELETE FROM prekey WHERE id = ?1")?.execute([id])?;
+            step.prepare_cached("DELETE FROM prekey WHERE id = ?1")?
+                .execute([id])?;
         }
         for (address, id) in &changes.removed_sessions {
-            step.prepare_cached(
-                "DELETE FROM session WHERE jid = ?1 AND device = ?2 AND id = ?3",
-            )?
-            .execute(params![address.jid, address.device.0, id.0])?;
+            step.prepare_cached("DELETE FROM session WHERE jid = ?1 AND device = ?2 AND id = ?3")?
+                .execute(params![address.jid, address.device.0, id.0])?;
         }
         for (address, session) in &changes.sessions {
             // Ranks are counters from 0, far below 2^63.
@@ -75,7 +78,11 @@ impl Step<'_> {
             step.prepare_cached(
                 "INSERT OR REPLACE INTO device (jid, device, bytes) VALUES (?1, ?2, ?3)",
             )?
-            .execute(params![device.address.jid, device.address.device.0, device.to_bytes()])?;
+            .execute(params![
+                device.address.jid,
+                device.address.device.0,
+                device.to_bytes()
+            ])?;
         }
         Ok(())
     }
@@ -86,11 +93,16 @@ impl Store for Step<'_> {
 
     fn own_device(&self) -> Result<Option<OwnDevice>, StateError> {
         let bytes = self.bytes("SELECT bytes FROM own_device WHERE one = ?1", 1)?;
-        Ok(bytes.map(|bytes| OwnDevice::from_bytes(&bytes)).transpose()?)
+        Ok(bytes
+            .map(|bytes| OwnDevice::from_bytes(&bytes))
+            .transpose()?)
     }
 
     fn signed_prekeys(&self) -> Result<Vec<SignedPrekey>, StateError> {
-        self.all("SELECT bytes FROM signed_prekey ORDER BY id DESC", SignedPrekey::from_bytes)
+        self.all(
+            "SELECT bytes FROM signed_prekey ORDER BY id DESC",
+            SignedPrekey::from_bytes,
+        )
     }
 
     fn prekey(&self, id: u32) -> Result<Option<Prekey>, StateError> {
@@ -103,8 +115,9 @@ impl Store for Step<'_> {
     }
 
     fn prekey_count(&self) -> Result<usize, StateError> {
-        let count: i64 =
-            self.transaction.query_row("SELECT count(*) FROM prekey", [], |row| row.get(0))?;
+        let count: i64 = self
+            .transaction
+            .query_row("SELECT count(*) FROM prekey", [], |row| row.get(0))?;
         usize::try_from(count).map_err(|_| StateError::Damaged)
     }
 
@@ -117,11 +130,12 @@ impl Store for Step<'_> {
             "SELECT bytes FROM session WHERE jid = ?1 AND device = ?2 AND namespace = ?3
              ORDER BY rank DESC, id",
         )?;
-        let rows = rows
-            .query_map(params![address.jid, address.device.0, namespace.uri()], |row| {
-                row.get::<_, Vec<u8>>(0)
-            })?;
-        rows.map(|bytes| Ok(Session::from_bytes(&Zeroizing::new(bytes?))?)).collect()
+        let rows = rows.query_map(
+            params![address.jid, address.device.0, namespace.uri()],
+            |row| row.get::<_, Vec<u8>>(0),
+        )?;
+        rows.map(|bytes| Ok(Session::from_bytes(&Zeroizing::new(bytes?))?))
+            .collect()
     }
 
     fn known_device(&self, address: &Address) -> Result<Option<KnownDevice>, StateError> {
@@ -130,18 +144,24 @@ impl Store for Step<'_> {
             .prepare_cached("SELECT bytes FROM device WHERE jid = ?1 AND device = ?2")?
             .query_row(params![address.jid, address.device.0], |row| row.get(0))
             .optional()?;
-        Ok(bytes.map(|bytes| KnownDevice::from_bytes(address.clone(), &bytes)).transpose()?)
+        Ok(bytes
+            .map(|bytes| KnownDevice::from_bytes(address.clone(), &bytes))
+            .transpose()?)
     }
 
     fn known_devices(&self, jid: &str) -> Result<Vec<KnownDevice>, StateError> {
         let mut rows = self
             .transaction
             .prepare_cached("SELECT device, bytes FROM device WHERE jid = ?1 ORDER BY device")?;
-        let rows = rows
-            .query_map([jid], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let rows = rows.query_map([jid], |row| {
+            Ok((row.get::<_, u32>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })?;
         rows.map(|row| {
             let (device, bytes) = row?;
-            Ok(KnownDevice::from_bytes(Address::new(jid, DeviceId(device)), &bytes)?)
+            Ok(KnownDevice::from_bytes(
+                Address::new(jid, DeviceId(device)),
+                &bytes,
+            )?)
         })
         .collect()
     }

@@ -1,0 +1,363 @@
+//! The event loop: waits for all sources, feeds the keeper, carries out effects.
+//!
+//! One task owns the state, the keeper and the vault process's handle; what takes long (fetching,
+//! sealing, uploading, asking the server) runs in tasks of its own that report back as
+//! [`Happening`]s. It decides nothing.
+
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context as _;
+use omemo::{Bundle, DeviceId, DeviceList};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
+    time::Instant,
+};
+use vault::Sealer;
+
+use crate::{
+    config::Config,
+    keeper::{Input, JobId, Keeper},
+    keydevice::Presence,
+    service,
+    state::State,
+    transfer,
+    vault_process::{Deliveries, VaultProcess, Word},
+    xmpp::{Arrival, FatalReason, Link, Page},
+};
+
+mod bundles;
+mod effects;
+mod inbox;
+mod outbox;
+mod receive;
+mod send;
+mod settle;
+pub mod start;
+
+pub use start::run;
+
+/// Longest wait for the stream to close at the end.
+const STOP_SECONDS: u64 = 5;
+/// Least time between two publications of our bundle. OMEMO.md 5
+const REPUBLISH_SECONDS: u64 = 30;
+
+/// Something that a task of ours reports.
+enum Happening {
+    /// For the keeper.
+    Input(Input),
+    /// A delivery ended and gives the data socket of vault process `generation` back.
+    Delivered {
+        generation: u64,
+        deliveries: Deliveries,
+        input: Input,
+    },
+    /// The vault process of this generation said something.
+    Word { generation: u64, word: Word },
+    /// The vault process of this generation is gone.
+    VaultEnded { generation: u64 },
+    /// A page of the archive; the sender reads on once it is answered.
+    Page {
+        page: Page,
+        handled: oneshot::Sender<()>,
+    },
+    /// The archive is read to its end, or there is none.
+    CaughtUp,
+    /// The archive was asked for its newest id for the first time.
+    FirstCursor(Option<String>),
+    /// Our own lists are as they should be.
+    Settled,
+    /// Our bundle was published, or not.
+    Published { ok: bool },
+    /// A device list was fetched.
+    DeviceList { jid: String, list: DeviceList },
+    /// A bundle was fetched, or there is none.
+    Bundle {
+        jid: String,
+        device: DeviceId,
+        bundle: Option<Bundle>,
+    },
+}
+
+/// Where archive catch-up stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CatchUp {
+    /// A live id must not move the cursor: there may be a gap before it.
+    Behind,
+    /// The cursor follows the live ids.
+    Done,
+}
+
+/// The daemon and all that it owns.
+struct Daemon {
+    config: Config,
+    state: State,
+    keeper: Keeper,
+    link: Link,
+    transfer: transfer::Client,
+    /// `None` while the data drive is away.
+    sealer: Option<Arc<Sealer>>,
+    vault: Option<Vault>,
+    generation: u64,
+    tell: mpsc::UnboundedSender<Happening>,
+    online: bool,
+    catch_up: CatchUp,
+    settling: Option<AbortHandle>,
+    /// Outbox rows given to the stream and not yet acknowledged.
+    under_way: HashSet<i64>,
+    /// Devices whose bundle is being fetched.
+    fetching_bundles: HashSet<(String, DeviceId)>,
+    own: Own,
+    bundle: BundleState,
+    /// When the bundle may be published again.
+    republish_at: Instant,
+    receiving: Vec<(JobId, AbortHandle)>,
+}
+
+/// What we are to others.
+#[derive(Debug, Clone)]
+struct Own {
+    device: DeviceId,
+    fingerprint: String,
+}
+
+/// Whether what the server has of our bundle is what we have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BundleState {
+    Published,
+    Publishing { dirty: bool },
+    Dirty,
+}
+
+/// A running vault process.
+struct Vault {
+    generation: u64,
+    process: VaultProcess,
+    sending: Option<AbortHandle>,
+}
+
+/// How the daemon's run ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Only the owner can mend it: trying again would not help.
+    #[error("the XMPP server cannot be used: {0}")]
+    Fatal(#[from] FatalReason),
+}
+
+/// Version and the way AES takes on this machine, for `--version`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Returns the exit status for an error: 78 (EX_CONFIG, sysexits.h) where starting again would not
+/// help before a person has changed something, else 1.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let fatal = error
+        .chain()
+        .any(|cause| cause.is::<RunError>() || cause.is::<crate::config::ConfigError>());
+    ExitCode::from(if fatal { 78 } else { 1 })
+}
+
+impl Daemon {
+    /// Turns until told to stop. An error ends the process; the service manager starts it again.
+    async fn turn(
+        &mut self,
+        mut arrivals: mpsc::Receiver<Arrival>,
+        mut happenings: mpsc::UnboundedReceiver<Happening>,
+        mut presence: mpsc::UnboundedReceiver<Presence>,
+    ) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate()).context("while asking for signals")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("while asking for signals")?;
+        let mut reload = signal(SignalKind::hangup()).context("while asking for signals")?;
+        let mut watchdog = service::watchdog_period().map(tokio::time::interval);
+        loop {
+            let wake = self.wake_at();
+            tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = reload.recv() => self.read_pairing_file()?,
+                Some(seen) = presence.recv() => self.key_device(seen)?,
+                Some(arrival) = arrivals.recv() => self.arrival(arrival)?,
+                Some(happening) = happenings.recv() => self.happening(happening)?,
+                () = tokio::time::sleep_until(wake) => self.woke()?,
+                () = tick(&mut watchdog) => service::alive(),
+            }
+        }
+    }
+
+    fn key_device(&mut self, seen: Presence) -> anyhow::Result<()> {
+        log::info!(
+            "the key device {}",
+            match seen {
+                Presence::Came => "came",
+                Presence::Gone => "is not there",
+            }
+        );
+        self.handle(match seen {
+            Presence::Came => Input::KeyDeviceCame,
+            Presence::Gone => Input::KeyDeviceGone,
+        })
+    }
+
+    fn arrival(&mut self, arrival: Arrival) -> anyhow::Result<()> {
+        match arrival {
+            Arrival::Online {
+                fresh,
+                peer_address,
+            } => self.came_online(fresh, peer_address),
+            Arrival::Offline { reason } => {
+                log::warn!("offline: {reason}");
+                service::status(&format!("offline: {reason}"));
+                self.went_offline();
+                Ok(())
+            }
+            Arrival::Fatal(reason) => Err(RunError::Fatal(reason).into()),
+            Arrival::Message(message) => self.message(*message),
+            Arrival::DeviceList { jid, devices, .. } => self.device_list(&jid, &devices),
+            Arrival::SubscriptionAsked { jid } => {
+                if jid == self.config.owner.jid {
+                    self.link.approve(&jid);
+                } else {
+                    self.link.ignore(&jid);
+                }
+                Ok(())
+            }
+            Arrival::Stage { token, stage } => self.stage(token, stage),
+        }
+    }
+
+    fn happening(&mut self, happening: Happening) -> anyhow::Result<()> {
+        match happening {
+            Happening::Input(input) => self.handle(input),
+            Happening::Delivered {
+                generation,
+                deliveries,
+                input,
+            } => {
+                self.delivered(generation, deliveries);
+                self.handle(input)
+            }
+            Happening::Word { generation, word } => self.word(generation, word),
+            Happening::VaultEnded { generation } => self.vault_ended(generation),
+            Happening::Page { page, handled } => self.page(page, handled),
+            Happening::CaughtUp => {
+                self.catch_up = CatchUp::Done;
+                self.send_outbox()
+            }
+            Happening::FirstCursor(id) => self.first_cursor(id),
+            Happening::Settled => {
+                service::status("online");
+                Ok(())
+            }
+            Happening::Published { ok } => {
+                self.published(ok);
+                Ok(())
+            }
+            Happening::DeviceList { jid, list } => self.device_list(&jid, &list),
+            Happening::Bundle {
+                jid,
+                device,
+                bundle,
+            } => self.bundle(jid, device, bundle),
+        }
+    }
+
+    fn woke(&mut self) -> anyhow::Result<()> {
+        self.publish_if_due();
+        self.find_drive();
+        self.handle(Input::Woke)
+    }
+
+    fn wake_at(&self) -> Instant {
+        // Looked at anew at least this often, so that a changed clock delays nothing for long.
+        const LONGEST: Duration = Duration::from_secs(60);
+        let mut wait = LONGEST;
+        if let Some(at) = self.keeper.next_wake() {
+            let seconds = u64::try_from(at.saturating_sub(now())).unwrap_or(0);
+            // A retry that is due and cannot be started (all fetches are busy) must not spin.
+            wait = wait.min(Duration::from_secs(seconds.max(1)));
+        }
+        let mut at = Instant::now() + wait;
+        if self.bundle == BundleState::Dirty && self.online {
+            at = at.min(
+                self.republish_at
+                    .max(Instant::now() + Duration::from_millis(10)),
+            );
+        }
+        at
+    }
+
+    fn came_online(&mut self, fresh: bool, peer: Option<SocketAddr>) -> anyhow::Result<()> {
+        self.online = true;
+        self.transfer
+            .set_live_server(peer.map(|address| address.ip()));
+        log::info!(
+            "online ({})",
+            if fresh { "a new stream" } else { "resumed" }
+        );
+        if !fresh {
+            return Ok(());
+        }
+        self.catch_up = CatchUp::Behind;
+        self.under_way.clear();
+        self.settle()?;
+        self.handle(Input::Online)
+    }
+
+    fn went_offline(&mut self) {
+        self.online = false;
+        self.transfer.set_live_server(None);
+        if let Some(settling) = self.settling.take() {
+            settling.abort();
+        }
+    }
+
+    /// Ends everything that runs, within [`STOP_SECONDS`].
+    async fn stop(mut self) {
+        service::stopping();
+        for (_, task) in self.receiving.drain(..) {
+            task.abort();
+        }
+        if let Some(settling) = self.settling.take() {
+            settling.abort();
+        }
+        if let Some(vault) = self.vault.take() {
+            vault.process.kill();
+        }
+        let stopped = tokio::time::timeout(Duration::from_secs(STOP_SECONDS), self.link.stop());
+        if stopped.await.is_err() {
+            log::warn!("the stream did not close in time");
+        }
+    }
+}
+
+async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
+    match watchdog {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns the seconds since 1970; 0 for a clock that stands before.
+fn now() -> i64 {
+    seconds(SystemTime::now())
+}
+
+fn seconds(at: SystemTime) -> i64 {
+    at.duration_since(UNIX_EPOCH).map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}
+
+fn omemo_now() -> u64 {
+    u64::try_from(now()).unwrap_or(0)
+}

@@ -1,0 +1,345 @@
+//! One function per effect: the saved ones inside the step's transaction, the others after it.
+
+use anyhow::Context as _;
+use omemo::{Address, DeviceId, IdentityKey, Store as _, Trust, machine};
+
+use super::{Daemon, Happening, now};
+use crate::{
+    config::Config,
+    keeper::{
+        Answer, Device, Effect, Input, JobId, Keeper,
+        command::{Command, Pick},
+        reply::{DeliveryFailure, OpenFailure, PLAIN_REFUSED},
+    },
+    service,
+    state::{JobKind, LetterContent, Step},
+    vault_process::{Order, Question, VaultProcess},
+    xmpp::outgoing::{self, ChatState},
+};
+
+/// The note that holds how pairing stands.
+pub(super) const PAIRING: &str = "pairing";
+/// The note that holds whether the owner locked the vault while the key device is in.
+pub(super) const LOCKED_BY_OWNER: &str = "locked by owner";
+/// Entries a `find` shows at most.
+const FOUND_LINES: u32 = 20;
+
+/// What decides and writes within one step.
+pub(super) struct Desk<'a> {
+    pub(super) keeper: &'a mut Keeper,
+    pub(super) config: &'a Config,
+}
+
+/// What is to be done once the step is saved.
+#[derive(Default)]
+#[must_use = "what follows a step has to be carried out"]
+pub(super) struct After {
+    /// Effects that are not part of a transaction, in order.
+    pub(super) effects: Vec<Effect>,
+    /// Finished stanzas with their tokens.
+    pub(super) letters: Vec<(i64, String)>,
+    /// Devices that need a bundle before anything can be encrypted for them.
+    pub(super) without_session: Vec<Address>,
+    /// Whether a job was closed, whose remains have to be overwritten.
+    pub(super) closed: bool,
+    /// Whether a prekey was used or added.
+    pub(super) bundle_changed: bool,
+}
+
+impl After {
+    pub(super) fn join(&mut self, other: Self) {
+        self.effects.extend(other.effects);
+        self.letters.extend(other.letters);
+        self.without_session.extend(other.without_session);
+        self.closed |= other.closed;
+        self.bundle_changed |= other.bundle_changed;
+    }
+}
+
+impl Desk<'_> {
+    /// Has the keeper decide, and writes what belongs to the step.
+    pub(super) fn decide(&mut self, step: &mut Step<'_>, input: Input) -> anyhow::Result<After> {
+        let effects = self.keeper.handle(input, now());
+        self.save(step, effects)
+    }
+
+    /// Writes what belongs to the step.
+    pub(super) fn save(&self, step: &mut Step<'_>, effects: Vec<Effect>) -> anyhow::Result<After> {
+        let mut after = After::default();
+        for effect in effects {
+            match effect {
+                Effect::SaveIntake(intake) => {
+                    step.save_job(&intake.job.0, JobKind::Intake, &intake)?;
+                }
+                Effect::SaveDelivery(delivery) => {
+                    step.save_job(&delivery.job.0, JobKind::Delivery, &delivery)?;
+                }
+                Effect::Close(job) => {
+                    step.close_job(&job.0)?;
+                    after.closed = true;
+                }
+                Effect::Trust(device) => self.trust(step, &device)?,
+                Effect::Quarantine(device) => step.quarantine(&device.jid, device.id)?,
+                Effect::SavePairing(pairing) => step.set_note(PAIRING, pairing.as_ref())?,
+                Effect::SaveLockedByOwner(locked) => {
+                    step.set_note(LOCKED_BY_OWNER, locked.then_some(&true))?;
+                }
+                Effect::Say(reply) => {
+                    let words = reply.text();
+                    let recipients = self.recipients(step)?;
+                    self.post(step, &recipients, &words, &mut after)?;
+                }
+                Effect::SayTo(device, reply) => {
+                    let to = Address::new(device.jid, DeviceId(device.id));
+                    self.post(step, &[to], &reply.text(), &mut after)?;
+                }
+                Effect::SayPlainRefused => self.post_plain(step, &mut after)?,
+                later @ (Effect::Receipt(_)
+                | Effect::Typing(_)
+                | Effect::Fetch(_)
+                | Effect::Index(_)
+                | Effect::Ask(..)
+                | Effect::Deliver(..)
+                | Effect::Open
+                | Effect::Lock) => after.effects.push(later),
+            }
+        }
+        Ok(after)
+    }
+
+    fn trust(&self, step: &mut Step<'_>, device: &Device) -> anyhow::Result<()> {
+        let identity = IdentityKey::from_fingerprint(&device.fingerprint)
+            .context("while reading a device's own fingerprint")?;
+        let pinned = self
+            .config
+            .pinned_fingerprints()
+            .contains(&device.fingerprint);
+        let trust = if pinned { Trust::Pinned } else { Trust::Paired };
+        let address = Address::new(device.jid.clone(), DeviceId(device.id));
+        let changes = machine::set_trust(step, &address, &identity, trust)
+            .context("while trusting a device")?;
+        step.apply(changes).context("while trusting a device")?;
+        log::info!("device {} is trusted ({trust:?})", device.id);
+        Ok(())
+    }
+
+    fn post_plain(&self, step: &Step<'_>, after: &mut After) -> anyhow::Result<()> {
+        let id = super::outbox::stanza_id()?;
+        let stanza = outgoing::plain_message(&self.config.owner.jid, &id, PLAIN_REFUSED);
+        let token = step.post(&id, &LetterContent::Stanza(stanza.clone()))?;
+        after.letters.push((token, stanza));
+        Ok(())
+    }
+}
+
+impl Daemon {
+    /// Feeds the keeper outside of any message, saves and carries out.
+    pub(super) fn handle(&mut self, input: Input) -> anyhow::Result<()> {
+        let effects = self.keeper.handle(input, now());
+        self.carry_out(effects)
+    }
+
+    pub(super) fn carry_out(&mut self, effects: Vec<Effect>) -> anyhow::Result<()> {
+        // Locking waits for nothing, least of all for a card to write.
+        if effects.contains(&Effect::Lock) {
+            self.lock();
+        }
+        let Self {
+            state,
+            keeper,
+            config,
+            ..
+        } = self;
+        let after = if effects.iter().any(Effect::is_saved) {
+            let mut step = state.begin().context("while beginning a step")?;
+            let after = Desk { keeper, config }.save(&mut step, effects)?;
+            step.commit().context("while saving a step")?;
+            after
+        } else {
+            After {
+                effects,
+                ..After::default()
+            }
+        };
+        crate::crash::point("step saved");
+        self.after(after)
+    }
+
+    /// Carries out what follows a saved step.
+    pub(super) fn after(&mut self, after: After) -> anyhow::Result<()> {
+        if after.closed {
+            self.state
+                .truncate_log()
+                .context("while overwriting what a closed job held")?;
+        }
+        for (token, stanza) in after.letters {
+            self.dispatch(token, stanza);
+        }
+        for address in after.without_session {
+            self.fetch_bundle(address);
+        }
+        if after.bundle_changed {
+            self.bundle_changed();
+        }
+        for effect in after.effects {
+            self.begin(effect);
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, effect: Effect) {
+        match effect {
+            Effect::Receipt(id) => self.receipt(&id),
+            Effect::Typing(at_work) => self.typing(at_work),
+            Effect::Fetch(intake) => self.receive(intake),
+            Effect::Index(intake) => {
+                let (job, blob) = (intake.job, intake.blob);
+                self.order(Order::Adopt { job: job.0, blob }, Input::NotIndexed { job });
+            }
+            Effect::Ask(job, command) => self.ask(job, command),
+            Effect::Deliver(job, number) => self.order(
+                Order::Deliver { job: job.0, number },
+                Input::NotUploaded {
+                    job,
+                    number,
+                    why: DeliveryFailure::Locked,
+                },
+            ),
+            Effect::Open => self.open(),
+            Effect::Lock => self.lock(),
+            // Saved before; nothing is left to do.
+            Effect::SaveIntake(_)
+            | Effect::SaveDelivery(_)
+            | Effect::Close(_)
+            | Effect::Trust(_)
+            | Effect::Quarantine(_)
+            | Effect::SavePairing(_)
+            | Effect::SaveLockedByOwner(_)
+            | Effect::Say(_)
+            | Effect::SayTo(..)
+            | Effect::SayPlainRefused => {}
+        }
+    }
+
+    /// Orders the vault process, or reports `otherwise` when there is none.
+    fn order(&mut self, order: Order, otherwise: Input) {
+        match &self.vault {
+            Some(vault) => vault.process.order(order),
+            None => self.report(Happening::Input(otherwise)),
+        }
+    }
+
+    pub(super) fn report(&self, happening: Happening) {
+        // The receiver lives as long as the loop; after it nobody needs to know.
+        let _ = self.tell.send(happening);
+    }
+
+    fn receipt(&self, id: &str) {
+        match super::outbox::stanza_id() {
+            Ok(own) => {
+                let receipt = outgoing::receipt(&self.config.owner.jid, &own, id);
+                self.link.send_volatile(receipt);
+            }
+            Err(error) => log::error!("no receipt was sent: {error}"),
+        }
+    }
+
+    fn typing(&self, at_work: bool) {
+        let state = if at_work {
+            ChatState::Composing
+        } else {
+            ChatState::Active
+        };
+        self.link
+            .send_volatile(outgoing::chat_state(&self.config.owner.jid, state));
+    }
+
+    fn ask(&mut self, job: JobId, command: Command) {
+        let question = match command {
+            Command::List { lines } => Question::List { lines },
+            Command::Find { words } => Question::Find {
+                words,
+                lines: FOUND_LINES,
+            },
+            Command::Get { picks } => Question::Pick {
+                ranges: picks
+                    .into_iter()
+                    .map(|pick| match pick {
+                        Pick::Range { first, last } => (first, last),
+                        Pick::Last { count } => (0, count),
+                    })
+                    .collect(),
+            },
+            Command::Status | Command::Help | Command::Lock => Question::Totals,
+        };
+        let free = self.free_bytes();
+        let otherwise = Input::Answered {
+            job,
+            answer: Answer::Locked,
+            free,
+        };
+        self.order(
+            Order::Ask {
+                job: job.0,
+                question,
+            },
+            otherwise,
+        );
+    }
+
+    fn open(&mut self) {
+        self.lock();
+        self.generation += 1;
+        let generation = self.generation;
+        let vault = &self.config.vault;
+        let public_half = match std::fs::read(super::start::public_half_path(&self.config)) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                log::error!("the vault's public half could not be read: {error}");
+                self.report(Happening::Input(Input::VaultNotOpened(
+                    OpenFailure::Trouble,
+                )));
+                return;
+            }
+        };
+        let order = Order::Open {
+            folder: vault.folder.clone(),
+            key_file: super::start::key_file(&self.config),
+            public_half,
+        };
+        match VaultProcess::start(order) {
+            Ok((process, mut words)) => {
+                self.vault = Some(super::Vault {
+                    generation,
+                    process,
+                    sending: None,
+                });
+                let tell = self.tell.clone();
+                tokio::spawn(async move {
+                    while let Some(word) = words.recv().await {
+                        // The loop is gone only when the daemon stops.
+                        let _ = tell.send(Happening::Word { generation, word });
+                    }
+                    let _ = tell.send(Happening::VaultEnded { generation });
+                });
+            }
+            Err(error) => {
+                log::error!("the vault process did not start: {error}");
+                self.report(Happening::Input(Input::VaultNotOpened(
+                    OpenFailure::Trouble,
+                )));
+            }
+        }
+    }
+
+    fn lock(&mut self) {
+        if let Some(vault) = self.vault.take() {
+            vault.process.kill();
+            if let Some(sending) = vault.sending {
+                sending.abort();
+            }
+            log::info!("the vault is locked");
+            service::status("locked");
+        }
+    }
+}

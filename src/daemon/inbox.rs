@@ -1,0 +1,212 @@
+//! A message comes in: OMEMO opens it, the keeper decides, and one transaction saves both.
+
+use anyhow::Context as _;
+use omemo::{Address, Envelope, Opened, ReceiveError, Store as _, machine};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::oneshot;
+
+use super::{
+    CatchUp, Daemon,
+    effects::{After, Desk},
+    now, omemo_now, seconds,
+};
+use crate::{
+    keeper::{Device, Input, JobId, Standing, Told},
+    state::{State, StateError, Step},
+    xmpp::{Content, Message, Page, Source},
+};
+
+/// The note that holds the archive id up to which everything is handled.
+pub(super) const CURSOR: &str = "archive cursor";
+/// The note that holds when the message at the cursor came, in seconds since 1970.
+pub(super) const CURSOR_TIME: &str = "archive cursor time";
+
+impl Daemon {
+    pub(super) fn message(&mut self, message: Message) -> anyhow::Result<()> {
+        let cursor = match message.source {
+            Source::Live if self.catch_up == CatchUp::Done => message.archive_id.clone(),
+            Source::Live | Source::Offline | Source::Carbon | Source::Archive => None,
+        };
+        let Self {
+            state,
+            keeper,
+            config,
+            ..
+        } = self;
+        let mut desk = Desk { keeper, config };
+        let after = {
+            let mut step = state.begin().context("while beginning a step")?;
+            let mut after = After::default();
+            // A stranger gets silence: nothing of theirs is even decrypted.
+            if message.from_bare == desk.config.owner.jid && !message.is_error {
+                after = desk.open(&mut step, &message)?;
+            }
+            if let Some(cursor) = cursor {
+                move_cursor(&step, &cursor, message.stamp.map(seconds))?;
+            }
+            step.commit().context("while saving a message")?;
+            after
+        };
+        crate::crash::point("message saved");
+        // Only now may the server be told that the stanza is handled.
+        drop(message);
+        self.after(after)
+    }
+
+    /// Takes in one page of the archive, the messages first and then, with the last of them, the
+    /// cursor: only whole pages move it.
+    pub(super) fn page(&mut self, page: Page, handled: oneshot::Sender<()>) -> anyhow::Result<()> {
+        let mut newest = None;
+        for message in page.messages {
+            newest = message.stamp.map(seconds).or(newest);
+            self.message(message)?;
+        }
+        if let Some(last) = &page.last {
+            let step = self.state.begin().context("while beginning a step")?;
+            move_cursor(&step, last, newest)?;
+            step.commit().context("while saving the archive cursor")?;
+        }
+        if page.skipped > 0 {
+            log::warn!("{} messages of the archive could not be read", page.skipped);
+        }
+        // A task that was ended meanwhile does not read on.
+        let _ = handled.send(());
+        Ok(())
+    }
+
+    pub(super) fn first_cursor(&mut self, id: Option<String>) -> anyhow::Result<()> {
+        let step = self.state.begin().context("while beginning a step")?;
+        // An account without any message has no newest id: everything that follows is new.
+        step.set_note(CURSOR, Some(&id.unwrap_or_default()))?;
+        step.set_note(CURSOR_TIME, Some(&now()))?;
+        step.commit().context("while saving the archive cursor")
+    }
+}
+
+impl Desk<'_> {
+    /// Opens one message of the owner's address and decides on it.
+    fn open(&mut self, step: &mut Step<'_>, message: &Message) -> anyhow::Result<After> {
+        match &message.content {
+            Content::Encrypted(envelope) => self.open_encrypted(step, message, envelope),
+            Content::Plain(_) if message.source == Source::Archive => Ok(After::default()),
+            Content::Plain(_) => {
+                let jid = message.from_bare.clone();
+                self.decide(step, Input::ToldPlain { jid })
+            }
+            Content::Received(id) => {
+                step.received(id)?;
+                Ok(After::default())
+            }
+            _ => Ok(After::default()),
+        }
+    }
+
+    fn open_encrypted(
+        &mut self,
+        step: &mut Step<'_>,
+        message: &Message,
+        envelope: &Envelope,
+    ) -> anyhow::Result<After> {
+        let sender = message.from_bare.as_str();
+        let (opened, changes) = match machine::receive(step, sender, envelope, omemo_now()) {
+            Ok(opened) => opened,
+            Err(ReceiveError::Store(error)) => return Err(error).context("while decrypting"),
+            Err(ReceiveError::AlreadyReceived | ReceiveError::NotForUs) => {
+                return Ok(After::default());
+            }
+            Err(why) => {
+                log::warn!(
+                    "a message of device {} was not opened: {why}",
+                    envelope.sender
+                );
+                let address = Address::new(sender, envelope.sender);
+                let known = step.known_device(&address)?;
+                let trusted = known.is_some_and(|device| device.trust.is_trusted());
+                let jid = sender.to_owned();
+                return self.decide(step, Input::Unreadable { jid, trusted });
+            }
+        };
+        let used_prekey = !changes.removed_prekeys.is_empty();
+        step.apply(changes).context("while saving a session")?;
+        let mut after = After {
+            bundle_changed: used_prekey,
+            ..After::default()
+        };
+        if let Some(told) = told(step, message, &opened)? {
+            after.join(self.decide(step, Input::Told(told))?);
+        }
+        if let Some(refill) = machine::refill(step, &mut rng(), omemo_now())? {
+            step.apply(refill).context("while saving prekeys")?;
+            after.bundle_changed = true;
+        }
+        Ok(after)
+    }
+}
+
+/// Turns what OMEMO opened into what the keeper is told; `None` for an empty message.
+fn told(step: &Step<'_>, message: &Message, opened: &Opened) -> Result<Option<Told>, StateError> {
+    let Some(body) = &opened.body else {
+        return Ok(None);
+    };
+    let device = opened.from.device.0;
+    let standing = match opened.trust {
+        omemo::Trust::Revoked => Standing::Revoked,
+        trust if trust.is_trusted() => Standing::Trusted,
+        _ if step.is_quarantined(&opened.from.jid, device)? => Standing::Quarantined,
+        _ => Standing::Undecided,
+    };
+    let mut blob = [0; 16];
+    getrandom::fill(&mut blob).map_err(std::io::Error::other)?;
+    Ok(Some(Told {
+        from: Device {
+            jid: opened.from.jid.clone(),
+            id: device,
+            fingerprint: opened.identity.fingerprint(),
+            standing,
+        },
+        job: job_id(opened),
+        blob,
+        text: machine::text(body).ok().map(str::to_owned),
+        sent_at: message.stamp.map_or_else(now, seconds),
+        receipt: message.asks_receipt.then(|| message.id.clone()).flatten(),
+    }))
+}
+
+/// Names the job by what no two messages share, so that one message asked twice is one job.
+fn job_id(opened: &Opened) -> JobId {
+    let mut hash = Sha256::new();
+    hash.update(b"strongroom job v0");
+    hash.update(opened.identity.as_bytes());
+    hash.update(opened.id.ratchet_key);
+    hash.update(opened.id.counter.to_be_bytes());
+    // The part of the message: the legacy namespace has one.
+    hash.update([0]);
+    JobId(hash.finalize().into())
+}
+
+fn move_cursor(step: &Step<'_>, id: &str, at: Option<i64>) -> anyhow::Result<()> {
+    step.set_note(CURSOR, Some(&id.to_owned()))
+        .context("while moving the archive cursor")?;
+    if let Some(at) = at {
+        step.set_note(CURSOR_TIME, Some(&at))
+            .context("while moving the archive cursor")?;
+    }
+    Ok(())
+}
+
+/// The operating system's randomness; where it fails nothing can go on.
+pub(super) fn rng() -> impl rand_core::CryptoRng {
+    rand_core::UnwrapErr(getrandom::SysRng)
+}
+
+/// Reads the cursor: `None` before the first login.
+pub(super) fn cursor(state: &mut State) -> Result<Option<(String, i64)>, StateError> {
+    let step = state.begin()?;
+    let Some(id) = step.note::<String>(CURSOR)? else {
+        return Ok(None);
+    };
+    Ok(Some((
+        id,
+        step.note::<i64>(CURSOR_TIME)?.unwrap_or_default(),
+    )))
+}

@@ -1,0 +1,324 @@
+//! A file goes out: ciphertext from the vault process to an upload slot; and the vault process's
+//! other words.
+//!
+//! The daemon never sees the content: what passes through here was encrypted before, under a
+//! media key that the phone gets by OMEMO and nobody else.
+
+use std::io;
+
+use omemo::media::MediaSecret;
+use tokio::sync::mpsc;
+
+use super::{Daemon, Happening};
+use crate::{
+    keeper::{
+        Answer, Input, JobId, Placed,
+        reply::{DeliveryFailure, Line, OpenFailure},
+    },
+    service,
+    transfer::{self, PutError, Upload},
+    vault_process::{Deliveries, Order, Row, Shut, Word},
+    xmpp::{Link, SlotError},
+};
+
+/// Pieces of ciphertext between the vault process and the network.
+const QUEUED_PIECES: usize = 2;
+/// Told to the upload server: it learns no type.
+const CONTENT_TYPE: &str = "application/octet-stream";
+/// Longest ending taken over into the upload's name, in bytes.
+const MAX_ENDING_BYTES: usize = 5;
+
+/// One file on its way out.
+struct Outgoing {
+    row: Row,
+    ciphertext_bytes: u64,
+    secret: MediaSecret,
+}
+
+impl Daemon {
+    /// Takes in what the vault process says.
+    pub(super) fn word(&mut self, generation: u64, word: Word) -> anyhow::Result<()> {
+        if self
+            .vault
+            .as_ref()
+            .is_none_or(|vault| vault.generation != generation)
+        {
+            return Ok(());
+        }
+        let free = self.free_bytes();
+        let answered = |job, answer| Input::Answered {
+            job: JobId(job),
+            answer,
+            free,
+        };
+        let input = match word {
+            Word::Opened => {
+                log::info!("the vault is open");
+                service::status("open");
+                Input::VaultOpened
+            }
+            Word::NotOpened(why) => {
+                log::warn!("the vault did not open: {why:?}");
+                if let Some(vault) = self.vault.take() {
+                    vault.process.kill();
+                }
+                Input::VaultNotOpened(open_failure(why))
+            }
+            Word::Adopted { job, row } => Input::Indexed {
+                job: JobId(job),
+                placed: Placed::Entry(line(row)),
+            },
+            Word::SameAs { job, number } => Input::Indexed {
+                job: JobId(job),
+                placed: Placed::SameAs(number),
+            },
+            Word::NotAdopted { job } => Input::NotIndexed { job: JobId(job) },
+            Word::Rows {
+                job,
+                rows,
+                total,
+                more,
+            } => {
+                let lines = rows.into_iter().map(line).collect();
+                answered(job, Answer::Rows { lines, total, more })
+            }
+            Word::Picked {
+                job,
+                found,
+                missing,
+            } => answered(job, Answer::Picked { found, missing }),
+            Word::Totals {
+                job,
+                entries,
+                bytes,
+            } => answered(job, Answer::Totals { entries, bytes }),
+            Word::NoAnswer { job } => answered(job, Answer::Failed),
+            Word::Prepared {
+                job,
+                row,
+                ciphertext_bytes,
+                secret,
+            } => {
+                return self.send_out(JobId(job), row, ciphertext_bytes, &secret);
+            }
+            Word::NotPrepared { job, number } => {
+                let why = DeliveryFailure::Damaged;
+                Input::NotUploaded {
+                    job: JobId(job),
+                    number,
+                    why,
+                }
+            }
+        };
+        self.handle(input)
+    }
+
+    fn send_out(
+        &mut self,
+        job: JobId,
+        row: Row,
+        ciphertext_bytes: u64,
+        secret: &[u8],
+    ) -> anyhow::Result<()> {
+        let number = row.number;
+        let broken = Input::NotUploaded {
+            job,
+            number,
+            why: DeliveryFailure::Locked,
+        };
+        let Some(vault) = &mut self.vault else {
+            return self.handle(broken);
+        };
+        let (Ok(secret), Some(mut deliveries)) = (
+            MediaSecret::from_bytes(secret),
+            vault.process.take_deliveries(),
+        ) else {
+            log::error!("a delivery came out of turn");
+            return self.handle(broken);
+        };
+        let generation = vault.generation;
+        let outgoing = Outgoing {
+            row,
+            ciphertext_bytes,
+            secret,
+        };
+        let (link, client) = (self.link.clone(), self.transfer.clone());
+        let (tell, orders) = (self.tell.clone(), vault.process.orders());
+        let task = tokio::spawn(async move {
+            let uploaded = upload(&link, &client, &outgoing, &mut deliveries).await;
+            let input = match uploaded {
+                Ok(link) => Input::Uploaded {
+                    job,
+                    line: line(outgoing.row),
+                    link,
+                },
+                Err(why) => {
+                    // Whatever is left of this delivery must not be taken for the next one.
+                    let _ = orders.send(Order::Abort);
+                    if deliveries.drain().await.is_err() {
+                        return;
+                    }
+                    Input::NotUploaded { job, number, why }
+                }
+            };
+            let _ = tell.send(Happening::Delivered {
+                generation,
+                deliveries,
+                input,
+            });
+        });
+        vault.sending = Some(task.abort_handle());
+        Ok(())
+    }
+
+    pub(super) fn delivered(&mut self, generation: u64, deliveries: Deliveries) {
+        if let Some(vault) = &mut self.vault
+            && vault.generation == generation
+        {
+            vault.process.return_deliveries(deliveries);
+            vault.sending = None;
+        }
+    }
+
+    pub(super) fn vault_ended(&mut self, generation: u64) -> anyhow::Result<()> {
+        if self
+            .vault
+            .as_ref()
+            .is_none_or(|vault| vault.generation != generation)
+        {
+            return Ok(());
+        }
+        log::error!("the vault process ended by itself");
+        if let Some(vault) = self.vault.take() {
+            vault.process.kill();
+        }
+        self.handle(Input::VaultEnded)
+    }
+}
+
+/// Puts one file into a slot and returns its link.
+async fn upload(
+    link: &Link,
+    client: &transfer::Client,
+    outgoing: &Outgoing,
+    deliveries: &mut Deliveries,
+) -> Result<String, DeliveryFailure> {
+    let name = slot_name(&outgoing.row.name).map_err(|_| DeliveryFailure::ServerTrouble)?;
+    let length = outgoing.ciphertext_bytes;
+    let slot = link
+        .request_slot(&name, length, CONTENT_TYPE)
+        .await
+        .map_err(|error| {
+            log::warn!("no upload slot: {error}");
+            match error {
+                SlotError::NoService => DeliveryFailure::NoUpload,
+                SlotError::TooLarge { max_bytes } => DeliveryFailure::TooLarge { limit: max_bytes },
+                _ => DeliveryFailure::ServerTrouble,
+            }
+        })?;
+    let upload = Upload {
+        url: &slot.put_url,
+        headers: &slot.headers,
+        length,
+        content_type: CONTENT_TYPE,
+    };
+    let (pieces, body) = mpsc::channel(QUEUED_PIECES);
+    let pump = async {
+        let mut drained = false;
+        loop {
+            let piece = match deliveries.next().await {
+                Ok(None) => {
+                    drained = true;
+                    break;
+                }
+                Ok(Some(bytes)) => Ok(bytes),
+                Err(error) => Err(error),
+            };
+            let failed = piece.is_err();
+            if pieces.send(piece).await.is_err() || failed {
+                break;
+            }
+        }
+        drop(pieces);
+        drained
+    };
+    let (put, drained) = tokio::join!(client.put(&upload, body), pump);
+    put.map_err(|error| {
+        log::warn!("a file was not uploaded: {error}");
+        put_failure(&error)
+    })?;
+    if !drained {
+        return Err(DeliveryFailure::Damaged);
+    }
+    crate::crash::point("uploaded");
+    match outgoing.secret.link(&slot.get_url) {
+        Ok(link) => Ok(link.to_string()),
+        Err(error) => {
+            log::warn!("the server's address for a file cannot be sent: {error}");
+            Err(DeliveryFailure::ServerTrouble)
+        }
+    }
+}
+
+fn put_failure(error: &PutError) -> DeliveryFailure {
+    match error {
+        PutError::TooLarge => DeliveryFailure::TooLarge { limit: None },
+        PutError::Source(_) | PutError::Length { .. } => DeliveryFailure::Damaged,
+        _ => DeliveryFailure::ServerTrouble,
+    }
+}
+
+/// Makes a name that tells the server nothing but what kind of file it is: a phone shows a photo
+/// as a photo by the ending in the link.
+fn slot_name(name: &str) -> io::Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let ending = name
+        .rsplit_once('.')
+        .map(|(_, ending)| ending.to_ascii_lowercase())
+        .filter(|it| {
+            (1..=MAX_ENDING_BYTES).contains(&it.len())
+                && it.bytes().all(|b| b.is_ascii_alphanumeric())
+        });
+    let name = hex::encode(random);
+    Ok(match ending {
+        Some(ending) => format!("{name}.{ending}"),
+        None => name,
+    })
+}
+
+fn line(row: Row) -> Line {
+    Line {
+        number: row.number,
+        name: row.name,
+        bytes: row.bytes,
+        received_at: row.received_at,
+    }
+}
+
+fn open_failure(why: Shut) -> OpenFailure {
+    match why {
+        Shut::WrongKey => OpenFailure::WrongKey,
+        Shut::BrokenKeyFile => OpenFailure::BrokenKeyFile,
+        Shut::NoVault => OpenFailure::NoVault,
+        Shut::TooNew => OpenFailure::TooNew,
+        Shut::ForeignPublicHalf => OpenFailure::ForeignPublicHalf,
+        Shut::Trouble => OpenFailure::Trouble,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_is_named_by_nothing_but_its_kind() {
+        let named = |name: &str| slot_name(name).unwrap().split_off(32);
+
+        assert_eq!(named("Holiday with Ann.JPG"), ".jpg");
+        assert_eq!(named("letter to the bank"), "");
+        assert_eq!(named("x.secretname"), "");
+        assert_eq!(named("x.j/../pg"), "");
+        assert_eq!(named(".png"), ".png");
+    }
+}

@@ -1,0 +1,162 @@
+//! What a new stream needs, in this order: our lists, presence, subscription, the archive, the
+//! outbox. XMPP.md "Use"
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use omemo::{Bundle, DeviceId, Namespace};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{BundleState, Daemon, Happening, inbox};
+use crate::xmpp::{ArchiveError, ArchivePosition, Link, RequestError};
+
+/// Messages asked of the archive at a time.
+const PAGE_MESSAGES: u32 = 50;
+/// An expired position is replaced by the time of its message less this. HOUSE section 3
+const OVERLAP_SECONDS: u64 = 24 * 60 * 60;
+/// Seconds before a failed request is repeated on the same stream.
+const AGAIN_SECONDS: u64 = 20;
+
+/// What the task needs to know.
+struct Settling {
+    link: Link,
+    tell: mpsc::UnboundedSender<Happening>,
+    owner: String,
+    device: DeviceId,
+    bundle: Bundle,
+    cursor: Option<(String, i64)>,
+}
+
+impl Daemon {
+    /// Starts the task that settles a new stream.
+    pub(super) fn settle(&mut self) -> anyhow::Result<()> {
+        if let Some(earlier) = self.settling.take() {
+            earlier.abort();
+        }
+        let Some(bundle) = self.own_bundle()? else {
+            return Ok(());
+        };
+        let settling = Settling {
+            link: self.link.clone(),
+            tell: self.tell.clone(),
+            owner: self.config.owner.jid.clone(),
+            device: self.own.device,
+            bundle,
+            cursor: inbox::cursor(&mut self.state).context("while reading the archive cursor")?,
+        };
+        self.bundle = BundleState::Published;
+        self.settling = Some(tokio::spawn(settling.run()).abort_handle());
+        Ok(())
+    }
+}
+
+impl Settling {
+    async fn run(self) {
+        while let Err(error) = self.publish().await {
+            log::warn!("our keys were not published: {error}");
+            tokio::time::sleep(Duration::from_secs(AGAIN_SECONDS)).await;
+        }
+        self.link.announce();
+        if let Err(error) = self.link.subscribe_with(&self.owner).await {
+            log::warn!("the owner's subscription is unknown: {error}");
+        }
+        match self
+            .link
+            .fetch_device_list(Namespace::Legacy, &self.owner)
+            .await
+        {
+            Ok(list) => self.report(Happening::DeviceList {
+                jid: self.owner.clone(),
+                list,
+            }),
+            Err(error) => log::warn!("the owner's device list was not fetched: {error}"),
+        }
+        self.report(Happening::Settled);
+        while let Err(error) = self.catch_up().await {
+            log::warn!("the archive was not read: {error}");
+            tokio::time::sleep(Duration::from_secs(AGAIN_SECONDS)).await;
+        }
+        self.report(Happening::CaughtUp);
+    }
+
+    fn report(&self, happening: Happening) {
+        // Nobody listens any more when the daemon stops.
+        let _ = self.tell.send(happening);
+    }
+
+    /// Publishes our bundle and device list where the server has others. OMEMO.md 9
+    async fn publish(&self) -> Result<(), RequestError> {
+        let own = self.link.own_bare_jid();
+        let there = self
+            .link
+            .fetch_bundle(Namespace::Legacy, own, self.device)
+            .await;
+        if there.ok().flatten().as_ref() != Some(&self.bundle) {
+            self.link.publish_bundle(self.device, &self.bundle).await?;
+        }
+        let mut list = self
+            .link
+            .fetch_device_list(Namespace::Legacy, own)
+            .await
+            .unwrap_or_default();
+        if list.announce(self.device) {
+            self.link
+                .publish_device_list(Namespace::Legacy, &list)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn catch_up(&self) -> Result<(), ArchiveError> {
+        let mut position = match &self.cursor {
+            None => {
+                // Before the first login nothing could be encrypted for us.
+                match self.link.archive_latest_id().await {
+                    Ok(id) => self.report(Happening::FirstCursor(id)),
+                    Err(ArchiveError::None) => self.report(Happening::FirstCursor(None)),
+                    Err(error) => return Err(error),
+                }
+                return Ok(());
+            }
+            Some((id, _)) if id.is_empty() => ArchivePosition::Start,
+            Some((id, _)) => ArchivePosition::After(id.clone()),
+        };
+        loop {
+            let page = match self
+                .link
+                .archive_page(position.clone(), PAGE_MESSAGES)
+                .await
+            {
+                Ok(page) => page,
+                Err(ArchiveError::None) => return Ok(()),
+                Err(ArchiveError::Expired) if matches!(position, ArchivePosition::After(_)) => {
+                    position = self.since_cursor();
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let (complete, last) = (page.complete, page.last.clone());
+            let (handled, done) = oneshot::channel();
+            self.report(Happening::Page { page, handled });
+            if done.await.is_err() {
+                return Ok(());
+            }
+            match last {
+                Some(last) if !complete => position = ArchivePosition::After(last),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// The time of the last message known less a day: what overlaps is known to the ratchet.
+    fn since_cursor(&self) -> ArchivePosition {
+        let at = self.cursor.as_ref().map_or(0, |(_, at)| *at);
+        let since = u64::try_from(at)
+            .unwrap_or(0)
+            .saturating_sub(OVERLAP_SECONDS);
+        UNIX_EPOCH.checked_add(Duration::from_secs(since)).map_or(
+            ArchivePosition::Since(SystemTime::now()),
+            ArchivePosition::Since,
+        )
+    }
+}

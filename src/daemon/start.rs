@@ -1,0 +1,263 @@
+//! The start: what the last run left is read, and what talks and watches is started.
+
+use std::{collections::HashSet, fs, io, path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use omemo::{Store as _, machine};
+use tokio::{sync::mpsc, time::Instant};
+use vault::{PublicHalf, Sealer, VaultFolder, key::file::KEY_FILE_NAME};
+use zeroize::Zeroizing;
+
+use super::{
+    BundleState, CatchUp, Daemon, Own,
+    effects::{LOCKED_BY_OWNER, PAIRING},
+    inbox::rng,
+    omemo_now,
+};
+use crate::{
+    config::{Config, host_port},
+    keeper::{Keeper, Memory, owner::Pairing},
+    keydevice, service,
+    state::{JobKind, State},
+    transfer::{self, HostPort, Patience, Rules},
+    xmpp::{self, Account, Password, TlsTrust},
+};
+
+/// File of the vault's public half in the system folder.
+pub const PUBLIC_HALF_FILE: &str = "vault.pub";
+/// File of a new pairing code in the system folder; it is removed once it is taken in.
+pub const PAIRING_FILE: &str = "pairing-code";
+/// The resource of the vault's stream: fixed, so that a new stream replaces a lost one.
+const RESOURCE: &str = "strongroom";
+/// Reports that may wait for the loop before the stream has to.
+const ARRIVALS: usize = 64;
+
+pub(super) fn public_half_path(config: &Config) -> PathBuf {
+    config.vault.system.join(PUBLIC_HALF_FILE)
+}
+
+pub(super) fn key_file(config: &Config) -> PathBuf {
+    config.vault.key.join(KEY_FILE_NAME)
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+///
+/// What nobody but the owner can mend, in words for the journal.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let mut state = State::open(&config.vault.system).context("while opening the state")?;
+    let own = own_device(&mut state)?;
+    let memory = memory(&mut state, &config, &own)?;
+    let (trust, tls) = tls(&config)?;
+    let transfer =
+        transfer::Client::new(tls, Rules::new(pins(&config)?, None), Patience::default());
+    let account = account(&config, trust)?;
+    let (tell, happenings) = mpsc::unbounded_channel();
+    let (arrivals_tell, arrivals) = mpsc::channel(ARRIVALS);
+    let presence = keydevice::watch(key_file(&config));
+    let link = xmpp::start(account, arrivals_tell);
+    let mut daemon = Daemon {
+        config,
+        state,
+        keeper: Keeper::new(memory),
+        link,
+        transfer,
+        sealer: None,
+        vault: None,
+        generation: 0,
+        tell,
+        online: false,
+        catch_up: CatchUp::Behind,
+        settling: None,
+        under_way: HashSet::new(),
+        fetching_bundles: HashSet::new(),
+        own,
+        bundle: BundleState::Published,
+        republish_at: Instant::now(),
+        receiving: Vec::new(),
+    };
+    daemon.find_drive();
+    daemon.sweep();
+    daemon.read_pairing_file()?;
+    let effects = daemon.keeper.resume(super::now());
+    daemon.carry_out(effects)?;
+    service::ready();
+    let ended = daemon.turn(arrivals, happenings, presence).await;
+    daemon.stop().await;
+    ended
+}
+
+impl Daemon {
+    /// Looks for the vault folder unless it is known: the data drive may come late.
+    pub(super) fn find_drive(&mut self) {
+        if self.sealer.is_some() {
+            return;
+        }
+        match find_sealer(&self.config) {
+            Ok(sealer) => self.sealer = Some(Arc::new(sealer)),
+            Err(error) => log::warn!("the vault cannot be used yet: {error:#}"),
+        }
+    }
+
+    /// Removes what a crash left half-written.
+    fn sweep(&self) {
+        let Some(sealer) = &self.sealer else { return };
+        match sealer.sweep(&[]) {
+            Ok(0) => {}
+            Ok(swept) => log::info!("{swept} unfinished blobs of the last run were removed"),
+            Err(error) => log::warn!("unfinished blobs could not be removed: {error}"),
+        }
+    }
+
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        self.sealer
+            .as_ref()
+            .and_then(|sealer| sealer.folder().free_bytes().ok())
+    }
+
+    /// Takes in a new pairing code that set-up or `strongroom pair` has laid down.
+    pub(super) fn read_pairing_file(&mut self) -> anyhow::Result<()> {
+        let path = self.config.vault.system.join(PAIRING_FILE);
+        let code = match fs::read_to_string(&path) {
+            Ok(code) => Zeroizing::new(code),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error).context("while reading the pairing code"),
+        };
+        let effects = self
+            .keeper
+            .begin_pairing(Pairing::new(&code), self.online, super::now());
+        self.carry_out(effects)?;
+        fs::remove_file(&path).context("while removing the pairing code")
+    }
+}
+
+fn find_sealer(config: &Config) -> anyhow::Result<Sealer> {
+    let path = public_half_path(config);
+    let bytes = fs::read(&path).with_context(|| {
+        format!(
+            "{} could not be read; run \"strongroom init\"",
+            path.display()
+        )
+    })?;
+    let public_half = PublicHalf::from_bytes(&bytes)?;
+    let folder = VaultFolder::open(&config.vault.folder)
+        .with_context(|| format!("while looking into {}", config.vault.folder.display()))?;
+    Ok(Sealer::new(&public_half, folder)?)
+}
+
+/// Returns our own OMEMO device, which is made at the first start.
+fn own_device(state: &mut State) -> anyhow::Result<Own> {
+    let mut step = state.begin().context("while beginning a step")?;
+    if step.own_device()?.is_none() {
+        let (_, changes) = machine::enrol(&mut rng(), omemo_now());
+        step.apply(changes).context("while enrolling")?;
+    }
+    let own = step
+        .own_device()?
+        .context("the OMEMO device was not kept")?;
+    step.commit().context("while enrolling")?;
+    Ok(Own {
+        device: own.device(),
+        fingerprint: own.identity().fingerprint(),
+    })
+}
+
+/// Returns our own device id and fingerprint, for set-up to show.
+///
+/// # Errors
+///
+/// The state's.
+pub fn own_address(config: &Config) -> anyhow::Result<(u32, String)> {
+    let mut state = State::open(&config.vault.system).context("while opening the state")?;
+    let own = own_device(&mut state)?;
+    Ok((own.device.0, own.fingerprint))
+}
+
+fn memory(state: &mut State, config: &Config, own: &Own) -> anyhow::Result<Memory> {
+    let step = state.begin().context("while reading the state")?;
+    let known = step.known_devices(&config.owner.jid)?;
+    Ok(Memory {
+        owner: config.owner.jid.clone(),
+        pins: config.pinned_fingerprints(),
+        has_trusted_device: known.iter().any(|device| device.trust.is_trusted()),
+        pairing: step.note(PAIRING)?,
+        locked_by_owner: step.note::<bool>(LOCKED_BY_OWNER)?.unwrap_or(false),
+        intakes: step.jobs(JobKind::Intake)?,
+        deliveries: step.jobs(JobKind::Delivery)?,
+        own_tail: own.fingerprint.get(56..).unwrap_or_default().to_owned(),
+        aes: aes_path(),
+    })
+}
+
+/// Says how AES is computed on this machine.
+#[must_use]
+pub fn aes_path() -> &'static str {
+    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+    let hardware = std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    let hardware = std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
+    let hardware = false;
+    if hardware {
+        "in hardware"
+    } else {
+        "in software"
+    }
+}
+
+fn tls(config: &Config) -> anyhow::Result<(TlsTrust, rustls::ClientConfig)> {
+    let account = &config.account;
+    let (xmpp, https) = if let Some(path) = &account.ca_file {
+        let pem = fs::read(path).with_context(|| format!("while reading {}", path.display()))?;
+        (
+            TlsTrust::Ca(pem.clone()),
+            transfer::tls::Trust::Authority(pem),
+        )
+    } else if let Some(digest) = &account.certificate_sha256 {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(digest, &mut bytes).context("while reading the pinned certificate")?;
+        (
+            TlsTrust::PinnedCertificate(bytes),
+            transfer::tls::Trust::Certificate(bytes),
+        )
+    } else {
+        (TlsTrust::System, transfer::tls::Trust::System)
+    };
+    let https = transfer::tls::client_config(&https).context("while preparing TLS")?;
+    Ok((xmpp, https))
+}
+
+fn pins(config: &Config) -> anyhow::Result<Vec<HostPort>> {
+    let pins = config.transfer.pins.iter();
+    pins.map(|pin| {
+        pin.parse()
+            .with_context(|| format!("while reading the pin {pin}"))
+    })
+    .collect()
+}
+
+fn account(config: &Config, trust: TlsTrust) -> anyhow::Result<Account> {
+    let path = &config.account.password_file;
+    let text = Zeroizing::new(
+        fs::read_to_string(path).with_context(|| format!("while reading {}", path.display()))?,
+    );
+    let password = text.lines().next().unwrap_or_default();
+    anyhow::ensure!(
+        !password.is_empty(),
+        "the password file {} is empty",
+        path.display()
+    );
+    let server = config.account.server.as_deref();
+    Ok(Account {
+        jid: config.account.jid.clone(),
+        password: Password::new(password.to_owned()),
+        resource: RESOURCE.to_owned(),
+        host: server
+            .map(|server| host_port("account.server", server))
+            .transpose()?,
+        direct_tls: config.account.direct_tls,
+        trust,
+        allow_plain: config.account.allow_plain,
+    })
+}

@@ -1,0 +1,431 @@
+//! The unlocked half, a process of its own: started at unlock, killed at lock.
+//!
+//! Everything that needs a secret of the vault happens inside it ([`serve`]); this file is the
+//! daemon's end of its two sockets and the typed messages on them. The daemon never holds the
+//! slot secret, nor an epoch secret: it names the key file, and the vault process reads it. What
+//! comes back is words about entries, and ciphertext.
+//!
+//! ```text
+//! control (its stdin)   daemon  -- Order -->  vault process    one frame each:
+//!                       daemon  <-- Word  --  vault process    length (u32, little endian), postcard
+//! data (its stdout)     daemon  <-- ciphertext of one delivery: frames of length + bytes,
+//!                                   closed by length 0 (whole) or 0xFFFFFFFF (broken off)
+//! ```
+
+use std::{
+    io,
+    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
+    path::PathBuf,
+    process::Stdio,
+};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::UnixStream,
+    process::{Child, Command},
+    sync::mpsc,
+};
+
+pub mod serve;
+
+/// The hidden sub-command that turns the binary into the vault process.
+pub const SUBCOMMAND: &str = "vault-process";
+/// Longest frame on the control socket, in bytes: 50 names of 1 KiB and their frame.
+pub const MAX_FRAME_BYTES: usize = 256 * 1024;
+/// Longest frame on the data socket, in bytes.
+pub const MAX_DATA_BYTES: usize = 64 * 1024;
+/// Closes a delivery that is whole.
+const WHOLE: u32 = 0;
+/// Closes a delivery that was broken off.
+const BROKEN: u32 = u32::MAX;
+
+/// What the daemon asks of the vault process.
+#[derive(Serialize, Deserialize)]
+pub enum Order {
+    /// Read the key file and open the vault. Comes first, once.
+    Open {
+        /// The vault folder on the data drive.
+        folder: PathBuf,
+        /// The key file on the key device.
+        key_file: PathBuf,
+        /// The public half that the system card holds, to be compared.
+        public_half: Vec<u8>,
+    },
+    /// Put a sealed blob into the index, or say where it is already.
+    Adopt {
+        /// Names the answer.
+        job: [u8; 32],
+        /// The blob.
+        blob: [u8; 16],
+    },
+    /// List, find, pick or count.
+    Ask {
+        /// Names the answer.
+        job: [u8; 32],
+        /// What is asked.
+        question: Question,
+    },
+    /// Unseal an entry and encrypt it under a fresh media key.
+    Deliver {
+        /// Names the answer.
+        job: [u8; 32],
+        /// The entry.
+        number: u64,
+    },
+    /// Break off the delivery that is running.
+    Abort,
+}
+
+/// A question about the index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Question {
+    /// The newest entries.
+    List {
+        /// How many.
+        lines: u32,
+    },
+    /// Entries by the words in their names.
+    Find {
+        /// The words.
+        words: String,
+        /// How many at most.
+        lines: u32,
+    },
+    /// Which of these entries exist.
+    Pick {
+        /// Ranges of numbers, both ends included; (0, n) is the newest n.
+        ranges: Vec<(u64, u64)>,
+    },
+    /// How much there is.
+    Totals,
+}
+
+/// An entry as the vault process describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its number.
+    pub number: u64,
+    /// Its name, as it came.
+    pub name: String,
+    /// Size of the content, in bytes.
+    pub bytes: u64,
+    /// When it was received, in seconds since 1970.
+    pub received_at: i64,
+}
+
+/// Why the vault did not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shut {
+    /// The key is of another vault or was revoked.
+    WrongKey,
+    /// The key file is empty, cut or damaged.
+    BrokenKeyFile,
+    /// There is no vault in the folder.
+    NoVault,
+    /// A newer program wrote the vault.
+    TooNew,
+    /// The system card's public half is not this vault's: somebody may have changed it.
+    ForeignPublicHalf,
+    /// The drive or the index failed.
+    Trouble,
+}
+
+/// What the vault process says.
+#[derive(Serialize, Deserialize)]
+pub enum Word {
+    /// The vault is open.
+    Opened,
+    /// It is not; the process ends.
+    NotOpened(Shut),
+    /// A blob is an entry of its own.
+    Adopted {
+        /// Names the order.
+        job: [u8; 32],
+        /// The entry.
+        row: Row,
+    },
+    /// The blob's content is in the vault already.
+    SameAs {
+        /// Names the order.
+        job: [u8; 32],
+        /// The entry that has it.
+        number: u64,
+    },
+    /// The blob is not in the index; it is as it was.
+    NotAdopted {
+        /// Names the order.
+        job: [u8; 32],
+    },
+    /// Answer to list and find.
+    Rows {
+        /// Names the order.
+        job: [u8; 32],
+        /// Newest first.
+        rows: Vec<Row>,
+        /// Entries in the vault.
+        total: u64,
+        /// Whether there are more that fit.
+        more: bool,
+    },
+    /// Answer to pick.
+    Picked {
+        /// Names the order.
+        job: [u8; 32],
+        /// Numbers that exist, in the order asked.
+        found: Vec<u64>,
+        /// Numbers that do not.
+        missing: Vec<u64>,
+    },
+    /// Answer to totals.
+    Totals {
+        /// Names the order.
+        job: [u8; 32],
+        /// Entries.
+        entries: u64,
+        /// Bytes of their content.
+        bytes: u64,
+    },
+    /// The index failed to answer.
+    NoAnswer {
+        /// Names the order.
+        job: [u8; 32],
+    },
+    /// A delivery begins: its ciphertext follows on the data socket.
+    Prepared {
+        /// Names the order.
+        job: [u8; 32],
+        /// The entry.
+        row: Row,
+        /// Length of the ciphertext with its tag, in bytes.
+        ciphertext_bytes: u64,
+        /// IV and key, as `omemo::media::MediaSecret` writes them.
+        secret: Vec<u8>,
+    },
+    /// The entry's blob does not open. Nothing follows on the data socket.
+    NotPrepared {
+        /// Names the order.
+        job: [u8; 32],
+        /// The entry.
+        number: u64,
+    },
+}
+
+/// The daemon's end of a running vault process.
+pub struct VaultProcess {
+    child: Child,
+    orders: mpsc::UnboundedSender<Order>,
+    data: Option<Deliveries>,
+}
+
+/// The receiving end of the data socket.
+pub struct Deliveries {
+    socket: UnixStream,
+}
+
+impl VaultProcess {
+    /// Starts the process and opens the vault in it. Its words come through the receiver, which
+    /// closes when the process is gone.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn start(open: Order) -> io::Result<(Self, mpsc::Receiver<Word>)> {
+        let (control, its_control) = socket_pair()?;
+        let (data, its_data) = socket_pair()?;
+        // Also right after an upgrade has replaced the file: the protocol is this very build's. proc(5)
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg(SUBCOMMAND)
+            .env_clear()
+            .stdin(Stdio::from(OwnedFd::from(its_control)))
+            .stdout(Stdio::from(OwnedFd::from(its_data)))
+            .kill_on_drop(true);
+        for name in ["JOURNAL_STREAM", crate::crash::VARIABLE] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        let child = command.spawn()?;
+        let (orders, queue) = mpsc::unbounded_channel();
+        let (tell, words) = mpsc::channel(16);
+        let (reading, writing) = control.into_split();
+        tokio::spawn(write_orders(writing, queue));
+        tokio::spawn(read_words(reading, tell));
+        let process = Self {
+            child,
+            orders,
+            data: Some(Deliveries { socket: data }),
+        };
+        process.order(open);
+        Ok((process, words))
+    }
+
+    /// Sends an order. A process that is gone does not hear it: its receiver of words has closed.
+    pub fn order(&self, order: Order) {
+        // The closed receiver of words tells that the process is gone.
+        let _ = self.orders.send(order);
+    }
+
+    /// Returns a sender of orders for a task that outlives this handle's borrow.
+    #[must_use]
+    pub fn orders(&self) -> mpsc::UnboundedSender<Order> {
+        self.orders.clone()
+    }
+
+    /// Takes the receiving end of the data socket; `None` while a delivery has it.
+    pub fn take_deliveries(&mut self) -> Option<Deliveries> {
+        self.data.take()
+    }
+
+    /// Gives the receiving end back after a delivery.
+    pub fn return_deliveries(&mut self, data: Deliveries) {
+        self.data = Some(data);
+    }
+
+    /// Kills the process. When this returns it has got the signal, and the kernel runs none of
+    /// its instructions any more.
+    pub fn kill(mut self) {
+        if let Err(error) = self.child.start_kill() {
+            log::error!("the vault process could not be killed: {error}");
+        }
+        tokio::spawn(async move {
+            if let Err(error) = self.child.wait().await {
+                log::error!("the vault process could not be reaped: {error}");
+            }
+        });
+    }
+
+    /// Returns the process id while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+}
+
+impl Deliveries {
+    /// Returns the next piece of ciphertext, or `None` at its regular end.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` when the vault process broke the delivery off or is gone.
+    pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        match self.socket.read_u32_le().await? {
+            WHOLE => Ok(None),
+            BROKEN => Err(io::ErrorKind::BrokenPipe.into()),
+            length => {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                if length > MAX_DATA_BYTES {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                let mut bytes = vec![0; length];
+                self.socket.read_exact(&mut bytes).await?;
+                Ok(Some(bytes.into()))
+            }
+        }
+    }
+
+    /// Reads on to the end of a delivery that nobody wants any more, after [`Order::Abort`].
+    ///
+    /// # Errors
+    ///
+    /// When the vault process is gone.
+    pub async fn drain(&mut self) -> io::Result<()> {
+        loop {
+            match self.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn socket_pair() -> io::Result<(UnixStream, StdUnixStream)> {
+    let (ours, theirs) = StdUnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    Ok((UnixStream::from_std(ours)?, theirs))
+}
+
+async fn write_orders(
+    mut socket: tokio::net::unix::OwnedWriteHalf,
+    mut queue: mpsc::UnboundedReceiver<Order>,
+) {
+    while let Some(order) = queue.recv().await {
+        let Some(frame) = frame(&order) else { continue };
+        if socket.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read_words(mut socket: tokio::net::unix::OwnedReadHalf, tell: mpsc::Sender<Word>) {
+    while let Ok(length) = socket.read_u32_le().await {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if length > MAX_FRAME_BYTES {
+            return;
+        }
+        let mut bytes = vec![0; length];
+        if socket.read_exact(&mut bytes).await.is_err() {
+            return;
+        }
+        let Some(word) = parse::<Word>(&bytes) else {
+            return;
+        };
+        if tell.send(word).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes one frame; `None` for one that would be too long.
+fn frame<T: Serialize>(value: &T) -> Option<Vec<u8>> {
+    let body = postcard::to_stdvec(value).ok()?;
+    if body.len() > MAX_FRAME_BYTES {
+        return None;
+    }
+    let length = u32::try_from(body.len()).ok()?;
+    let mut frame = length.to_le_bytes().to_vec();
+    frame.extend(body);
+    Some(frame)
+}
+
+/// Reads the body of one frame; `None` for one that is not whole or has anything after it.
+#[must_use]
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    match postcard::take_from_bytes(body) {
+        Ok((value, [])) => Some(value),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_frame_panics(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse::<Order>(&body);
+            let _ = parse::<Word>(&body);
+        }
+    }
+
+    #[test]
+    fn a_frame_with_trailing_bytes_is_refused() {
+        let order = Order::Ask {
+            job: [7; 32],
+            question: Question::Totals,
+        };
+        let mut body = frame(&order).unwrap().split_off(4);
+        assert!(parse::<Order>(&body).is_some());
+
+        body.push(0);
+
+        assert!(parse::<Order>(&body).is_none());
+    }
+}

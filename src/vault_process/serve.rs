@@ -1,0 +1,417 @@
+//! The inside of the vault process: index, unsealing, deliveries' ciphertext; no network.
+//!
+//! Two threads: one reads orders and asks the index, one unseals and encrypts the delivery that
+//! is running. The process ends when its control socket closes, and has nothing to tidy up: it
+//! may be killed at any instruction.
+
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    os::{fd::AsFd as _, unix::net::UnixStream},
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use omemo::media::{MediaEncryptor, MediaSecret, TAG_BYTES};
+use rustix::process::DumpableBehavior;
+use serde::Serialize;
+use vault::{
+    Adopted, Attributes, BlobId, Entry, Index, IndexError, OpenError, OpenVault, Origin,
+    SlotSecret, index::EntryNumber, key::file::KeyFileError,
+};
+use zeroize::Zeroizing;
+
+use super::{BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, Order, Question, Row, Shut, WHOLE, Word};
+
+/// Bytes unsealed at a time.
+const PIECE_BYTES: usize = 32 * 1024;
+/// Name of an entry whose sender gave none.
+const UNNAMED: &str = "file";
+/// Most entries one answer names, whatever was asked.
+const MAX_ROWS: usize = 100;
+
+/// Serves until the control socket closes.
+///
+/// # Errors
+///
+/// The sockets'. The vault not opening is said on the socket, and no error.
+pub fn serve() -> io::Result<()> {
+    // No core dump and no look from outside. prctl(2)
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let data = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let mouth = Mouth(Arc::new(Mutex::new(control.try_clone()?)));
+    let mut ear = control;
+    let Some(Order::Open {
+        folder,
+        key_file,
+        public_half,
+    }) = next_order(&mut ear)?
+    else {
+        return Ok(());
+    };
+    let (vault, index) = match open(&folder, &key_file, &public_half) {
+        Ok(opened) => opened,
+        Err(why) => return mouth.say(&Word::NotOpened(why)),
+    };
+    mouth.say(&Word::Opened)?;
+    let vault = Arc::new(vault);
+    let running = Arc::new(AtomicU64::new(0));
+    let (deliver, queue) = mpsc::channel();
+    let sender = Sender {
+        vault: Arc::clone(&vault),
+        mouth: mouth.clone(),
+        running: Arc::clone(&running),
+    };
+    thread::spawn(move || sender.run(data, &queue));
+    let mut clerk = Clerk {
+        vault,
+        index,
+        mouth,
+        deliver,
+        running,
+        ticket: 0,
+    };
+    while let Some(order) = next_order(&mut ear)? {
+        clerk.obey(order)?;
+    }
+    Ok(())
+}
+
+/// Reads the next order; `None` when the daemon is gone or speaks nonsense.
+fn next_order(ear: &mut UnixStream) -> io::Result<Option<Order>> {
+    let mut length = [0; 4];
+    match ear.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+    if length > MAX_FRAME_BYTES {
+        return Ok(None);
+    }
+    let mut body = vec![0; length];
+    ear.read_exact(&mut body)?;
+    Ok(super::parse(&body))
+}
+
+fn open(folder: &Path, key_file: &Path, public_half: &[u8]) -> Result<(OpenVault, Index), Shut> {
+    let key = Zeroizing::new(fs::read(key_file).map_err(|error| {
+        log::warn!("the key file could not be read: {error}");
+        Shut::BrokenKeyFile
+    })?);
+    let key = SlotSecret::from_key_file(&key).map_err(|error| {
+        log::warn!("the key file cannot be used: {error}");
+        match error {
+            KeyFileError::TooNew { .. } => Shut::TooNew,
+            _ => Shut::BrokenKeyFile,
+        }
+    })?;
+    let now = SystemTime::now();
+    let vault = OpenVault::open(folder, &key.secret, now).map_err(|error| {
+        log::warn!("the vault did not open: {error}");
+        match error {
+            OpenError::NotAVault => Shut::NoVault,
+            OpenError::WrongKey { .. } => Shut::WrongKey,
+            OpenError::TooNew { .. } => Shut::TooNew,
+            _ => Shut::Trouble,
+        }
+    })?;
+    if vault.public_half().to_bytes() != public_half {
+        log::error!("the public half on the system card is not this vault's");
+        return Err(Shut::ForeignPublicHalf);
+    }
+    let (index, how) = Index::open(&vault, now).map_err(|error| {
+        log::error!("the index did not open: {error}");
+        Shut::Trouble
+    })?;
+    log::info!("the index is open ({how:?})");
+    Ok((vault, index))
+}
+
+/// Speaks on the control socket; both threads do.
+#[derive(Clone)]
+struct Mouth(Arc<Mutex<UnixStream>>);
+
+impl Mouth {
+    fn say<T: Serialize>(&self, word: &T) -> io::Result<()> {
+        let frame = super::frame(word).ok_or(io::ErrorKind::InvalidData)?;
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write_all(&frame)
+    }
+}
+
+/// Obeys orders with the index at hand.
+struct Clerk {
+    vault: Arc<OpenVault>,
+    index: Index,
+    mouth: Mouth,
+    deliver: mpsc::Sender<Delivery>,
+    /// The ticket of the delivery that may go on.
+    running: Arc<AtomicU64>,
+    ticket: u64,
+}
+
+/// One entry to be unsealed and encrypted.
+struct Delivery {
+    ticket: u64,
+    job: [u8; 32],
+    row: Row,
+    blob: BlobId,
+}
+
+impl Clerk {
+    fn obey(&mut self, order: Order) -> io::Result<()> {
+        match order {
+            // A vault is opened once.
+            Order::Open { .. } => Ok(()),
+            Order::Adopt { job, blob } => {
+                let word = self.adopt(job, blob).unwrap_or_else(|error| {
+                    log::error!("a blob was not adopted: {error}");
+                    Word::NotAdopted { job }
+                });
+                crate::crash::point("adopted");
+                self.mouth.say(&word)
+            }
+            Order::Ask { job, question } => {
+                let word = self.answer(job, question).unwrap_or_else(|error| {
+                    log::error!("the index did not answer: {error}");
+                    Word::NoAnswer { job }
+                });
+                self.mouth.say(&word)
+            }
+            Order::Deliver { job, number } => self.start_delivery(job, number),
+            Order::Abort => {
+                self.running.store(0, Ordering::SeqCst);
+                Ok(())
+            }
+        }
+    }
+
+    fn adopt(&mut self, job: [u8; 32], blob: [u8; 16]) -> Result<Word, IndexError> {
+        let blob = BlobId::from_bytes(blob);
+        let attributes = Attributes {
+            origin: Origin::Proven,
+            caption: None,
+        };
+        let number = match self.index.adopt(&blob, attributes, SystemTime::now())? {
+            Adopted::New(number) | Adopted::Already(number) => number,
+            Adopted::SameContentAs(number) => return Ok(self.same_as(job, &blob, number)),
+        };
+        match self.index.get(number)? {
+            Some(entry) => Ok(Word::Adopted {
+                job,
+                row: row(&entry),
+            }),
+            None => Ok(Word::NotAdopted { job }),
+        }
+    }
+
+    /// Removes a blob whose content another one holds, after that one has proven to be whole.
+    fn same_as(&self, job: [u8; 32], blob: &BlobId, number: EntryNumber) -> Word {
+        let kept = self.index.get(number).ok().flatten();
+        let is_whole = kept.is_some_and(|entry| {
+            entry.blob_id != *blob
+                && self
+                    .vault
+                    .reader(&entry.blob_id)
+                    .and_then(|mut reader| reader.verify())
+                    .is_ok()
+        });
+        if is_whole {
+            if let Err(error) = self.vault.folder().remove_duplicate(blob) {
+                log::warn!("a double blob was not removed: {error}");
+            }
+        } else {
+            log::warn!("a double blob is kept because the first one does not open");
+        }
+        Word::SameAs {
+            job,
+            number: number.get(),
+        }
+    }
+
+    fn answer(&self, job: [u8; 32], question: Question) -> Result<Word, IndexError> {
+        let totals = self.index.totals()?;
+        Ok(match question {
+            Question::Totals => Word::Totals {
+                job,
+                entries: totals.entries,
+                bytes: totals.bytes,
+            },
+            Question::List { lines } => {
+                let entries = self.index.list(None, limit(lines))?;
+                let rows: Vec<Row> = entries.iter().map(row).collect();
+                let more = totals.entries > rows.len() as u64;
+                Word::Rows {
+                    job,
+                    rows,
+                    total: totals.entries,
+                    more,
+                }
+            }
+            Question::Find { words, lines } => {
+                let limit = limit(lines);
+                let found = self.index.find(&words, limit + 1)?;
+                let more = found.entries.len() > limit || !found.searched_all;
+                let rows = found.entries.iter().take(limit).map(row).collect();
+                Word::Rows {
+                    job,
+                    rows,
+                    total: totals.entries,
+                    more,
+                }
+            }
+            Question::Pick { ranges } => self.pick(job, &ranges)?,
+        })
+    }
+
+    fn pick(&self, job: [u8; 32], ranges: &[(u64, u64)]) -> Result<Word, IndexError> {
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for &(first, last) in ranges {
+            if first == 0 {
+                let newest = self
+                    .index
+                    .last(usize::try_from(last).unwrap_or(0).min(MAX_ROWS))?;
+                found.extend(newest.iter().map(|entry| entry.number.get()));
+                continue;
+            }
+            for number in (first..=last).take(MAX_ROWS) {
+                let entry = EntryNumber::new(number)
+                    .map(|it| self.index.get(it))
+                    .transpose()?;
+                if entry.flatten().is_some() {
+                    found.push(number)
+                } else {
+                    missing.push(number)
+                }
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        found.retain(|number| seen.insert(*number));
+        Ok(Word::Picked {
+            job,
+            found,
+            missing,
+        })
+    }
+
+    fn start_delivery(&mut self, job: [u8; 32], number: u64) -> io::Result<()> {
+        let entry = EntryNumber::new(number)
+            .map(|it| self.index.get(it))
+            .transpose();
+        let Ok(Some(Some(entry))) = entry else {
+            return self.mouth.say(&Word::NotPrepared { job, number });
+        };
+        self.ticket += 1;
+        self.running.store(self.ticket, Ordering::SeqCst);
+        let delivery = Delivery {
+            ticket: self.ticket,
+            job,
+            row: row(&entry),
+            blob: entry.blob_id,
+        };
+        self.deliver
+            .send(delivery)
+            .map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+/// Unseals and encrypts, one delivery at a time.
+struct Sender {
+    vault: Arc<OpenVault>,
+    mouth: Mouth,
+    running: Arc<AtomicU64>,
+}
+
+impl Sender {
+    fn run(&self, mut data: UnixStream, queue: &mpsc::Receiver<Delivery>) {
+        while let Ok(delivery) = queue.recv() {
+            if let Err(error) = self.deliver(&mut data, &delivery) {
+                log::warn!("a delivery ended early: {error}");
+                return;
+            }
+        }
+    }
+
+    fn deliver(&self, data: &mut UnixStream, delivery: &Delivery) -> io::Result<()> {
+        let (job, number) = (delivery.job, delivery.row.number);
+        let mut reader = match self.vault.reader(&delivery.blob) {
+            Ok(reader) => reader,
+            Err(error) => {
+                log::error!("a blob does not open: {error}");
+                return self.mouth.say(&Word::NotPrepared { job, number });
+            }
+        };
+        let secret = MediaSecret::random(&mut rand_core::UnwrapErr(getrandom::SysRng));
+        self.mouth.say(&Word::Prepared {
+            job,
+            row: delivery.row.clone(),
+            ciphertext_bytes: reader.size() + TAG_BYTES as u64,
+            secret: secret.to_bytes().to_vec(),
+        })?;
+        let mut encryptor = MediaEncryptor::new(&secret);
+        let mut content = Zeroizing::new(vec![0; PIECE_BYTES]);
+        let mut piece = Vec::with_capacity(MAX_DATA_BYTES);
+        loop {
+            if self.running.load(Ordering::SeqCst) != delivery.ticket {
+                return data.write_all(&BROKEN.to_le_bytes());
+            }
+            let length = match reader.read(&mut content) {
+                Ok(length) => length,
+                Err(error) => {
+                    log::error!("a blob does not open to its end: {error}");
+                    return data.write_all(&BROKEN.to_le_bytes());
+                }
+            };
+            let Some(read) = content.get(..length).filter(|read| !read.is_empty()) else {
+                break;
+            };
+            piece.clear();
+            encryptor
+                .update(read, &mut piece)
+                .map_err(io::Error::other)?;
+            write_piece(data, &piece)?;
+        }
+        write_piece(data, &encryptor.finish())?;
+        data.write_all(&WHOLE.to_le_bytes())
+    }
+}
+
+fn write_piece(data: &mut UnixStream, piece: &[u8]) -> io::Result<()> {
+    for part in piece.chunks(MAX_DATA_BYTES) {
+        let length = u32::try_from(part.len()).map_err(io::Error::other)?;
+        data.write_all(&length.to_le_bytes())?;
+        data.write_all(part)?;
+    }
+    Ok(())
+}
+
+fn limit(lines: u32) -> usize {
+    usize::try_from(lines).unwrap_or(MAX_ROWS).min(MAX_ROWS)
+}
+
+fn row(entry: &Entry) -> Row {
+    let at = entry.metadata.received_at.or(entry.adopted_at);
+    let received_at = at
+        .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+        .and_then(|since| i64::try_from(since.as_secs()).ok())
+        .unwrap_or_default();
+    Row {
+        number: entry.number.get(),
+        name: entry
+            .metadata
+            .name
+            .clone()
+            .unwrap_or_else(|| UNNAMED.to_owned()),
+        bytes: entry.size,
+        received_at,
+    }
+}
