@@ -1,7 +1,7 @@
 //! A message comes in: OMEMO opens it, the keeper decides, and one transaction saves both.
 
 use anyhow::Context as _;
-use omemo::{Address, Envelope, Opened, ReceiveError, Store as _, machine};
+use omemo::{Address, Envelope, Opened, ReceiveError, Store as _, Trust, machine};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
@@ -97,7 +97,7 @@ impl Desk<'_> {
                 step.received(id)?;
                 Ok(After::default())
             }
-            _ => Ok(After::default()),
+            Content::Other => Ok(After::default()),
         }
     }
 
@@ -149,11 +149,14 @@ fn told(step: &Step<'_>, message: &Message, opened: &Opened) -> Result<Option<To
         return Ok(None);
     };
     let device = opened.from.device.0;
-    let standing = match opened.trust {
-        omemo::Trust::Revoked => Standing::Revoked,
-        trust if trust.is_trusted() => Standing::Trusted,
-        _ if step.is_quarantined(&opened.from.jid, device)? => Standing::Quarantined,
-        _ => Standing::Undecided,
+    let standing = if opened.trust == Trust::Revoked {
+        Standing::Revoked
+    } else if opened.trust.is_trusted() {
+        Standing::Trusted
+    } else if step.is_quarantined(&opened.from.jid, device)? {
+        Standing::Quarantined
+    } else {
+        Standing::Undecided
     };
     let mut blob = [0; 16];
     getrandom::fill(&mut blob).map_err(std::io::Error::other)?;

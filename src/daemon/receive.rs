@@ -207,7 +207,7 @@ fn seal(
 fn decrypt_failed(error: &MediaError) -> NotSealed {
     match error {
         MediaError::TooLong => fails(IntakeFailure::TooLong),
-        _ => fails(IntakeFailure::Altered),
+        MediaError::NotAuthentic | _ => fails(IntakeFailure::Altered),
     }
 }
 
@@ -229,7 +229,7 @@ fn drive_failed(what: &str, error: &StoreError) -> NotSealed {
             log::error!("the data drive did not take what was written ({what}): {source}");
             may_pass(IntakeFailure::DriveTrouble)
         }
-        other => {
+        other @ (StoreError::OtherVault | StoreError::AlreadyKept | _) => {
             log::error!("the data drive failed while {what}: {other}");
             may_pass(IntakeFailure::DriveTrouble)
         }
@@ -250,7 +250,13 @@ fn fetch_failed(error: &FetchError, short_of_room: bool) -> NotSealed {
         } if received > announced => IntakeFailure::TooLong,
         FetchError::Length { .. } => IntakeFailure::CutShort,
         FetchError::Tls(TlsFault::Untrusted | TlsFault::WrongName) => IntakeFailure::Certificate,
-        _ => IntakeFailure::ServerTrouble,
+        FetchError::TooSlow
+        | FetchError::Encoded
+        | FetchError::Status(_)
+        | FetchError::Tls(TlsFault::Expired | TlsFault::Handshake)
+        | FetchError::Unresolved
+        | FetchError::Unreachable(_)
+        | FetchError::Protocol => IntakeFailure::ServerTrouble,
     };
     NotSealed {
         why,

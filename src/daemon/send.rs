@@ -213,7 +213,9 @@ async fn upload(
             match error {
                 SlotError::NoService => DeliveryFailure::NoUpload,
                 SlotError::TooLarge { max_bytes } => DeliveryFailure::TooLarge { limit: max_bytes },
-                _ => DeliveryFailure::ServerTrouble,
+                SlotError::NotAllowed | SlotError::Later | SlotError::Request(_) => {
+                    DeliveryFailure::ServerTrouble
+                }
             }
         })?;
     let upload = Upload {
@@ -264,7 +266,15 @@ fn put_failure(error: &PutError) -> DeliveryFailure {
     match error {
         PutError::TooLarge => DeliveryFailure::TooLarge { limit: None },
         PutError::Source(_) | PutError::Length { .. } => DeliveryFailure::Damaged,
-        _ => DeliveryFailure::ServerTrouble,
+        PutError::Refused { .. }
+        | PutError::NotFound { .. }
+        | PutError::Redirect { .. }
+        | PutError::TooSlow
+        | PutError::Status(_)
+        | PutError::Tls(_)
+        | PutError::Unresolved
+        | PutError::Unreachable(_)
+        | PutError::Protocol => DeliveryFailure::ServerTrouble,
     }
 }
 

@@ -5,7 +5,10 @@
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
-use super::{Device, Effect, Standing, reply::Reply};
+use super::{
+    Device, Effect, Standing,
+    reply::{DeviceReply, Reply},
+};
 
 /// Seconds a pairing code is good for, from the first login on. THREATS "Trust".
 pub const PAIRING_SECONDS: i64 = 30 * 60;
@@ -137,17 +140,20 @@ impl Owner {
             return self.pair(device, text.unwrap_or_default(), now);
         }
         if !self.has_trusted_device {
-            return Verdict::Answer(vec![Effect::SayTo(device.clone(), Reply::PairingOver)]);
+            return Verdict::Answer(vec![Effect::SayTo(
+                device.clone(),
+                Reply::Device(DeviceReply::PairingOver),
+            )]);
         }
         if device.standing == Standing::Quarantined {
             return Verdict::Silence;
         }
         Verdict::Answer(vec![
             Effect::Quarantine(device.clone()),
-            Effect::Say(Reply::UnknownDevice {
+            Effect::Say(Reply::Device(DeviceReply::Unknown {
                 device: device.id,
                 tail: device.tail(),
-            }),
+            })),
         ])
     }
 
@@ -155,10 +161,13 @@ impl Owner {
         let Some(pairing) = &mut self.pairing else {
             return Verdict::Silence;
         };
-        let say = |reply| Effect::SayTo(device.clone(), reply);
+        let say = |reply| Effect::SayTo(device.clone(), Reply::Device(reply));
         if pairing.is_over(now) {
             self.pairing = None;
-            return Verdict::Answer(vec![Effect::SavePairing(None), say(Reply::PairingOver)]);
+            return Verdict::Answer(vec![
+                Effect::SavePairing(None),
+                say(DeviceReply::PairingOver),
+            ]);
         }
         let typed = normal(text);
         if bool::from(typed.as_bytes().ct_eq(pairing.code.as_bytes())) {
@@ -167,23 +176,26 @@ impl Owner {
             return Verdict::Answer(vec![
                 Effect::Trust(device.clone()),
                 Effect::SavePairing(None),
-                Effect::Say(Reply::Paired {
+                Effect::Say(Reply::Device(DeviceReply::Paired {
                     theirs: device.tail(),
                     ours: self.own_tail.clone(),
-                }),
+                })),
             ]);
         }
         // Only what could be a code costs a try; a "hello" tells an attacker nothing.
         if typed.len() != pairing.code.len() {
-            return Verdict::Answer(vec![say(Reply::PairingNeeded)]);
+            return Verdict::Answer(vec![say(DeviceReply::PairingNeeded)]);
         }
         pairing.tries_left -= 1;
         let left = pairing.tries_left;
         if left == 0 {
             self.pairing = None;
-            return Verdict::Answer(vec![Effect::SavePairing(None), say(Reply::PairingOver)]);
+            return Verdict::Answer(vec![
+                Effect::SavePairing(None),
+                say(DeviceReply::PairingOver),
+            ]);
         }
         let saved = Effect::SavePairing(self.pairing.clone());
-        Verdict::Answer(vec![saved, say(Reply::PairingWrong { left })])
+        Verdict::Answer(vec![saved, say(DeviceReply::PairingWrong { left })])
     }
 }

@@ -214,6 +214,13 @@ pub enum Reply {
     NotText,
     /// A message could not be decrypted.
     Unreadable,
+    /// Something about the owner's devices.
+    Device(DeviceReply),
+}
+
+/// What is said about the owner's devices and their pairing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceReply {
     /// This device is the owner's from now on.
     Paired {
         /// Last 8 hex digits of the phone's fingerprint.
@@ -231,7 +238,7 @@ pub enum Reply {
     /// No code is valid any more.
     PairingOver,
     /// A device of the owner that nobody vouched for wrote.
-    UnknownDevice {
+    Unknown {
         /// Its OMEMO device id.
         device: u32,
         /// Last 8 hex digits of its fingerprint.
@@ -322,6 +329,14 @@ impl Reply {
             Self::Unreadable => {
                 "I could not read a message of yours. Please send it again.".to_owned()
             }
+            Self::Device(reply) => reply.text(),
+        }
+    }
+}
+
+impl DeviceReply {
+    fn text(&self) -> String {
+        match self {
             Self::Paired { theirs, ours } => format!(
                 "Paired: this phone may now command the vault. Compare once: your fingerprint ends \
                  in {theirs}, mine in {ours}. Share a photo and I keep it; \"help\" tells the rest."
@@ -335,7 +350,7 @@ impl Reply {
             Self::PairingOver => "The pairing code is no longer valid. Run \"strongroom pair\" on \
                  the Pi and send me the new one."
                 .to_owned(),
-            Self::UnknownDevice { device, tail } => format!(
+            Self::Unknown { device, tail } => format!(
                 "A device of yours that I do not know wrote to me (device {device}, fingerprint \
                  ending in {tail}); I did nothing it asked. If it is yours, add its fingerprint to \
                  the vault's settings; if not, remove it from your account."
@@ -479,7 +494,15 @@ fn not_stored(name: &str, why: IntakeFailure, retrying: bool) -> String {
         let trouble = match why {
             IntakeFailure::DriveFull => "the drive is full",
             IntakeFailure::DriveTrouble => "the data drive does not answer",
-            _ => "its server does not give it to me now",
+            IntakeFailure::Gone
+            | IntakeFailure::Redirected
+            | IntakeFailure::RefusedAddress
+            | IntakeFailure::BadLink
+            | IntakeFailure::CutShort
+            | IntakeFailure::TooLong
+            | IntakeFailure::Altered
+            | IntakeFailure::ServerTrouble
+            | IntakeFailure::Certificate => "its server does not give it to me now",
         };
         return format!(
             "{name} is not stored yet: {trouble}. I keep trying; you need not send it again."

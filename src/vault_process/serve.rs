@@ -109,7 +109,11 @@ fn open(folder: &Path, key_file: &Path, public_half: &[u8]) -> Result<(OpenVault
         log::warn!("the key file cannot be used: {error}");
         match error {
             KeyFileError::TooNew { .. } => Shut::TooNew,
-            _ => Shut::BrokenKeyFile,
+            KeyFileError::Empty
+            | KeyFileError::NotAKey
+            | KeyFileError::HalfWritten { .. }
+            | KeyFileError::Damaged
+            | _ => Shut::BrokenKeyFile,
         }
     })?;
     let now = SystemTime::now();
@@ -119,7 +123,11 @@ fn open(folder: &Path, key_file: &Path, public_half: &[u8]) -> Result<(OpenVault
             OpenError::NotAVault => Shut::NoVault,
             OpenError::WrongKey { .. } => Shut::WrongKey,
             OpenError::TooNew { .. } => Shut::TooNew,
-            _ => Shut::Trouble,
+            OpenError::DamagedSlot
+            | OpenError::NoSlots
+            | OpenError::DamagedEpoch { .. }
+            | OpenError::Io(_)
+            | _ => Shut::Trouble,
         }
     })?;
     if vault.public_half().to_bytes() != public_half {
