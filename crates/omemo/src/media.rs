@@ -95,7 +95,11 @@ impl MediaLink {
 
 impl fmt::Debug for MediaLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, name: _, secret: _ } = self;
+        let Self {
+            url: _,
+            name: _,
+            secret: _,
+        } = self;
         f.write_str("MediaLink(..)")
     }
 }
