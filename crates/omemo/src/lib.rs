@@ -12,15 +12,23 @@
 pub mod bundle;
 pub mod changes;
 pub mod device;
+mod encoding;
 pub mod envelope;
 pub mod error;
+mod kdf;
+mod key;
 pub mod machine;
 pub mod media;
+mod payload;
 pub mod prekey;
 pub mod profile;
+mod ratchet;
 pub mod session;
 pub mod store;
 pub mod trust;
+mod wire;
+mod x3dh;
+mod xeddsa;
 
 pub use bundle::Bundle;
 pub use changes::Changes;
