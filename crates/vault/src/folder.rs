@@ -382,11 +382,13 @@ fn clear_unfinished(path: &Path) -> Result<(), CreateError> {
             return Err(CreateError::NotEmpty(name.into()));
         }
         // Epochs may be half made; everything else of ours is empty before there is a mark.
-        if ours && name != "epochs" && inside.is_dir() {
-            if let Some(kept) = disk::list(inside)?.first() {
-                let kept = kept.strip_prefix(path).unwrap_or(kept);
-                return Err(CreateError::NotEmpty(kept.to_owned()));
-            }
+        if ours
+            && name != "epochs"
+            && inside.is_dir()
+            && let Some(kept) = disk::list(inside)?.first()
+        {
+            let kept = kept.strip_prefix(path).unwrap_or(kept);
+            return Err(CreateError::NotEmpty(kept.to_owned()));
         }
     }
     let epochs = path.join("epochs");

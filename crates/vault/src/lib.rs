@@ -32,6 +32,8 @@ pub mod open;
 mod parse;
 mod seal;
 pub mod slot;
+#[cfg(test)]
+mod testing;
 pub mod unseal;
 pub mod words;
 

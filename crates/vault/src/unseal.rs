@@ -62,11 +62,12 @@ impl From<Malformed> for UnsealError {
 
 impl From<io::Error> for UnsealError {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => Self::Missing,
-            // The file is shorter than its own length said: somebody is altering it right now.
-            io::ErrorKind::UnexpectedEof => Self::NotAuthentic,
-            _ => Self::Io(error),
+        match error.downcast::<Self>() {
+            Ok(own) => own,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Missing,
+            // Shorter than a header, or than its own length said: it is being altered right now.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::NotAuthentic,
+            Err(error) => Self::Io(error),
         }
     }
 }
