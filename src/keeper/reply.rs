@@ -629,20 +629,18 @@ fn turns_text(c: char) -> bool {
 
 /// Writes a size as people read it: decimal units, one digit after the point.
 fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    const LARGER: [&str; 4] = ["MB", "GB", "TB", "PB"];
     match count {
         1 => return "1 byte".to_owned(),
         0 | 2..1_000 => return format!("{count} bytes"),
         _ => {}
     }
-    let mut scaled = count;
-    let mut unit = "kB";
-    for name in UNITS {
-        unit = name;
+    let (mut scaled, mut unit) = (count, "kB");
+    for larger in LARGER {
         if scaled < 1_000_000 {
             break;
         }
-        scaled /= 1_000;
+        (scaled, unit) = (scaled / 1_000, larger);
     }
     let tenths = scaled / 100;
     format!("{}.{} {unit}", tenths / 10, tenths % 10)

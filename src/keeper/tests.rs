@@ -1,1 +1,558 @@
+use super::{
+    command::Command,
+    intake::Stage,
+    owner::{PAIRING_SECONDS, PAIRING_TRIES, normal},
+    reply::DeviceReply,
+    *,
+};
 
+const OWNER: &str = "owner@example.org";
+const NOW: i64 = 1_800_000_000;
+const FINGERPRINT: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+const KEY: &str =
+    "000102030405060708090a0b000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+fn memory() -> Memory {
+    Memory {
+        owner: OWNER.to_owned(),
+        pins: Vec::new(),
+        has_trusted_device: true,
+        pairing: None,
+        locked_by_owner: false,
+        intakes: Vec::new(),
+        deliveries: Vec::new(),
+        own_tail: "0badcafe".to_owned(),
+        aes: "in software",
+    }
+}
+
+fn device(standing: Standing) -> Device {
+    Device {
+        jid: OWNER.to_owned(),
+        id: 7,
+        fingerprint: FINGERPRINT.to_owned(),
+        standing,
+    }
+}
+
+fn told(number: u8, text: &str) -> Told {
+    Told {
+        from: device(Standing::Trusted),
+        job: JobId([number; 32]),
+        blob: [number; 16],
+        text: Some(text.to_owned()),
+        sent_at: NOW,
+        receipt: Some(format!("stanza-{number}")),
+    }
+}
+
+fn photo(number: u8) -> Told {
+    told(
+        number,
+        &format!("aesgcm://up.example/{number}/photo-{number}.jpg#{KEY}"),
+    )
+}
+
+fn line(number: u64) -> Line {
+    Line {
+        number,
+        name: format!("photo-{number}.jpg"),
+        bytes: 10,
+        received_at: NOW,
+    }
+}
+
+fn says(effects: &[Effect]) -> Vec<Reply> {
+    let said = effects.iter().filter_map(|effect| match effect {
+        Effect::Say(reply) | Effect::SayTo(_, reply) => Some(reply.clone()),
+        _ => None,
+    });
+    said.collect()
+}
+
+fn fetched(effects: &[Effect]) -> Vec<u8> {
+    let fetched = effects.iter().filter_map(|effect| match effect {
+        Effect::Fetch(intake) => Some(intake.blob[0]),
+        _ => None,
+    });
+    fetched.collect()
+}
+
+fn indexed(effects: &[Effect]) -> Vec<u8> {
+    let indexed = effects.iter().filter_map(|effect| match effect {
+        Effect::Index(intake) => Some(intake.blob[0]),
+        _ => None,
+    });
+    indexed.collect()
+}
+
+fn open(keeper: &mut Keeper) -> Vec<Effect> {
+    let effects = keeper.handle(Input::KeyDeviceCame, NOW);
+    assert!(effects.contains(&Effect::Open));
+    keeper.handle(Input::VaultOpened, NOW)
+}
+
+#[test]
+fn a_photo_is_told_as_stored_only_after_it_is_in_the_index() {
+    let mut keeper = Keeper::new(memory());
+    let _ = open(&mut keeper);
+    let job = JobId([1; 32]);
+
+    let announced = keeper.handle(Input::Told(photo(1)), NOW);
+    let sealed = keeper.handle(Input::Sealed { job }, NOW);
+    let done = keeper.handle(
+        Input::Indexed {
+            job,
+            placed: Placed::Entry(line(1)),
+        },
+        NOW,
+    );
+
+    assert!(matches!(
+        announced.as_slice(),
+        [Effect::Receipt(_), Effect::SaveIntake(_), Effect::Fetch(_)]
+    ));
+    assert_eq!(says(&announced), []);
+    assert_eq!((says(&sealed), indexed(&sealed)), (vec![], vec![1]));
+    assert!(
+        done == [
+            Effect::Close(job),
+            Effect::Say(Reply::Stored { line: line(1) })
+        ]
+    );
+}
+
+#[test]
+fn the_same_message_again_is_the_same_job() {
+    let mut keeper = Keeper::new(memory());
+    let _ = keeper.handle(Input::Told(photo(1)), NOW);
+
+    let again = keeper.handle(Input::Told(photo(1)), NOW);
+
+    assert_eq!(fetched(&again), []);
+}
+
+#[test]
+fn photos_that_come_while_locked_wait_and_are_told_together_at_the_opening() {
+    let mut keeper = Keeper::new(memory());
+    let mut kept = Vec::new();
+    for number in 1..=3 {
+        let _ = keeper.handle(Input::Told(photo(number)), NOW);
+        let effects = keeper.handle(
+            Input::Sealed {
+                job: JobId([number; 32]),
+            },
+            NOW,
+        );
+        kept.extend(says(&effects));
+    }
+    let opened = open(&mut keeper);
+    let mut told_at_opening = Vec::new();
+    for number in 1..=3 {
+        let job = JobId([number; 32]);
+        let placed = Placed::Entry(line(number.into()));
+        told_at_opening.push(says(&keeper.handle(Input::Indexed { job, placed }, NOW)));
+    }
+
+    let waiting = |waiting| Reply::Kept { waiting };
+    assert_eq!(kept, [waiting(1), waiting(2), waiting(3)]);
+    assert_eq!(indexed(&opened), [1, 2, 3]);
+    let summary = Reply::Opened {
+        adopted: vec![1, 2, 3],
+        doubles: 0,
+    };
+    assert_eq!(told_at_opening, [vec![], vec![], vec![summary]]);
+}
+
+#[test]
+fn a_photo_that_waited_before_a_restart_is_adopted_after_it() {
+    let mut first = Keeper::new(memory());
+    let _ = first.handle(Input::Told(photo(1)), NOW);
+    let saved = first.handle(
+        Input::Sealed {
+            job: JobId([1; 32]),
+        },
+        NOW,
+    );
+    let intakes: Vec<Intake> = saved
+        .into_iter()
+        .filter_map(|effect| match effect {
+            Effect::SaveIntake(intake) => Some(intake),
+            _ => None,
+        })
+        .collect();
+    assert!(intakes[0].stage == Stage::Waiting && intakes[0].link.is_empty());
+    let mut second = Keeper::new(Memory {
+        intakes,
+        ..memory()
+    });
+
+    assert!(second.resume(NOW).is_empty());
+    assert_eq!(indexed(&open(&mut second)), [1]);
+}
+
+#[test]
+fn at_most_two_files_are_fetched_at_a_time_and_all_in_the_end() {
+    let mut keeper = Keeper::new(memory());
+    let mut started = Vec::new();
+    for number in 1..=4 {
+        started.push(fetched(&keeper.handle(Input::Told(photo(number)), NOW)));
+    }
+
+    let next = fetched(&keeper.handle(
+        Input::Sealed {
+            job: JobId([1; 32]),
+        },
+        NOW,
+    ));
+
+    assert_eq!(started, [vec![1], vec![2], vec![], vec![]]);
+    assert_eq!(next, [3]);
+}
+
+#[test]
+fn a_server_in_trouble_is_asked_again_and_told_once() {
+    let mut keeper = Keeper::new(memory());
+    let job = JobId([1; 32]);
+    let failed = || Input::NotSealed {
+        job,
+        why: IntakeFailure::ServerTrouble,
+        transient: true,
+    };
+    let _ = keeper.handle(Input::Told(photo(1)), NOW);
+    let mut now = NOW;
+    let mut said = Vec::new();
+    let mut attempts = 1;
+
+    loop {
+        said.extend(says(&keeper.handle(failed(), now)));
+        let Some(at) = keeper.next_wake() else { break };
+        assert!(at > now);
+        now = at;
+        attempts += fetched(&keeper.handle(Input::Woke, now)).len();
+    }
+
+    let not_stored = |retrying| Reply::NotStored {
+        name: "photo-1.jpg".to_owned(),
+        why: IntakeFailure::ServerTrouble,
+        retrying,
+    };
+    assert_eq!(said, [not_stored(true), not_stored(false)]);
+    assert_eq!(attempts, 9);
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_delay_a_retry_for_ever() {
+    let mut keeper = Keeper::new(memory());
+    let job = JobId([1; 32]);
+    let _ = keeper.handle(Input::Told(photo(1)), NOW);
+    let failed = Input::NotSealed {
+        job,
+        why: IntakeFailure::ServerTrouble,
+        transient: true,
+    };
+    let _ = keeper.handle(failed, NOW);
+
+    let woken = keeper.handle(Input::Woke, 0);
+
+    assert_eq!(fetched(&woken), [1]);
+}
+
+#[test]
+fn taking_the_key_out_locks_before_it_tells_and_what_was_sealed_waits() {
+    let mut keeper = Keeper::new(memory());
+    let _ = open(&mut keeper);
+    let _ = keeper.handle(Input::Told(photo(1)), NOW);
+    let _ = keeper.handle(
+        Input::Sealed {
+            job: JobId([1; 32]),
+        },
+        NOW,
+    );
+
+    let effects = keeper.handle(Input::KeyDeviceGone, NOW);
+
+    assert!(effects.first() == Some(&Effect::Lock));
+    assert_eq!(
+        says(&effects),
+        [Reply::LockedByRemoval, Reply::Kept { waiting: 1 }]
+    );
+    assert!(!keeper.is_open());
+}
+
+#[test]
+fn a_lock_by_command_holds_until_the_key_was_out() {
+    let mut keeper = Keeper::new(memory());
+    let _ = open(&mut keeper);
+
+    let locked = keeper.handle(Input::Told(told(1, "lock")), NOW);
+    let still_in = keeper.handle(Input::KeyDeviceCame, NOW);
+    let _ = keeper.handle(Input::KeyDeviceGone, NOW);
+    let back = keeper.handle(Input::KeyDeviceCame, NOW);
+
+    assert!(locked.contains(&Effect::Lock) && locked.contains(&Effect::SaveLockedByOwner(true)));
+    assert!(still_in.is_empty());
+    assert!(back == [Effect::Open]);
+}
+
+#[test]
+fn a_lock_by_command_outlives_a_restart() {
+    let mut keeper = Keeper::new(Memory {
+        locked_by_owner: true,
+        ..memory()
+    });
+
+    assert!(keeper.handle(Input::KeyDeviceCame, NOW).is_empty());
+    assert!(!keeper.handle(Input::KeyDeviceGone, NOW).is_empty());
+    assert!(keeper.handle(Input::KeyDeviceCame, NOW) == [Effect::Open]);
+}
+
+#[test]
+fn while_locked_a_get_is_answered_and_nothing_is_sent() {
+    let mut keeper = Keeper::new(memory());
+
+    let effects = keeper.handle(Input::Told(told(1, "get 1")), NOW);
+
+    assert_eq!(says(&effects), [Reply::NeedsKey { waiting: 0 }]);
+    assert!(
+        !effects
+            .iter()
+            .any(|it| matches!(it, Effect::Deliver(..) | Effect::Ask(..)))
+    );
+}
+
+#[test]
+fn a_get_sends_one_file_after_another_with_its_name_before_it() {
+    let mut keeper = Keeper::new(memory());
+    let _ = open(&mut keeper);
+    let job = JobId([1; 32]);
+    let asked = keeper.handle(Input::Told(told(1, "get 2 5-6")), NOW);
+    let answer = Answer::Picked {
+        found: vec![2, 5],
+        missing: vec![6],
+    };
+    let picked = keeper.handle(
+        Input::Answered {
+            job,
+            answer,
+            free: None,
+        },
+        NOW,
+    );
+    let uploaded = |number| Input::Uploaded {
+        job,
+        line: line(number),
+        link: format!("l{number}"),
+    };
+
+    let first = keeper.handle(uploaded(2), NOW);
+    let last = keeper.handle(uploaded(5), NOW);
+
+    assert!(
+        asked
+            .iter()
+            .any(|it| matches!(it, Effect::Ask(_, Command::Get { .. })))
+    );
+    assert_eq!(says(&picked), [Reply::NoSuch { numbers: vec![6] }]);
+    assert!(picked.contains(&Effect::Deliver(job, 2)));
+    let file = |number: u64| {
+        vec![
+            Reply::Caption { line: line(number) },
+            Reply::File {
+                link: format!("l{number}"),
+            },
+        ]
+    };
+    assert_eq!((says(&first), says(&last)), (file(2), file(5)));
+    assert!(first.contains(&Effect::Deliver(job, 5)) && !last.contains(&Effect::Deliver(job, 5)));
+    assert!(last.contains(&Effect::Close(job)));
+}
+
+#[test]
+fn a_delivery_cut_by_the_lock_is_told_and_closed() {
+    let mut keeper = Keeper::new(memory());
+    let _ = open(&mut keeper);
+    let job = JobId([1; 32]);
+    let _ = keeper.handle(Input::Told(told(1, "get 2")), NOW);
+    let answer = Answer::Picked {
+        found: vec![2],
+        missing: vec![],
+    };
+    let _ = keeper.handle(
+        Input::Answered {
+            job,
+            answer,
+            free: None,
+        },
+        NOW,
+    );
+
+    let effects = keeper.handle(Input::KeyDeviceGone, NOW);
+    let late = keeper.handle(
+        Input::Uploaded {
+            job,
+            line: line(2),
+            link: "l".to_owned(),
+        },
+        NOW,
+    );
+
+    let not_sent = Reply::NotSent {
+        number: 2,
+        why: DeliveryFailure::Locked,
+    };
+    assert_eq!(says(&effects), [Reply::LockedByRemoval, not_sent]);
+    assert!(effects.contains(&Effect::Close(job)));
+    assert_eq!(says(&late), []);
+}
+
+#[test]
+fn only_the_code_pairs_and_only_five_times() {
+    let pairing = Pairing::new("abcde-12345");
+    let mut keeper = Keeper::new(Memory {
+        has_trusted_device: false,
+        pairing: Some(pairing.clone()),
+        ..memory()
+    });
+    let _ = keeper.handle(Input::Online, NOW);
+    let try_with = |keeper: &mut Keeper, text: &str| {
+        let mut told = told(1, text);
+        told.from = device(Standing::Undecided);
+        keeper.handle(Input::Told(told), NOW + 1)
+    };
+    let mut other = Keeper::new(Memory {
+        has_trusted_device: false,
+        pairing: Some(pairing),
+        ..memory()
+    });
+
+    let hello = try_with(&mut keeper, "hello");
+    let wrong: Vec<_> = (0..PAIRING_TRIES)
+        .flat_map(|_| says(&try_with(&mut keeper, "ABCDE-12346")))
+        .collect();
+    let too_late = try_with(&mut keeper, "ABCDE-12345");
+    let right = try_with(&mut other, " abcde 12345 ");
+
+    let about = |reply| vec![Reply::Device(reply)];
+    assert_eq!(says(&hello), about(DeviceReply::PairingNeeded));
+    assert_eq!(
+        wrong[0],
+        Reply::Device(DeviceReply::PairingWrong { left: 4 })
+    );
+    assert_eq!(wrong[4], Reply::Device(DeviceReply::PairingOver));
+    assert_eq!(says(&too_late), about(DeviceReply::PairingOver));
+    assert!(!too_late.iter().any(|it| matches!(it, Effect::Trust(_))));
+    assert!(right.iter().any(|it| matches!(it, Effect::Trust(_))));
+}
+
+#[test]
+fn a_pairing_code_is_good_for_thirty_minutes_from_the_first_login() {
+    let code = "ABCDE-12345";
+    let after = |seconds: i64| {
+        let mut keeper = Keeper::new(Memory {
+            has_trusted_device: false,
+            pairing: Some(Pairing::new(code)),
+            ..memory()
+        });
+        let _ = keeper.handle(Input::Online, NOW);
+        let mut told = told(1, code);
+        told.from = device(Standing::Undecided);
+        let effects = keeper.handle(Input::Told(told), NOW + seconds);
+        effects.iter().any(|it| matches!(it, Effect::Trust(_)))
+    };
+
+    assert!(after(PAIRING_SECONDS));
+    assert!(!after(PAIRING_SECONDS + 1));
+}
+
+#[test]
+fn a_pinned_fingerprint_needs_no_code_and_another_one_gets_nothing() {
+    let mut keeper = Keeper::new(Memory {
+        pins: vec![FINGERPRINT.to_owned()],
+        has_trusted_device: false,
+        ..memory()
+    });
+    let mut pinned = told(1, "help");
+    pinned.from = device(Standing::Undecided);
+    let mut other = told(2, "help");
+    other.from = Device {
+        fingerprint: FINGERPRINT.replace('0', "f"),
+        ..device(Standing::Undecided)
+    };
+
+    let obeyed = keeper.handle(Input::Told(pinned), NOW);
+    let quarantined = keeper.handle(Input::Told(other), NOW);
+
+    assert!(obeyed.contains(&Effect::Say(Reply::Help)));
+    assert!(
+        quarantined
+            .iter()
+            .any(|it| matches!(it, Effect::Quarantine(_)))
+    );
+    assert!(!quarantined.contains(&Effect::Say(Reply::Help)));
+}
+
+#[test]
+fn strangers_revoked_and_quarantined_devices_get_silence() {
+    let mut keeper = Keeper::new(memory());
+    let mut stranger = told(1, "help");
+    stranger.from.jid = "stranger@example.org".to_owned();
+    let mut revoked = told(2, "help");
+    revoked.from = device(Standing::Revoked);
+    let mut quarantined = photo(3);
+    quarantined.from = device(Standing::Quarantined);
+
+    for told in [stranger, revoked, quarantined] {
+        assert!(keeper.handle(Input::Told(told), NOW).is_empty());
+    }
+    let honest = keeper.handle(Input::Told(told(4, "help")), NOW);
+    assert_eq!(says(&honest), [Reply::Help]);
+}
+
+#[test]
+fn plain_text_of_the_owner_is_answered_once_a_day_and_of_others_never() {
+    let mut keeper = Keeper::new(memory());
+    let plain = |jid: &str| Input::ToldPlain {
+        jid: jid.to_owned(),
+    };
+
+    let said = [
+        keeper.handle(plain("stranger@example.org"), NOW).len(),
+        keeper.handle(plain(OWNER), NOW).len(),
+        keeper.handle(plain(OWNER), NOW + 3_600).len(),
+        keeper.handle(plain(OWNER), NOW + 86_400).len(),
+    ];
+
+    assert_eq!(said, [0, 1, 0, 1]);
+}
+
+#[test]
+fn a_body_that_is_no_text_is_refused_whole() {
+    let mut keeper = Keeper::new(memory());
+    let mut told = told(1, "");
+    told.text = None;
+
+    let effects = keeper.handle(Input::Told(told), NOW);
+
+    assert_eq!(says(&effects), [Reply::NotText]);
+}
+
+#[test]
+fn a_vault_process_that_ends_by_itself_is_started_again_twice() {
+    let mut keeper = Keeper::new(memory());
+    let _ = open(&mut keeper);
+    let mut ended = Vec::new();
+    for _ in 0..3 {
+        ended.push(keeper.handle(Input::VaultEnded, NOW));
+        let _ = keeper.handle(Input::VaultOpened, NOW);
+    }
+
+    assert!(ended[0].contains(&Effect::Open) && ended[1].contains(&Effect::Open));
+    assert!(!ended[2].contains(&Effect::Open));
+    assert_eq!(says(&ended[2]), [Reply::LockedByTrouble]);
+}
+
+#[test]
+fn codes_are_read_as_people_type_them() {
+    assert_eq!(normal(" oIl-ab "), "011AB");
+}

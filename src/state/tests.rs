@@ -1,1 +1,281 @@
+use std::os::unix::fs::PermissionsExt as _;
 
+use cbc::cipher::{BlockModeDecrypt as _, KeyIvInit as _, block_padding::NoPadding};
+use omemo::{
+    Address, Changes, KnownDevice, Namespace, OwnDevice, Prekey, Session, SignedPrekey, Store,
+};
+use serde::{Deserialize, Serialize};
+
+use super::*;
+
+/// A state whose every call is a step of its own, as the store suite wants it.
+struct OneByOne {
+    state: std::cell::RefCell<State>,
+    _folder: tempfile::TempDir,
+}
+
+impl OneByOne {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        Self {
+            state: state.into(),
+            _folder: folder,
+        }
+    }
+
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Step<'_>) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        read(&self.state.borrow_mut().begin()?)
+    }
+}
+
+impl Store for OneByOne {
+    type Error = StateError;
+
+    fn own_device(&self) -> Result<Option<OwnDevice>, StateError> {
+        self.read(|step| step.own_device())
+    }
+    fn signed_prekeys(&self) -> Result<Vec<SignedPrekey>, StateError> {
+        self.read(|step| step.signed_prekeys())
+    }
+    fn prekey(&self, id: u32) -> Result<Option<Prekey>, StateError> {
+        self.read(|step| step.prekey(id))
+    }
+    fn prekeys(&self) -> Result<Vec<Prekey>, StateError> {
+        self.read(|step| step.prekeys())
+    }
+    fn prekey_count(&self) -> Result<usize, StateError> {
+        self.read(|step| step.prekey_count())
+    }
+    fn sessions(&self, namespace: Namespace, at: &Address) -> Result<Vec<Session>, StateError> {
+        self.read(|step| step.sessions(namespace, at))
+    }
+    fn known_device(&self, address: &Address) -> Result<Option<KnownDevice>, StateError> {
+        self.read(|step| step.known_device(address))
+    }
+    fn known_devices(&self, jid: &str) -> Result<Vec<KnownDevice>, StateError> {
+        self.read(|step| step.known_devices(jid))
+    }
+    fn apply(&mut self, changes: Changes) -> Result<(), StateError> {
+        let mut step = self.state.get_mut().begin()?;
+        step.apply(changes)?;
+        step.commit()
+    }
+}
+
+omemo::store_suite!(OneByOne::new());
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Row {
+    canary: String,
+}
+
+fn row(canary: &str) -> Row {
+    Row {
+        canary: canary.to_owned(),
+    }
+}
+
+#[test]
+fn a_step_that_is_not_committed_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = State::open(folder.path()).unwrap();
+    let step = state.begin().unwrap();
+    step.save_job(&[1; 32], JobKind::Intake, &row("one"))
+        .unwrap();
+    drop(step);
+    let step = state.begin().unwrap();
+    step.save_job(&[2; 32], JobKind::Intake, &row("two"))
+        .unwrap();
+    step.commit().unwrap();
+
+    let jobs = state.begin().unwrap().jobs::<Row>(JobKind::Intake).unwrap();
+
+    assert_eq!(jobs, [row("two")]);
+}
+
+#[test]
+fn what_was_saved_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = State::open(folder.path()).unwrap();
+    let step = state.begin().unwrap();
+    step.set_note("cursor", Some(&"id-1".to_owned())).unwrap();
+    step.post("id", &LetterContent::Words("hello".into()))
+        .unwrap();
+    step.commit().unwrap();
+    drop(state);
+
+    let mut state = State::open(folder.path()).unwrap();
+    let step = state.begin().unwrap();
+
+    assert_eq!(
+        step.note::<String>("cursor").unwrap().as_deref(),
+        Some("id-1")
+    );
+    assert_eq!(
+        step.outbox().unwrap()[0].content,
+        LetterContent::Words("hello".into())
+    );
+}
+
+#[test]
+fn a_letter_becomes_a_stanza_and_goes_once_it_is_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = State::open(folder.path()).unwrap();
+    let step = state.begin().unwrap();
+    let first = step
+        .post("a", &LetterContent::Words("hello".into()))
+        .unwrap();
+    let second = step
+        .post("b", &LetterContent::Stanza("<message/>".into()))
+        .unwrap();
+
+    step.finish_letter(first, "<message id='a'/>").unwrap();
+    step.delivered(second).unwrap();
+
+    let stanza = LetterContent::Stanza("<message id='a'/>".into());
+    assert_eq!(
+        step.outbox().unwrap(),
+        [Letter {
+            token: first,
+            id: "a".into(),
+            content: stanza
+        }]
+    );
+}
+
+#[test]
+fn a_second_daemon_cannot_open_the_same_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = State::open(folder.path()).unwrap();
+
+    assert!(State::open(folder.path()).is_err());
+    drop(first);
+    assert!(State::open(folder.path()).is_ok());
+}
+
+#[test]
+fn another_key_or_none_is_refused_and_nothing_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(State::open(folder.path()).unwrap());
+    let key = folder.path().join(STATE_KEY_FILE);
+    let right = fs::read(&key).unwrap();
+    let refused = |why: &str| {
+        let error = State::open(folder.path()).err().unwrap();
+        assert!(error.to_string().contains(why), "{error}");
+    };
+
+    fs::write(&key, "00".repeat(32)).unwrap();
+    refused("do not belong together");
+    fs::write(&key, "half").unwrap();
+    refused("damaged");
+    fs::remove_file(&key).unwrap();
+    refused("do not belong together");
+    fs::write(&key, right).unwrap();
+
+    assert!(State::open(folder.path()).is_ok());
+}
+
+#[test]
+fn a_newer_state_is_refused_with_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::open(folder.path()).unwrap();
+    state
+        .connection
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    drop(state);
+
+    let error = State::open(folder.path()).err().unwrap();
+
+    assert_eq!(
+        error.to_string(),
+        "the state database has version 99, this program knows up to 1"
+    );
+}
+
+#[test]
+fn neither_an_open_nor_a_closed_job_can_be_read_in_the_files() {
+    const CANARY: &str = "canary-7f3a9b51c2";
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = State::open(folder.path()).unwrap();
+    let found = |needle: &str| {
+        fs::read_dir(folder.path()).unwrap().any(|entry| {
+            let bytes = fs::read(entry.unwrap().path()).unwrap();
+            bytes
+                .windows(needle.len())
+                .any(|window| window == needle.as_bytes())
+        })
+    };
+    let step = state.begin().unwrap();
+    step.save_job(&[1; 32], JobKind::Intake, &row(CANARY))
+        .unwrap();
+    step.commit().unwrap();
+
+    let while_open = found(CANARY);
+    let step = state.begin().unwrap();
+    step.close_job(&[1; 32]).unwrap();
+    step.commit().unwrap();
+    state.truncate_log().unwrap();
+    let after_closing = found(CANARY);
+    fs::write(folder.path().join("control"), format!("x{CANARY}x")).unwrap();
+
+    assert!(!while_open && !after_closing);
+    assert!(found(CANARY), "the search itself works");
+}
+
+#[test]
+fn a_closed_job_is_overwritten_inside_the_database_too() {
+    const CANARY: &str = "canary-1d0e4c88aa";
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = State::open(folder.path()).unwrap();
+    let step = state.begin().unwrap();
+    step.save_job(&[1; 32], JobKind::Intake, &row(CANARY))
+        .unwrap();
+    step.commit().unwrap();
+    state.truncate_log().unwrap();
+    let control = pages_hold(folder.path(), CANARY);
+    let step = state.begin().unwrap();
+    step.close_job(&[1; 32]).unwrap();
+    step.commit().unwrap();
+    state.truncate_log().unwrap();
+
+    assert!(control, "the search finds the open job");
+    assert!(!pages_hold(folder.path(), CANARY));
+}
+
+/// Decrypts every page, free ones included, and searches them. SQLCipher 4 design: pages of 4,096
+/// bytes, AES-256-CBC, the IV at 80 bytes before the end, the salt in place of the first 16.
+fn pages_hold(folder: &Path, needle: &str) -> bool {
+    let key = fs::read_to_string(folder.join(STATE_KEY_FILE)).unwrap();
+    let key = hex::decode(key.trim()).unwrap();
+    let file = fs::read(folder.join(STATE_FILE)).unwrap();
+    assert!(file.len() % 4_096 == 0 && !file.is_empty());
+    file.chunks(4_096).enumerate().any(|(number, page)| {
+        let start = if number == 0 { 16 } else { 0 };
+        let mut text = page[start..4_016].to_vec();
+        let cipher = cbc::Decryptor::<aes::Aes256>::new_from_slices(&key, &page[4_016..4_032]);
+        cipher
+            .unwrap()
+            .decrypt_padded::<NoPadding>(&mut text)
+            .unwrap();
+        text.windows(needle.len())
+            .any(|window| window == needle.as_bytes())
+    })
+}
+
+#[test]
+fn the_key_file_is_the_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(State::open(folder.path()).unwrap());
+
+    let mode = fs::metadata(folder.path().join(STATE_KEY_FILE))
+        .unwrap()
+        .permissions()
+        .mode();
+
+    assert_eq!(mode & 0o777, 0o600);
+}
