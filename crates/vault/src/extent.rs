@@ -11,7 +11,7 @@ const SEALED_CHUNK: u64 = SEALED_CHUNK_BYTES as u64;
 const RECORD: u64 = RECORD_BYTES as u64;
 
 /// The longest content that one blob holds, in bytes: 1 PiB.
-pub const MAX_CONTENT_BYTES: u64 = 1 << 50;
+pub(crate) const MAX_CONTENT_BYTES: u64 = 1 << 50;
 
 /// Length of the sealed message of a content: content, padding and metadata record.
 ///
@@ -39,6 +39,7 @@ pub(crate) fn message_of_blob(blob: u64) -> Option<u64> {
 }
 
 /// Length of the blob that holds a message of this length.
+#[cfg(test)]
 pub(crate) fn blob_of_message(message: u64) -> u64 {
     let tags = (message / CHUNK + 1) * TAG_BYTES as u64;
     HEADER_BYTES as u64 + message + tags

@@ -4,162 +4,140 @@
 //! damaged it is made anew when it is opened. Knows no chat and no network. The layout is in
 //! `docs/formats/index.md`.
 
-use std::{fmt, time::SystemTime};
+use std::time::SystemTime;
 
-use crate::{id::BlobId, metadata::Metadata, open::OpenVault, unseal::UnsealError};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, named_params};
 
-/// The number that the owner knows an entry by: counted from 1, never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntryNumber(u64);
+use crate::{
+    change_log::{Change, ChangeLog},
+    id::BlobId,
+    metadata,
+    open::OpenVault,
+    unseal::UnsealError,
+};
 
-impl EntryNumber {
-    /// Takes a number as the owner typed it; there is no entry 0.
-    #[must_use]
-    pub fn new(number: u64) -> Option<Self> {
-        (number > 0 && i64::try_from(number).is_ok()).then_some(Self(number))
-    }
+mod entry;
+mod opening;
+mod query;
+mod schema;
 
-    /// Returns the number.
-    #[must_use]
-    pub fn get(self) -> u64 {
-        self.0
-    }
-}
+pub use entry::{Adopted, Attributes, Entry, EntryNumber, Found, Origin, Totals};
+pub use opening::Opening;
 
-impl fmt::Display for EntryNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// How far it is known that a blob was sealed by this vault's own daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// It was taken in while the vault was open, or its intake MAC held.
-    Proven,
-    /// It was found on the drive, and nobody vouches for it.
-    Unproven,
-}
-
-/// What is known of an entry besides what its blob says.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Attributes {
-    /// How far the blob's origin is known.
-    pub origin: Origin,
-    /// What the sender wrote beside the file.
-    pub caption: Option<String>,
-}
-
-/// One kept file as the owner sees it. No `Debug`: it carries the owner's words.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The number that the owner knows it by.
-    pub number: EntryNumber,
-    /// The blob that holds its content.
-    pub blob_id: BlobId,
-    /// How long the content is, in bytes.
-    pub size: u64,
-    /// Name, media type, sender and times as the blob has them.
-    pub metadata: Metadata,
-    /// What is known besides.
-    pub attributes: Attributes,
-    /// When it was entered.
-    pub adopted_at: Option<SystemTime>,
-}
-
-/// What became of a blob that was to be entered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Adopted {
-    /// It is a new entry.
-    New(EntryNumber),
-    /// This very blob was entered before; nothing changed.
-    Already(EntryNumber),
-    /// Another blob holds the same content. This one is noted as its duplicate and stays on the
-    /// drive; once [`crate::folder::VaultFolder::remove_duplicate`] removes it nothing is lost but
-    /// its own name, sender and times.
-    SameContentAs(EntryNumber),
-}
-
-/// Running totals of all entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// How many entries there are.
-    pub entries: u64,
-    /// How long their contents are together, in bytes.
-    pub bytes: u64,
-}
-
-/// What a search found, newest first.
-pub struct Found {
-    /// The entries, at most as many as were asked for.
-    pub entries: Vec<Entry>,
-    /// False when only the newest entries were looked at, because every word was shorter than
-    /// three characters.
-    pub searched_all: bool,
-}
-
-/// Why the index could not answer or change. After [`IndexError::Database`] or [`IndexError::Log`]
-/// from a change the index must be opened anew.
+/// Why the index could not answer or change.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IndexError {
     /// The index could not be read or written.
     #[error("the index could not be read or written")]
     Database(#[from] rusqlite::Error),
-    /// The change log could not be written.
-    #[error("the change log could not be written")]
+    /// The change log could not be read or written.
+    #[error("the change log could not be read or written")]
     Log(#[source] std::io::Error),
+    /// An earlier change failed half-way; the index must be opened anew.
+    #[error("an earlier change of the index failed")]
+    Broken,
     /// The blob could not be read.
     #[error(transparent)]
     Blob(#[from] UnsealError),
-    /// The index was written by a later version of this program.
-    #[error("the index has version {found}, this program reads up to {newest}")]
-    TooNew {
-        /// The version found.
-        found: u32,
-        /// The newest that this program reads.
-        newest: u32,
-    },
-}
-
-/// How an index came to be open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Opening {
-    /// It was there and sound.
-    Found,
-    /// It was not there, or damaged and set aside, and was made anew from blobs and change log.
-    Rebuilt {
-        /// How many entries it has.
-        entries: u64,
-        /// How many blobs could not be read; none of them was touched.
-        unreadable: u64,
-    },
+    /// Index or change log were written by a later version of this program.
+    #[error("the index was written by a later version of this program")]
+    TooNew,
 }
 
 /// The index of an open vault.
-pub struct Index {}
+pub struct Index {
+    database: Connection,
+    log: ChangeLog,
+    vault: OpenVault,
+    broken: bool,
+}
+
+/// What the index takes from a blob.
+struct FromBlob {
+    size: u64,
+    mark: [u8; 32],
+    metadata: metadata::Metadata,
+}
 
 impl Index {
-    /// Opens the index, and makes it anew if it is missing or damaged.
+    /// Enters a blob, once: doing it again changes nothing, except that a blob of unproven origin
+    /// becomes a proven one, and a missing caption is added, if `attributes` say so.
+    ///
+    /// The change is durable in the change log before the index has it, and in both when this
+    /// returns.
     ///
     /// # Errors
-    /// When the drive fails.
-    pub fn open(_vault: &OpenVault, _now: SystemTime) -> Result<(Self, Opening), IndexError> {
-        unimplemented!()
-    }
-
-    /// Enters a blob, once: doing it again changes nothing.
-    ///
-    /// # Errors
-    /// When the blob is not authentic or the drive fails.
+    /// When the blob is not authentic or the drive fails. After a failed write every further
+    /// change is refused until the index is opened anew.
     pub fn adopt(
         &mut self,
-        _blob_id: &BlobId,
-        _attributes: Attributes,
-        _now: SystemTime,
+        blob_id: &BlobId,
+        attributes: Attributes,
+        now: SystemTime,
     ) -> Result<Adopted, IndexError> {
-        unimplemented!()
+        if let Some(known) = query::by_blob(&self.database, blob_id)? {
+            return self.adopt_again(known, attributes);
+        }
+        if let Some(number) = query::duplicate_of(&self.database, blob_id)? {
+            return Ok(Adopted::SameContentAs(number));
+        }
+        let blob = read_blob(&self.vault, blob_id)?;
+        let at = metadata::to_millis(Some(now));
+        if let Some(number) = query::by_mark(&self.database, &blob.mark)? {
+            self.change(
+                Change::Duplicate {
+                    number,
+                    blob: *blob_id,
+                    at,
+                },
+                None,
+            )?;
+            return Ok(Adopted::SameContentAs(number));
+        }
+        let number = query::next_number(&self.database)?;
+        let Attributes { origin, caption } = attributes;
+        let change = Change::Adopted {
+            number,
+            blob: *blob_id,
+            at,
+            origin,
+            caption,
+        };
+        self.change(change, Some(&blob))?;
+        Ok(Adopted::New(number))
+    }
+
+    fn adopt_again(&mut self, known: Entry, told: Attributes) -> Result<Adopted, IndexError> {
+        let Entry {
+            number,
+            blob_id: blob,
+            attributes,
+            adopted_at,
+            ..
+        } = known;
+        let proves = attributes.origin == Origin::Unproven && told.origin == Origin::Proven;
+        let captions = attributes.caption.is_none() && told.caption.is_some();
+        if proves || captions {
+            let origin = if proves {
+                Origin::Proven
+            } else {
+                attributes.origin
+            };
+            let caption = attributes.caption.or(told.caption);
+            let at = metadata::to_millis(adopted_at);
+            self.change(
+                Change::Adopted {
+                    number,
+                    blob,
+                    at,
+                    origin,
+                    caption,
+                },
+                None,
+            )?;
+        }
+        Ok(Adopted::Already(number))
     }
 
     /// Lists entries before a number, or the newest, newest first.
@@ -168,26 +146,38 @@ impl Index {
     /// When the drive fails.
     pub fn list(
         &self,
-        _before: Option<EntryNumber>,
-        _limit: usize,
+        before: Option<EntryNumber>,
+        limit: usize,
     ) -> Result<Vec<Entry>, IndexError> {
-        unimplemented!()
+        Ok(query::list(&self.database, before, limit)?)
     }
 
-    /// Finds entries whose name or caption holds every word, newest first.
+    /// Finds entries whose name or caption holds every word, newest first. Case and accents make
+    /// no difference; a word is found inside longer ones.
     ///
     /// # Errors
     /// When the drive fails.
-    pub fn find(&self, _words: &str, _limit: usize) -> Result<Found, IndexError> {
-        unimplemented!()
+    pub fn find(&self, words: &str, limit: usize) -> Result<Found, IndexError> {
+        Ok(query::find(&self.database, words, limit)?)
     }
 
     /// Returns one entry.
     ///
     /// # Errors
     /// When the drive fails.
-    pub fn get(&self, _number: EntryNumber) -> Result<Option<Entry>, IndexError> {
-        unimplemented!()
+    pub fn get(&self, number: EntryNumber) -> Result<Option<Entry>, IndexError> {
+        Ok(query::get(&self.database, number)?)
+    }
+
+    /// Returns the entry that a blob belongs to, as its own or as its duplicate.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn number_of(&self, blob_id: &BlobId) -> Result<Option<EntryNumber>, IndexError> {
+        match query::by_blob(&self.database, blob_id)? {
+            Some(entry) => Ok(Some(entry.number)),
+            None => Ok(query::duplicate_of(&self.database, blob_id)?),
+        }
     }
 
     /// Returns the newest `n` entries, newest first.
@@ -203,6 +193,108 @@ impl Index {
     /// # Errors
     /// When the drive fails.
     pub fn totals(&self) -> Result<Totals, IndexError> {
-        unimplemented!()
+        Ok(query::totals(&self.database)?)
+    }
+
+    /// Tells whether every page of the index's file is as it was written.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn is_sound(&self) -> Result<bool, IndexError> {
+        Ok(schema::is_sound(&self.database)?)
+    }
+
+    fn change(&mut self, change: Change, blob: Option<&FromBlob>) -> Result<(), IndexError> {
+        self.change_all(&[(change, blob)])
+    }
+
+    /// Appends changes to the log and carries them out, each side in one durable step.
+    fn change_all(&mut self, changes: &[(Change, Option<&FromBlob>)]) -> Result<(), IndexError> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(IndexError::Broken);
+        }
+        let logged: Vec<Change> = changes.iter().map(|(change, _)| change.clone()).collect();
+        let sequence = self.log.append(&logged).map_err(IndexError::Log)?;
+        let transaction = self.database.transaction()?;
+        for (change, blob) in changes {
+            carry_out(&transaction, change, *blob)?;
+        }
+        schema::set_last_sequence(&transaction, sequence)?;
+        transaction.commit()?;
+        self.broken = false;
+        Ok(())
     }
 }
+
+/// Carries out one change in the index; twice is the same as once.
+fn carry_out(
+    transaction: &Transaction<'_>,
+    change: &Change,
+    blob: Option<&FromBlob>,
+) -> rusqlite::Result<()> {
+    match change {
+        Change::Duplicate { number, blob, at } => transaction
+            .prepare(
+                "INSERT INTO duplicates (blob_id, number, noticed_at) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (blob_id) DO NOTHING",
+            )?
+            .execute((blob.as_bytes(), number, at))
+            .map(drop),
+        Change::Adopted {
+            number,
+            blob: blob_id,
+            at,
+            origin,
+            caption,
+        } => {
+            let known: Option<i64> = transaction
+                .prepare("SELECT number FROM entries WHERE blob_id = ?1")?
+                .query_row([blob_id.as_bytes()], |row| row.get(0))
+                .optional()?;
+            if known.is_some() {
+                return transaction
+                    .prepare("UPDATE entries SET origin = ?2, caption = ?3 WHERE blob_id = ?1")?
+                    .execute((blob_id.as_bytes(), origin.to_byte(), caption))
+                    .map(drop);
+            }
+            let metadata = blob.map(|it| &it.metadata);
+            let time = |time: Option<SystemTime>| time.map(|it| metadata::to_millis(Some(it)));
+            transaction
+                .prepare(
+                    "INSERT INTO entries (number, blob_id, content_mark, size, name, mime, sender,
+                         member, sent_at, received_at, adopted_at, origin, caption)
+                     VALUES (:number, :blob_id, :mark, :size, :name, :mime, :sender,
+                         :member, :sent_at, :received_at, :adopted_at, :origin, :caption)",
+                )?
+                .execute(named_params! {
+                    ":number": number,
+                    ":blob_id": blob_id.as_bytes(),
+                    ":mark": blob.map(|it| it.mark),
+                    ":size": blob.map_or(0, |it| i64::try_from(it.size).unwrap_or(i64::MAX)),
+                    ":name": metadata.and_then(|it| it.name.as_deref()),
+                    ":mime": metadata.and_then(|it| it.mime.as_deref()),
+                    ":sender": metadata.and_then(|it| it.sender.as_deref()),
+                    ":member": metadata.and_then(|it| it.member.as_deref()),
+                    ":sent_at": metadata.and_then(|it| time(it.sent_at)),
+                    ":received_at": metadata.and_then(|it| time(it.received_at)),
+                    ":adopted_at": at,
+                    ":origin": origin.to_byte(),
+                    ":caption": caption,
+                })
+                .map(drop)
+        }
+    }
+}
+
+/// Reads what the index keeps of a blob, without reading its content.
+fn read_blob(vault: &OpenVault, blob: &BlobId) -> Result<FromBlob, UnsealError> {
+    let reader = vault.reader(blob)?;
+    Ok(FromBlob {
+        size: reader.size(),
+        mark: vault.epochs().content_mark(reader.sha256(), reader.size()),
+        metadata: reader.metadata().clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

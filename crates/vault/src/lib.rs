@@ -15,6 +15,7 @@
 
 mod aead;
 pub mod blob_store;
+pub mod catalog;
 mod change_log;
 pub mod check;
 mod disk;

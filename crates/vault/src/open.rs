@@ -63,7 +63,8 @@ impl From<FolderError> for OpenError {
     }
 }
 
-/// A vault that is open.
+/// A vault that is open. Copies share the secrets, which are gone when the last copy is.
+#[derive(Clone)]
 pub struct OpenVault {
     folder: VaultFolder,
     epochs: Arc<Epochs>,

@@ -74,10 +74,10 @@ impl From<io::Error> for UnsealError {
 
 impl From<UnsealError> for io::Error {
     fn from(error: UnsealError) -> Self {
-        match error {
-            UnsealError::Io(error) => error,
-            other => Self::new(io::ErrorKind::InvalidData, other),
+        if let UnsealError::Io(error) = error {
+            return error;
         }
+        Self::new(io::ErrorKind::InvalidData, error)
     }
 }
 

@@ -38,7 +38,7 @@ fn what_is_held_in_memory_does_not_grow_with_the_content() {
     let vault = TestVault::new();
     let blob = BlobId::from_bytes([1; 16]);
     let mut sealing =
-        Sealing::start(std::io::sink(), &vault.public, &blob, &mut TestRng::new(5)).unwrap();
+        Sealing::start(io::sink(), &vault.public, &blob, &mut TestRng::new(5)).unwrap();
     let piece = content(1 << 20, 3);
 
     for _ in 0..20 {

@@ -1,0 +1,137 @@
+//! What the owner sees of the vault: plain data, no database.
+
+use std::{fmt, time::SystemTime};
+
+use rusqlite::{
+    ToSql,
+    types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
+};
+
+use crate::{id::BlobId, metadata::Metadata};
+
+/// The number that the owner knows an entry by: counted from 1, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryNumber(u64);
+
+impl EntryNumber {
+    /// The first number.
+    pub const FIRST: Self = Self(1);
+
+    /// Takes a number as the owner typed it; there is no entry 0.
+    #[must_use]
+    pub fn new(number: u64) -> Option<Self> {
+        (number > 0 && i64::try_from(number).is_ok()).then_some(Self(number))
+    }
+
+    /// Returns the number.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for EntryNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ToSql for EntryNumber {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(i64::try_from(self.0).unwrap_or(i64::MAX)))
+    }
+}
+
+impl FromSql for EntryNumber {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let number = i64::column_result(value)?;
+        u64::try_from(number)
+            .ok()
+            .and_then(Self::new)
+            .ok_or(FromSqlError::OutOfRange(number))
+    }
+}
+
+/// How far it is known that a blob was sealed by this vault's own daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was taken in while the vault was open, or its intake MAC held.
+    Proven,
+    /// It was found on the drive, and nobody vouches for it.
+    Unproven,
+}
+
+impl Origin {
+    pub(crate) fn to_byte(self) -> u8 {
+        match self {
+            Self::Proven => 1,
+            Self::Unproven => 2,
+        }
+    }
+
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Proven),
+            2 => Some(Self::Unproven),
+            _ => None,
+        }
+    }
+}
+
+/// What is known of an entry besides what its blob says. No `Debug`: it carries the owner's words.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attributes {
+    /// How far the blob's origin is known.
+    pub origin: Origin,
+    /// What the sender wrote beside the file; kept up to 4,096 bytes.
+    pub caption: Option<String>,
+}
+
+/// One kept file as the owner sees it. No `Debug`: it carries the owner's words.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The number that the owner knows it by.
+    pub number: EntryNumber,
+    /// The blob that holds its content.
+    pub blob_id: BlobId,
+    /// How long the content is, in bytes.
+    pub size: u64,
+    /// Name, media type, sender and times as the blob has them; empty if the blob could not be
+    /// read when the index was made.
+    pub metadata: Metadata,
+    /// What is known besides.
+    pub attributes: Attributes,
+    /// When it was entered.
+    pub adopted_at: Option<SystemTime>,
+}
+
+/// What became of a blob that was to be entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adopted {
+    /// It is a new entry.
+    New(EntryNumber),
+    /// This very blob was entered before.
+    Already(EntryNumber),
+    /// Another blob holds the same content. This one is noted as its duplicate and stays on the
+    /// drive; if [`crate::folder::VaultFolder::remove_duplicate`] removes it, its content stays in
+    /// the other, and lost are only its own name, sender and times.
+    SameContentAs(EntryNumber),
+}
+
+/// Running totals of all entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// How many entries there are.
+    pub entries: u64,
+    /// How long their contents are together, in bytes.
+    pub bytes: u64,
+}
+
+/// What a search found, newest first.
+pub struct Found {
+    /// The entries, at most as many as were asked for.
+    pub entries: Vec<Entry>,
+    /// False when words shorter than three characters made the search stop after the newest
+    /// entries.
+    pub searched_all: bool,
+}
