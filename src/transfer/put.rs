@@ -226,8 +226,13 @@ impl Progress {
             complete: promised == 0,
             own_fault: None,
             pace: Pace::new(patience.window, patience.bytes_per_window),
-            network_since: Some(Instant::now()),
-            answer: patience.connect + patience.answer,
+            // Connecting has a time limit of its own, and is over when the first bytes are wanted.
+            network_since: (promised == 0).then(Instant::now),
+            answer: if promised == 0 {
+                patience.connect + patience.answer
+            } else {
+                patience.answer
+            },
         }
     }
 

@@ -318,7 +318,7 @@ async fn a_server_that_stops_or_crawls_is_given_up_after_one_window() {
     ))
     .await;
     let modest = Patience {
-        bytes_per_window: 3,
+        bytes_per_window: 1,
         ..hasty()
     };
     let download = client(&server, modest)
@@ -354,7 +354,7 @@ async fn a_slow_drive_on_our_side_is_not_held_against_the_server() {
 #[tokio::test]
 async fn a_server_that_never_answers_is_given_up() {
     let impatient = Patience {
-        connect: Duration::from_millis(500),
+        connect: Duration::from_secs(1),
         answer: Duration::from_millis(100),
         ..patient()
     };

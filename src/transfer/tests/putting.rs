@@ -230,8 +230,8 @@ async fn a_success_before_the_last_byte_confirms_nothing() {
 
 fn hasty() -> Patience {
     Patience {
-        connect: Duration::from_millis(500),
-        answer: Duration::from_millis(300),
+        connect: Duration::from_secs(10),
+        answer: Duration::from_millis(500),
         window: Duration::from_millis(300),
         bytes_per_window: 100,
         ..patient()
