@@ -128,8 +128,9 @@ impl Client {
     /// Uploads exactly `upload.length` bytes, which the caller sends chunk by chunk through the
     /// other end of `body`, and returns once the server has confirmed them.
     ///
-    /// An `Err` in the channel, and a channel closed too early, end the upload so that the server
-    /// cannot take it for complete.
+    /// The caller drops its sender after the last chunk, which is held back until then. An `Err`
+    /// in the channel, and a channel closed too early, end the upload so that the server cannot
+    /// take it for complete.
     ///
     /// # Errors
     ///

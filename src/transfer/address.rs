@@ -243,7 +243,10 @@ mod tests {
     #[test]
     fn no_ipv4_address_is_public_in_one_form_and_home_in_another() {
         for (expected, addresses) in TABLE {
-            for v4 in addresses.iter().filter_map(|it| it.parse::<Ipv4Addr>().ok()) {
+            for v4 in addresses
+                .iter()
+                .filter_map(|it| it.parse::<Ipv4Addr>().ok())
+            {
                 let [a, b, c, d] = v4.octets().map(u16::from);
                 let (high, low) = (a << 8 | b, c << 8 | d);
                 for form in [

@@ -52,13 +52,16 @@ impl Fault {
         let mut kind = None;
         let mut link: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(cause) = link {
-            let io = cause.downcast_ref::<io::Error>();
-            let inner = io.and_then(|it| it.get_ref()).and_then(|it| it.downcast_ref());
-            if let Some(tls) = inner.or_else(|| cause.downcast_ref::<rustls::Error>()) {
+            if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
                 return Self::Tls(tls_fault(tls));
             }
+            let io = cause.downcast_ref::<io::Error>();
             kind = io.map(io::Error::kind).or(kind);
-            link = cause.source();
+            // An `io::Error` hides what it wraps from `source`.
+            link = match io.and_then(io::Error::get_ref) {
+                Some(inner) => Some(inner),
+                None => cause.source(),
+            };
         }
         match kind {
             Some(kind) => Self::Unreachable(kind),
@@ -68,7 +71,10 @@ impl Fault {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the library's lists are open")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library's lists are open"
+)]
 fn tls_fault(error: &rustls::Error) -> TlsFault {
     let rustls::Error::InvalidCertificate(why) = error else {
         return TlsFault::Handshake;

@@ -231,7 +231,12 @@ pub(super) async fn fetch(
         .map_err(|_| FetchError::TooSlow)?
         .map_err(|error| Fault::of(&error))?;
     judge_status(response.status())?;
-    if response.headers().get_all(CONTENT_ENCODING).iter().any(|it| it != "identity") {
+    if response
+        .headers()
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|it| it != "identity")
+    {
         return Err(FetchError::Encoded);
     }
     let announced = announced(response.headers())?;

@@ -37,7 +37,11 @@ impl Pace {
     pub(super) fn moved(&mut self, waiting: Duration, bytes: u64) {
         self.waited = self.waited.saturating_add(waiting);
         let (now, window) = (self.waited, self.window);
-        while self.slices.front().is_some_and(|it| it.last + window <= now) {
+        while self
+            .slices
+            .front()
+            .is_some_and(|it| it.last + window <= now)
+        {
             self.slices.pop_front();
         }
         if bytes == 0 {
@@ -61,7 +65,11 @@ impl Pace {
         if self.least == 0 {
             return Duration::MAX;
         }
-        let mut left: u64 = self.slices.iter().map(|it| it.bytes).fold(0, u64::saturating_add);
+        let mut left: u64 = self
+            .slices
+            .iter()
+            .map(|it| it.bytes)
+            .fold(0, u64::saturating_add);
         let mut end = self.window;
         for slice in &self.slices {
             if left < self.least {

@@ -4,7 +4,7 @@ use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -13,8 +13,7 @@ use futures::Stream;
 use reqwest::{
     Body,
     header::{
-        AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPIRES, HeaderMap, HeaderName,
-        HeaderValue,
+        AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPIRES, HeaderMap, HeaderValue,
     },
 };
 use tokio::{
@@ -144,25 +143,21 @@ pub(super) async fn put(
     let deadline = later(Instant::now(), patience.total);
     let headers = headers(upload).map_err(|why| PutError::Refused { why })?;
     let (http, target) = route::open(client, upload.url).await?;
-    let progress = Arc::new(Mutex::new(Progress::new(patience)));
-    let outgoing = Outgoing {
-        source: body,
-        promised: upload.length,
-        brought: 0,
-        progress: Arc::clone(&progress),
-    };
-    let request = http.put(target.url).headers(headers).body(Body::wrap_stream(outgoing));
+    let progress = Progress::new(patience, upload.length, body);
+    let progress = Ending(Arc::new(Mutex::new(progress)));
+    let outgoing = Body::wrap_stream(Outgoing(Arc::clone(&progress.0)));
+    let request = http.put(target.url).headers(headers).body(outgoing);
     let answer = tokio::select! {
         answer = request.send() => answer,
-        () = too_slow(&progress, patience.window, deadline) => return Err(PutError::TooSlow),
+        () = too_slow(&progress.0, patience.window, deadline) => return Err(PutError::TooSlow),
     };
     // What our own side did wrong explains every fault that follows from it.
-    if let Some(own) = lock(&progress).own_fault {
+    if let Some(own) = lock(&progress.0).own_fault {
         return Err(own);
     }
     let response = answer.map_err(|error| Fault::of(&error))?;
     match response.status().as_u16() {
-        200..=299 if lock(&progress).complete => Ok(()),
+        200..=299 if lock(&progress.0).complete => Ok(()),
         // A success before the last byte was sent confirms nothing.
         200..=299 => Err(PutError::Protocol),
         status @ 300..=399 => Err(PutError::Redirect { status }),
@@ -179,18 +174,16 @@ fn headers(upload: &Upload<'_>) -> Result<HeaderMap, Refusal> {
         // XEP-0363 v1.2.0 5: three names are allowed, others are ignored, line breaks are
         // stripped from names and values, the order of values is kept.
         let name = without_line_breaks(name).to_ascii_lowercase();
-        let known = [AUTHORIZATION, COOKIE, EXPIRES].into_iter().find(|it| it.as_str() == name);
+        let known = [AUTHORIZATION, COOKIE, EXPIRES]
+            .into_iter()
+            .find(|it| it.as_str() == name);
         let Some(name) = known else { continue };
         headers.append(name, header_value(&without_line_breaks(value))?);
     }
     let content_type = header_value(upload.content_type)?;
-    insert(&mut headers, CONTENT_TYPE, content_type);
-    insert(&mut headers, CONTENT_LENGTH, HeaderValue::from(upload.length));
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(upload.length));
     Ok(headers)
-}
-
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
-    headers.insert(name, value);
 }
 
 fn header_value(text: &str) -> Result<HeaderValue, Refusal> {
@@ -201,47 +194,104 @@ fn header_value(text: &str) -> Result<HeaderValue, Refusal> {
 }
 
 fn without_line_breaks(text: &str) -> String {
-    text.chars().filter(|it| !matches!(it, '\r' | '\n')).collect()
+    text.chars()
+        .filter(|it| !matches!(it, '\r' | '\n'))
+        .collect()
 }
 
-/// What is known of an upload under way, shared by the body and whoever watches it.
+/// An upload under way, shared by the body and whoever watches it.
 struct Progress {
+    source: mpsc::Receiver<io::Result<Bytes>>,
+    promised: u64,
+    brought: u64,
+    /// The chunk that completes the body, held back until our own side says that it was the last.
+    last: Option<Bytes>,
+    /// Whether the last byte was handed over; from then on the answer has its own time.
+    complete: bool,
+    own_fault: Option<PutError>,
     pace: Pace,
     /// Since when the network holds us up; `None` while our own side does.
     network_since: Option<Instant>,
-    /// Whether the last byte was handed over, and how long the answer may then take.
-    complete: bool,
     answer: Duration,
-    own_fault: Option<PutError>,
 }
 
 impl Progress {
-    fn new(patience: Patience) -> Self {
+    fn new(patience: Patience, promised: u64, source: mpsc::Receiver<io::Result<Bytes>>) -> Self {
         Self {
-            pace: Pace::new(patience.window, patience.bytes_per_window),
-            network_since: Some(Instant::now()),
-            complete: false,
-            answer: patience.connect + patience.answer,
+            source,
+            promised,
+            brought: 0,
+            last: None,
+            // The HTTP library does not ask for the bytes of an empty body.
+            complete: promised == 0,
             own_fault: None,
+            pace: Pace::new(patience.window, patience.bytes_per_window),
+            // Connecting has a time limit of its own, and is over when the first bytes are wanted.
+            network_since: (promised == 0).then(Instant::now),
+            answer: if promised == 0 {
+                patience.connect + patience.answer
+            } else {
+                patience.answer
+            },
         }
     }
 
-    /// Takes in that the network wants the next bytes.
-    fn network_is_ready(&mut self) {
+    /// Returns the next bytes for the network, and counts whose time it is.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PutError>>> {
         if let Some(since) = self.network_since.take() {
             self.pace.moved(since.elapsed(), 0);
         }
+        let next = ready!(self.poll_source(cx));
+        if let Some(Ok(bytes)) = &next {
+            self.pace.moved(Duration::ZERO, bytes.len() as u64);
+        }
+        self.network_since = Some(Instant::now());
+        Poll::Ready(next)
     }
 
-    /// Takes in that `bytes` were handed to the network.
-    fn handed_over(&mut self, bytes: u64) {
-        self.pace.moved(Duration::ZERO, bytes);
-        self.network_since = Some(Instant::now());
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PutError>>> {
+        loop {
+            match ready!(self.source.poll_recv(cx)) {
+                Some(Ok(bytes)) if bytes.is_empty() => {}
+                Some(Ok(bytes)) => {
+                    self.brought = self.brought.saturating_add(bytes.len() as u64);
+                    if self.brought > self.promised {
+                        return Poll::Ready(Some(Err(self.wrong_length())));
+                    }
+                    if self.brought < self.promised {
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                    self.last = Some(bytes);
+                }
+                Some(Err(error)) => {
+                    return Poll::Ready(Some(Err(PutError::Source(error.kind()))));
+                }
+                None if self.brought < self.promised => {
+                    return Poll::Ready(Some(Err(self.wrong_length())));
+                }
+                None => {
+                    self.complete = true;
+                    return Poll::Ready(self.last.take().map(Ok));
+                }
+            }
+        }
+    }
+
+    fn wrong_length(&self) -> PutError {
+        PutError::Length {
+            promised: self.promised,
+            brought: self.brought,
+        }
     }
 
     fn is_too_slow(&self) -> bool {
-        let allowed = if self.complete { self.answer } else { self.pace.patience() };
-        self.network_since.is_some_and(|since| since.elapsed() >= allowed)
+        let allowed = if self.complete {
+            self.answer
+        } else {
+            self.pace.patience()
+        };
+        self.network_since
+            .is_some_and(|since| since.elapsed() >= allowed)
     }
 }
 
@@ -258,58 +308,33 @@ async fn too_slow(progress: &Mutex<Progress>, window: Duration, deadline: Instan
     }
 }
 
-/// The body as the HTTP library pulls it.
-struct Outgoing {
-    source: mpsc::Receiver<io::Result<Bytes>>,
-    promised: u64,
-    brought: u64,
-    progress: Arc<Mutex<Progress>>,
-}
+/// Lets go of the source when the upload ends, even while the connection still lingers.
+struct Ending(Arc<Mutex<Progress>>);
 
-impl Outgoing {
-    /// Ends the body in a way that the server cannot take for its regular end.
-    fn abort(&self, why: PutError) -> Poll<Option<io::Result<Bytes>>> {
-        lock(&self.progress).own_fault = Some(why);
-        Poll::Ready(Some(Err(io::Error::other("the upload was ended"))))
-    }
-
-    fn wrong_length(&self) -> Poll<Option<io::Result<Bytes>>> {
-        self.abort(PutError::Length {
-            promised: self.promised,
-            brought: self.brought,
-        })
+impl Drop for Ending {
+    fn drop(&mut self) {
+        lock(&self.0).source.close();
     }
 }
+
+/// The body as the HTTP library pulls it. An error in it ends the connection, so that the server
+/// cannot take what it has for the whole.
+struct Outgoing(Arc<Mutex<Progress>>);
 
 impl Stream for Outgoing {
     type Item = io::Result<Bytes>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        lock(&self.progress).network_is_ready();
-        let Poll::Ready(next) = self.source.poll_recv(cx) else {
-            return Poll::Pending;
-        };
-        match next {
-            Some(Ok(bytes)) => {
-                let length = bytes.len() as u64;
-                self.brought = self.brought.saturating_add(length);
-                if self.brought > self.promised {
-                    return self.wrong_length();
-                }
-                let mut progress = lock(&self.progress);
-                progress.complete = self.brought == self.promised;
-                progress.handed_over(length);
-                drop(progress);
-                Poll::Ready(Some(Ok(bytes)))
-            }
-            Some(Err(error)) => self.abort(PutError::Source(error.kind())),
-            None if self.brought < self.promised => self.wrong_length(),
-            None => {
-                let mut progress = lock(&self.progress);
-                progress.complete = true;
-                progress.handed_over(0);
-                Poll::Ready(None)
-            }
-        }
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut progress = lock(&self.0);
+        let next = ready!(progress.poll_next(cx));
+        Poll::Ready(next.map(|bytes| {
+            bytes.map_err(|fault| {
+                progress.own_fault = Some(fault);
+                io::Error::other("the upload was ended")
+            })
+        }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,19 +62,25 @@ pub(super) async fn open(client: &Client, url: &str) -> Result<(reqwest::Client,
         .retry(reqwest::retry::never())
         .pool_max_idle_per_host(0)
         .connect_timeout(client.patience.connect)
+        // Ends the connection to a server that stops reading, which else would never finish closing.
+        .tcp_user_timeout(client.patience.window)
         .build()
         .map_err(|_| Fault::Protocol)?;
     Ok((http, target))
 }
 
+/// Tells where a transfer of `url` would connect to.
+#[cfg(test)]
+pub(super) async fn admitted(client: &Client, url: &str) -> Result<Vec<SocketAddr>, Fault> {
+    resolve(client, &Target::parse(url, &client.rules)?).await
+}
+
 async fn resolve(client: &Client, target: &Target) -> Result<Vec<SocketAddr>, Fault> {
     let found = match &target.host {
-        Host::Domain(name) => {
-            timeout(client.patience.connect, client.resolver.resolve(name))
-                .await
-                .map_err(|_| Fault::Unresolved)?
-                .map_err(|_| Fault::Unresolved)?
-        }
+        Host::Domain(name) => timeout(client.patience.connect, client.resolver.resolve(name))
+            .await
+            .map_err(|_| Fault::Unresolved)?
+            .map_err(|_| Fault::Unresolved)?,
         Host::Ipv4(v4) => vec![SocketAddr::new(IpAddr::V4(*v4), 0)],
         Host::Ipv6(v6) => vec![SocketAddr::new(IpAddr::V6(*v6), 0)],
     };

@@ -142,7 +142,9 @@ impl Target {
         // The URL standard silently drops tabs and line breaks and turns backslashes round.
         if text.len() > MAX_URL_BYTES
             || authority.is_empty()
-            || text.chars().any(|it| it.is_control() || it.is_whitespace() || it == '\\')
+            || text
+                .chars()
+                .any(|it| it.is_control() || it.is_whitespace() || it == '\\')
         {
             return Err(Refusal::Malformed);
         }
@@ -157,7 +159,10 @@ impl Target {
         }
         let host = url.host().ok_or(Refusal::Malformed)?.to_owned();
         let port = url.port().unwrap_or(HTTPS_PORT);
-        let pinned = rules.pins.iter().any(|pin| pin.host == host && pin.port == port);
+        let pinned = rules
+            .pins
+            .iter()
+            .any(|pin| pin.host == host && pin.port == port);
         if !pinned && !matches!(host, Host::Domain(_)) {
             return Err(Refusal::IpLiteral);
         }

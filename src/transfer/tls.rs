@@ -54,16 +54,17 @@ pub fn client_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|_| TrustError::Unavailable)?;
-    let builder = match trust {
-        Trust::System => builder.with_root_certificates(system_authorities()?),
-        Trust::Authority(pem) => builder.with_root_certificates(own_authorities(pem)?),
-        Trust::Certificate(fingerprint) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(OneCertificate {
-                fingerprint: *fingerprint,
-                provider,
-            })),
-    };
+    let builder =
+        match trust {
+            Trust::System => builder.with_root_certificates(system_authorities()?),
+            Trust::Authority(pem) => builder.with_root_certificates(own_authorities(pem)?),
+            Trust::Certificate(fingerprint) => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(OneCertificate {
+                    fingerprint: *fingerprint,
+                    provider,
+                })),
+        };
     Ok(builder.with_no_client_auth())
 }
 
@@ -71,16 +72,26 @@ fn system_authorities() -> Result<RootCertStore, TrustError> {
     let mut roots = RootCertStore::empty();
     // One unreadable file among a hundred authorities must not end all trust.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() { Err(TrustError::NoSystemAuthorities) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err(TrustError::NoSystemAuthorities)
+    } else {
+        Ok(roots)
+    }
 }
 
 fn own_authorities(pem: &[u8]) -> Result<RootCertStore, TrustError> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|_| TrustError::BadAuthority)?;
-        roots.add(certificate).map_err(|_| TrustError::BadAuthority)?;
+        roots
+            .add(certificate)
+            .map_err(|_| TrustError::BadAuthority)?;
     }
-    if roots.is_empty() { Err(TrustError::BadAuthority) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err(TrustError::BadAuthority)
+    } else {
+        Ok(roots)
+    }
 }
 
 /// Believes one certificate and checks that the server holds its key.
@@ -127,6 +138,8 @@ impl ServerCertVerifier for OneCertificate {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
