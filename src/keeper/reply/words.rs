@@ -1,0 +1,491 @@
+//! Every sentence the owner ever reads, and how sizes, days and foreign names look in it.
+
+use std::fmt::Write as _;
+
+use chrono::DateTime;
+
+use super::{DeliveryFailure, DeviceReply, Facts, IntakeFailure, Line, OpenFailure, Reply};
+
+/// The one sentence that is ever sent unencrypted, and only to the owner's address.
+pub const PLAIN_REFUSED: &str = "I only read encrypted messages and kept nothing of this one. \
+     Please switch on OMEMO for this chat and send it again.";
+
+const HELP: &str = "Share a photo or file here and I keep it.\n\
+     list: the newest files (list 30: more)\n\
+     find WORDS: files with these words in the name\n\
+     get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
+     status: open or locked, how much is kept\n\
+     lock: close the vault at once";
+
+impl Reply {
+    /// Returns what happened, then what the owner can do about it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Help => HELP.to_owned(),
+            Self::Status { kept, facts } => status(*kept, facts),
+            Self::Listing { lines, total } => listing(lines, *total),
+            Self::Found { words, lines, more } => found(words, lines, *more),
+            Self::Caption { line } => format!("{}:", rows(std::slice::from_ref(line))),
+            Self::File { link } => link.clone(),
+            Self::Stored { line } => {
+                format!(
+                    "✅ #{} {}, {}, stored.",
+                    line.number,
+                    show(&line.name),
+                    bytes(line.bytes)
+                )
+            }
+            Self::AlreadyKept { name, number } => {
+                format!("✅ {} is already kept as #{number}.", show(name))
+            }
+            Self::Kept { waiting: 1 } => "Kept. 1 file waits for the key.".to_owned(),
+            Self::Kept { waiting } => format!("Kept. {waiting} files wait for the key."),
+            Self::Opened { adopted, doubles } => opened(adopted, *doubles),
+            Self::NotOpened(why) => not_opened(*why).to_owned(),
+            Self::LockedByRemoval => {
+                "The key is gone and the vault is locked. Photos still arrive; put the key back to \
+                 get files out."
+                    .to_owned()
+            }
+            Self::LockedByCommand => "The vault is locked. Photos still arrive; take the key out \
+                 and put it in again to open it."
+                .to_owned(),
+            Self::AlreadyLocked => {
+                "The vault is locked already. Put the key in to open it.".to_owned()
+            }
+            Self::LockedByTrouble => {
+                "The vault locked itself after a fault. Nothing is lost; take \
+                 the key out and put it in again."
+                    .to_owned()
+            }
+            Self::NoAnswer => {
+                "The index of the vault did not answer. Nothing is lost; take the key \
+                 out and put it in again, then ask once more."
+                    .to_owned()
+            }
+            Self::NeedsKey { waiting } => needs_key(*waiting),
+            Self::NotStored {
+                name,
+                why,
+                retrying,
+            } => not_stored(name, *why, *retrying),
+            Self::NotSent { number, why } => not_sent(*number, *why),
+            Self::NoSuch { numbers } => no_such(numbers),
+            Self::Empty => "The vault is empty. Share a photo here and I keep it.".to_owned(),
+            Self::NotUnderstood => format!("I did not understand that. I know these:\n{HELP}"),
+            Self::BadNumber { word } if word.is_empty() => {
+                "Which file? Send for example \"get 7\"; \"list\" shows the numbers.".to_owned()
+            }
+            Self::BadNumber { word } => format!(
+                "\"{}\" is no number I know. Send for example \"get 7\" or \"get 7-9\".",
+                show(word)
+            ),
+            Self::TooMany => "That is more than 100 files at once. Ask for fewer.".to_owned(),
+            Self::NothingToFind => "Find what? Send for example \"find summer\".".to_owned(),
+            Self::NotText => "That message was not plain text, so I did nothing with it. Please \
+                 type it again."
+                .to_owned(),
+            Self::Unreadable => {
+                "I could not read a message of yours. Please send it again.".to_owned()
+            }
+            Self::Device(reply) => reply.text(),
+        }
+    }
+}
+
+impl DeviceReply {
+    fn text(&self) -> String {
+        match self {
+            Self::Paired { theirs, ours } => format!(
+                "Paired: this phone may now command the vault. Compare once: your fingerprint ends \
+                 in {theirs}, mine in {ours}. Share a photo and I keep it; \"help\" tells the rest."
+            ),
+            Self::PairingNeeded => "I do not know this phone yet. Send the pairing code that \
+                 set-up showed, and nothing else."
+                .to_owned(),
+            Self::PairingWrong { left } => format!(
+                "That is not the pairing code. Check it and send it again; tries left: {left}."
+            ),
+            Self::PairingOver => "The pairing code is no longer valid. Run \"strongroom pair\" on \
+                 the Pi and send me the new one."
+                .to_owned(),
+            Self::Unknown { device, tail } => format!(
+                "A device of yours that I do not know wrote to me (device {device}, fingerprint \
+                 ending in {tail}); I did nothing it asked. If it is yours, add its fingerprint to \
+                 the vault's settings; if not, remove it from your account."
+            ),
+        }
+    }
+}
+
+fn status(kept: Option<(u64, u64)>, facts: &Facts) -> String {
+    let Facts {
+        waiting,
+        arriving,
+        free,
+        aes,
+    } = facts;
+    let mut text = match kept {
+        Some((1, size)) => format!("The vault is open: 1 file, {}.", bytes(size)),
+        Some((count, size)) => format!("The vault is open: {count} files, {}.", bytes(size)),
+        None => {
+            "The vault is locked. Photos still arrive; put the key in to get files out.".to_owned()
+        }
+    };
+    if *waiting > 0 {
+        let _ = write!(text, "\nWaiting for the key: {waiting}.");
+    }
+    if *arriving > 0 {
+        let _ = write!(text, "\nOn their way in: {arriving}.");
+    }
+    if let Some(free) = free {
+        let _ = write!(text, "\nFree on the drive: {}.", bytes(*free));
+    }
+    let _ = write!(text, "\nAES: {aes}.");
+    text
+}
+
+fn listing(lines: &[Line], total: u64) -> String {
+    let mut text = rows(lines);
+    let shown = lines.len() as u64;
+    if total > shown {
+        let _ = write!(
+            text,
+            "\n{} of {total} shown. Send \"list {total}\" for more.",
+            lines.len()
+        );
+    }
+    text
+}
+
+fn found(words: &str, lines: &[Line], more: bool) -> String {
+    if lines.is_empty() {
+        return format!(
+            "Nothing is named \"{}\". Try fewer letters, or \"list\".",
+            show(words)
+        );
+    }
+    let mut text = rows(lines);
+    if more {
+        text.push_str("\nThere are more. Add a word to narrow it down.");
+    }
+    text
+}
+
+fn rows(lines: &[Line]) -> String {
+    let rows: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            format!(
+                "#{} {}, {}, {}",
+                line.number,
+                show(&line.name),
+                bytes(line.bytes),
+                day(line.received_at)
+            )
+        })
+        .collect();
+    rows.join("\n")
+}
+
+fn opened(adopted: &[u64], doubles: u64) -> String {
+    let mut text = "The vault is open.".to_owned();
+    match adopted {
+        [] => {}
+        [one] => {
+            let _ = write!(text, " ✅ 1 file that waited is stored as #{one}.");
+        }
+        many => {
+            let _ = write!(
+                text,
+                " ✅ {} files that waited are stored as {}.",
+                many.len(),
+                spans(many)
+            );
+        }
+    }
+    if doubles > 0 {
+        let _ = write!(text, " {doubles} that waited were kept already.");
+    }
+    text
+}
+
+fn not_opened(why: OpenFailure) -> &'static str {
+    match why {
+        OpenFailure::WrongKey => {
+            "This key does not open the vault. Put in the key that belongs to it."
+        }
+        OpenFailure::BrokenKeyFile => {
+            "The key file on this stick is not whole. Take it out and put it in again, or use your \
+             spare."
+        }
+        OpenFailure::NoVault => {
+            "The key is here, but I cannot find the vault on the data drive. Check that the drive \
+             is plugged in."
+        }
+        OpenFailure::TooNew => {
+            "This vault was written by a newer Strongroom. Update this one to open it."
+        }
+        OpenFailure::ForeignPublicHalf => {
+            "ALARM: the system card seals files to a key that is not this vault's, so somebody may \
+             have changed the card. Take the key out, and set the Pi up anew before you go on."
+        }
+        OpenFailure::Trouble => {
+            "The key is here, but the vault did not open. Take the key out and put it in again; \
+             the journal on the Pi says more."
+        }
+    }
+}
+
+fn needs_key(waiting: u64) -> String {
+    match waiting {
+        0 => "The vault is locked. Put the key in to open it.".to_owned(),
+        1 => "The vault is locked; 1 file waits for the key. Put the key in to open it.".to_owned(),
+        waiting => format!(
+            "The vault is locked; {waiting} files wait for the key. Put the key in to open it."
+        ),
+    }
+}
+
+fn not_stored(name: &str, why: IntakeFailure, retrying: bool) -> String {
+    let name = show(name);
+    if retrying {
+        let trouble = match why {
+            IntakeFailure::DriveFull => "the drive is full",
+            IntakeFailure::DriveTrouble => "the data drive does not answer",
+            IntakeFailure::Gone
+            | IntakeFailure::Redirected
+            | IntakeFailure::RefusedAddress
+            | IntakeFailure::BadLink
+            | IntakeFailure::CutShort
+            | IntakeFailure::TooLong
+            | IntakeFailure::Altered
+            | IntakeFailure::ServerTrouble
+            | IntakeFailure::Certificate => "its server does not give it to me now",
+        };
+        return format!(
+            "{name} is not stored yet: {trouble}. I keep trying; you need not send it again."
+        );
+    }
+    let (what, advice) = match why {
+        IntakeFailure::Gone => ("its server no longer has it", "Please send it again."),
+        IntakeFailure::Redirected => (
+            "its server pointed elsewhere, which I do not follow",
+            "Please send it again; if that repeats, use another upload server.",
+        ),
+        IntakeFailure::RefusedAddress => (
+            "its link leads to an address I must not open",
+            "If the upload server stands in your own home, pin it in the vault's settings.",
+        ),
+        IntakeFailure::BadLink => ("its link is not one I can read", "Please send it again."),
+        IntakeFailure::CutShort => ("less of it came than announced", "Please send it again."),
+        IntakeFailure::TooLong => ("more of it came than announced", "Please send it again."),
+        IntakeFailure::Altered => (
+            "it was damaged or altered on its way",
+            "Please send it again.",
+        ),
+        IntakeFailure::ServerTrouble => (
+            "its server did not give it to me",
+            "Please send it again later.",
+        ),
+        IntakeFailure::Certificate => (
+            "the certificate of its server is not trusted",
+            "Check the server, or put its certificate into the vault's settings.",
+        ),
+        IntakeFailure::DriveFull => ("the drive is full", "Make room and send it again."),
+        IntakeFailure::DriveTrouble => (
+            "the data drive does not answer",
+            "Check the drive and send it again.",
+        ),
+    };
+    format!("{name} is not stored: {what}. {advice}")
+}
+
+fn not_sent(number: u64, why: DeliveryFailure) -> String {
+    match why {
+        DeliveryFailure::Locked => {
+            format!(
+                "#{number} was not sent because the vault is locked. Put the key in and ask again."
+            )
+        }
+        DeliveryFailure::Damaged => format!(
+            "#{number} does not open: it is damaged on the drive. I deleted nothing; check \
+             the drive, and look for another copy of this file."
+        ),
+        DeliveryFailure::NoUpload => format!(
+            "#{number} was not sent because my server offers no file upload. Ask its operator, or \
+             move the vault to another server."
+        ),
+        DeliveryFailure::TooLarge { limit: Some(limit) } => format!(
+            "#{number} was not sent because my server takes files up to {} only. Take it from the \
+             drive with strongroom-rescue, or ask the server's operator.",
+            bytes(limit)
+        ),
+        DeliveryFailure::TooLarge { limit: None } => format!(
+            "#{number} was not sent because it is too large for my server. Take it from the drive \
+             with strongroom-rescue, or ask the server's operator."
+        ),
+        DeliveryFailure::ServerTrouble => {
+            format!("#{number} was not sent because the upload failed. Please ask again later.")
+        }
+    }
+}
+
+fn no_such(numbers: &[u64]) -> String {
+    match numbers {
+        [one] => format!("There is no #{one}. \"list\" shows the numbers."),
+        many => format!("There is no {}. \"list\" shows the numbers.", spans(many)),
+    }
+}
+
+/// Writes `#1-#3, #7` for sorted numbers.
+fn spans(numbers: &[u64]) -> String {
+    let mut parts: Vec<(u64, u64)> = Vec::new();
+    for &number in numbers {
+        match parts.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(number) => *last = number,
+            _ => parts.push((number, number)),
+        }
+    }
+    let parts: Vec<String> = parts
+        .into_iter()
+        .map(|(first, last)| {
+            if first == last {
+                format!("#{first}")
+            } else {
+                format!("#{first}-#{last}")
+            }
+        })
+        .collect();
+    parts.join(", ")
+}
+
+/// Shows a foreign name on one line: control and direction-changing characters become `·`, so
+/// that a name can neither break the line nor turn the text around it.
+fn show(name: &str) -> String {
+    const SHOWN_CHARS: usize = 120;
+    let mut shown: String = name
+        .chars()
+        .take(SHOWN_CHARS)
+        .map(|c| {
+            if c.is_control() || turns_text(c) {
+                '·'
+            } else {
+                c
+            }
+        })
+        .collect();
+    if name.chars().nth(SHOWN_CHARS).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Unicode UAX #9 explicit direction marks, and line and paragraph separators.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Writes a size as people read it: decimal units, one digit after the point.
+fn bytes(count: u64) -> String {
+    const LARGER: [&str; 4] = ["MB", "GB", "TB", "PB"];
+    match count {
+        1 => return "1 byte".to_owned(),
+        0 | 2..1_000 => return format!("{count} bytes"),
+        _ => {}
+    }
+    let (mut scaled, mut unit) = (count, "kB");
+    for larger in LARGER {
+        if scaled < 1_000_000 {
+            break;
+        }
+        (scaled, unit) = (scaled / 1_000, larger);
+    }
+    let tenths = scaled / 100;
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
+fn day(seconds: i64) -> String {
+    DateTime::from_timestamp(seconds, 0).map_or_else(
+        || "date unknown".to_owned(),
+        |at| at.format("%-d %b %Y").to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_as_people_write_them() {
+        let shown = [
+            0,
+            1,
+            999,
+            1_000,
+            3_149_000,
+            999_999,
+            2_000_000_000,
+            u64::MAX,
+        ]
+        .map(bytes);
+
+        assert_eq!(
+            shown,
+            [
+                "0 bytes",
+                "1 byte",
+                "999 bytes",
+                "1.0 kB",
+                "3.1 MB",
+                "999.9 kB",
+                "2.0 GB",
+                "18446.7 PB"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_cannot_break_or_turn_the_line() {
+        let line = Line {
+            number: 7,
+            name: "a\n\u{202e}gpj.exe".into(),
+            bytes: 1,
+            received_at: 1_777_888_999,
+        };
+
+        let text = Reply::Listing {
+            lines: vec![line],
+            total: 1,
+        }
+        .text();
+
+        assert_eq!(text, "#7 a··gpj.exe, 1 byte, 4 May 2026");
+    }
+
+    #[test]
+    fn numbers_in_a_row_are_joined() {
+        assert_eq!(spans(&[1, 2, 3, 7, 9, 10]), "#1-#3, #7, #9-#10");
+        assert_eq!(spans(&[u64::MAX]), format!("#{}", u64::MAX));
+    }
+
+    #[test]
+    fn kept_while_locked_counts_what_waits() {
+        assert_eq!(
+            Reply::Kept { waiting: 1 }.text(),
+            "Kept. 1 file waits for the key."
+        );
+        assert_eq!(
+            Reply::Kept { waiting: 3 }.text(),
+            "Kept. 3 files wait for the key."
+        );
+    }
+
+    #[test]
+    fn a_link_stands_alone() {
+        let link = "aesgcm://up.example/x.jpg#00".to_owned();
+
+        assert_eq!(Reply::File { link: link.clone() }.text(), link);
+    }
+}
