@@ -13,7 +13,7 @@ use std::{
 /// Finds the whole disks below the file system that holds `path`, by name (`sda`, `mmcblk0`).
 ///
 /// Empty where no disk is known: a folder in memory or on the network. Looks through partitions,
-/// LUKS, LVM and RAID.
+/// LUKS, LVM, RAID and image files.
 ///
 /// # Errors
 ///
@@ -73,6 +73,13 @@ fn collect_below(node: &Path, disks: &mut BTreeSet<String>) -> io::Result<()> {
             mapped = true;
             collect_below(&fs::canonicalize(slave?.path())?, disks)?;
         }
+    }
+    // An image file behind a loop device lies on a disk itself.
+    if let Ok(image) = fs::read_to_string(disk.join("loop/backing_file"))
+        && let Some(folder) = Path::new(image.trim_end()).parent()
+        && folder.exists()
+    {
+        disks.extend(whole_disks(folder)?);
     }
     if !mapped && let Some(name) = disk.file_name() {
         disks.insert(name.to_string_lossy().into_owned());
