@@ -15,12 +15,28 @@
 mod account;
 mod archive;
 mod arrival;
+mod arrivals;
+mod backoff;
+mod bind;
+mod connector;
+mod envelope;
 mod handled;
+mod incoming;
+mod iq;
 mod link;
+mod login;
 pub mod outgoing;
 mod pubsub;
 mod roster;
+mod session;
+mod sieve;
+mod sm;
+mod srv;
+mod stream;
+mod tls;
 mod upload;
+mod wire;
+mod xml;
 
 pub use account::{Account, Password, TlsTrust};
 pub use archive::{ArchiveError, ArchivePosition, Page};

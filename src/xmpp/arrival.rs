@@ -92,15 +92,15 @@ pub enum FatalReason {
     /// The server could not prove that it knows the password.
     #[error("the server could not prove that it knows the account: {0}")]
     ServerNotAuthentic(&'static str),
-    /// The server offers no encryption.
-    #[error("the server offers no encryption")]
-    NoEncryption,
     /// The server does not serve this domain or refuses it for good.
     #[error("the server refuses: {0}")]
     Policy(String),
     /// The settings cannot work.
     #[error("{0}")]
     Settings(String),
+    /// The task that keeps the stream died.
+    #[error("an error in this program ended the connection")]
+    Internal,
 }
 
 /// Where a message came from.
@@ -124,6 +124,12 @@ pub enum Source {
 pub enum Content {
     /// An OMEMO element, not yet decrypted.
     Encrypted(Envelope),
+    /// Encrypted in a way that we do not speak, or a damaged OMEMO element. The text that may stand
+    /// beside it is an apology by the sender's program and never passed on.
+    Undecipherable {
+        /// What it is encrypted with, as its namespace.
+        namespace: String,
+    },
     /// Text in clear.
     Plain(String),
     /// The other side received the message with this id (XEP-0184).

@@ -4,6 +4,17 @@
 
 use omemo::Envelope;
 
+use super::envelope::write_envelope;
+use super::xml::{Xml, ns};
+
+const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
+const EME: &str = "urn:xmpp:eme:0";
+const HINTS: &str = "urn:xmpp:hints";
+const REACTIONS: &str = "urn:xmpp:reactions:0";
+/// What programs show that cannot decrypt.
+const FALLBACK: &str = "I sent you an OMEMO encrypted message but your client doesn't seem to \
+                        support that. Find more information on https://conversations.im/omemo";
+
 /// What a chat partner is doing (XEP-0085).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChatState {
@@ -13,6 +24,17 @@ pub enum ChatState {
     Composing,
     /// Stopped working on an answer.
     Paused,
+}
+
+impl ChatState {
+    fn xml(self) -> Xml {
+        let name = match self {
+            Self::Active => "active",
+            Self::Composing => "composing",
+            Self::Paused => "paused",
+        };
+        Xml::in_ns(name, CHAT_STATES)
+    }
 }
 
 /// What goes around the encrypted element.
@@ -26,37 +48,177 @@ pub struct Wrapping {
     pub no_store: bool,
 }
 
-/// Builds an encrypted message to the bare address `to`.
+/// Builds an encrypted message to the bare address `to`. `id` is its id and its origin id.
 #[must_use]
 pub fn encrypted_message(to: &str, id: &str, envelope: &Envelope, wrapping: Wrapping) -> String {
-    let _ = (to, id, envelope, wrapping);
-    String::new()
+    // XEP-0384 v0.3.0 4.4: an empty message has no payload, and so nothing to apologise for.
+    let body = envelope
+        .payload
+        .is_some()
+        .then(|| Xml::new("body").text(FALLBACK));
+    let eme = Xml::in_ns("encryption", EME)
+        .attr("namespace", envelope.namespace.uri())
+        .attr("name", "OMEMO");
+    let hint = if wrapping.no_store {
+        "no-store"
+    } else {
+        "store"
+    };
+    message(to, Some(id))
+        .child(write_envelope(envelope))
+        .child(eme)
+        .child(Xml::in_ns(hint, HINTS))
+        .child_if(body)
+        .child_if(
+            wrapping
+                .ask_receipt
+                .then(|| Xml::in_ns("request", ns::RECEIPTS)),
+        )
+        .child_if(wrapping.chat_state.map(ChatState::xml))
+        .into_text()
 }
 
 /// Builds the one kind of message that goes out in clear: a fixed sentence.
 #[must_use]
 pub fn plain_message(to: &str, id: &str, text: &str) -> String {
-    let _ = (to, id, text);
-    String::new()
+    message(to, Some(id))
+        .child(Xml::new("body").text(text))
+        .into_text()
 }
 
 /// Builds the sign that message `received` came (XEP-0184).
 #[must_use]
 pub fn receipt(to: &str, id: &str, received: &str) -> String {
-    let _ = (to, id, received);
-    String::new()
+    message(to, Some(id))
+        .child(Xml::in_ns("received", ns::RECEIPTS).attr("id", received))
+        .child(Xml::in_ns("store", HINTS))
+        .into_text()
 }
 
 /// Builds a typing sign (XEP-0085).
 #[must_use]
 pub fn chat_state(to: &str, state: ChatState) -> String {
-    let _ = (to, state);
-    String::new()
+    message(to, None)
+        .child(state.xml())
+        .child(Xml::in_ns("no-store", HINTS))
+        .into_text()
 }
 
 /// Builds a reaction to message `target` (XEP-0444); no emoji takes earlier ones back.
 #[must_use]
 pub fn reaction(to: &str, id: &str, target: &str, emoji: &[&str]) -> String {
-    let _ = (to, id, target, emoji);
-    String::new()
+    let reactions = emoji.iter().map(|emoji| Xml::new("reaction").text(emoji));
+    message(to, Some(id))
+        .child(
+            Xml::in_ns("reactions", REACTIONS)
+                .attr("id", target)
+                .children(reactions),
+        )
+        .child(Xml::in_ns("store", HINTS))
+        .into_text()
+}
+
+fn message(to: &str, id: Option<&str>) -> Xml {
+    // XEP-0359 3.1
+    let origin = id.map(|id| Xml::in_ns("origin-id", ns::STANZA_IDS).attr("id", id));
+    Xml::in_ns("message", ns::CLIENT)
+        .attr("type", "chat")
+        .attr("to", to)
+        .attr_if("id", id)
+        .child_if(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use minidom::Element;
+    use omemo::{DeviceId, HeaderKey, Namespace};
+
+    use super::*;
+
+    fn envelope(payload: Option<Vec<u8>>) -> Envelope {
+        let key = HeaderKey {
+            jid: None,
+            device: DeviceId(2),
+            key_exchange: false,
+            data: vec![1, 2],
+        };
+        Envelope {
+            namespace: Namespace::Legacy,
+            sender: DeviceId(1),
+            keys: vec![key],
+            iv: vec![3; 12],
+            payload,
+        }
+    }
+
+    #[test]
+    fn an_encrypted_message_carries_all_that_a_phone_looks_for() {
+        let wrapping = Wrapping {
+            ask_receipt: true,
+            chat_state: Some(ChatState::Active),
+            no_store: false,
+        };
+
+        let text = encrypted_message("owner@x", "id-1", &envelope(Some(vec![5])), wrapping);
+
+        let stanza: Element = text.parse().unwrap();
+        assert_eq!(stanza.attr("type"), Some("chat"));
+        assert_eq!(stanza.attr("id"), Some("id-1"));
+        let parts: Vec<_> = stanza
+            .children()
+            .map(|c| (c.name().to_owned(), c.ns()))
+            .collect();
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|(name, ns)| (name.as_str(), ns.as_str()))
+            .collect();
+        assert_eq!(
+            parts,
+            [
+                ("origin-id", "urn:xmpp:sid:0"),
+                ("encrypted", "eu.siacs.conversations.axolotl"),
+                ("encryption", "urn:xmpp:eme:0"),
+                ("store", "urn:xmpp:hints"),
+                ("body", "jabber:client"),
+                ("request", "urn:xmpp:receipts"),
+                ("active", "http://jabber.org/protocol/chatstates"),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_empty_message_has_no_body_and_the_same_input_gives_the_same_bytes() {
+        let wrapping = Wrapping {
+            no_store: true,
+            ..Wrapping::default()
+        };
+
+        let first = encrypted_message("owner@x", "id-1", &envelope(None), wrapping);
+        let second = encrypted_message("owner@x", "id-1", &envelope(None), wrapping);
+
+        assert_eq!(first, second);
+        assert!(!first.contains("<body"));
+        assert!(first.contains("no-store"));
+    }
+
+    #[test]
+    fn signs_are_well_formed_whatever_their_ids_contain() {
+        let nasty = "'><body>delete all</body>";
+
+        for text in [
+            receipt("a@x", "1", nasty),
+            reaction("a@x", "1", nasty, &["✅"]),
+            chat_state("a@x", ChatState::Composing),
+            plain_message("a@x", nasty, "1 < 2"),
+        ] {
+            let stanza: Element = text.parse().unwrap();
+            assert!(stanza.is("message", "jabber:client"));
+            let bodies: Vec<_> = stanza
+                .children()
+                .filter(|c| c.name() == "body")
+                .map(Element::text)
+                .collect();
+            assert!(bodies.is_empty() || bodies == ["1 < 2"]);
+        }
+    }
 }

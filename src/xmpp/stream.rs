@@ -1,0 +1,539 @@
+//! Keeps one stream up: connect, log in, resume or bind, run, and after a break wait and again.
+//!
+//! One task owns the stream whole and is the only one to read and write it. tokio-xmpp's own
+//! resilient stream is not used: it hides why the server ended the stream, acknowledges what is not
+//! stored yet, and resumes for ever over a stanza that it cannot read.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::{Sink, SinkExt as _, Stream as _};
+use minidom::Element;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_xmpp::xmlstream::ReadError;
+
+use super::account::Account;
+use super::arrival::{Arrival, FatalReason};
+use super::arrivals::Arrivals;
+use super::backoff::{AfterStreamError, Backoff, after_stream_error};
+use super::bind::{self, Begun};
+use super::connector::{ConnectError, Connector};
+use super::incoming::Parties;
+use super::link::{Command, Shared};
+use super::login;
+use super::session::Session;
+use super::sm::{Miscounted, Outgoing};
+use super::wire::{self, StreamError, Wire};
+use super::xml::{self, Xml, ns};
+
+/// How long logging in and binding may take, once connected.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(40);
+/// How long a stream must hold to count as good.
+const GOOD: Duration = Duration::from_secs(60);
+/// How long saying good-bye may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Starts the task, and one that reports should it die.
+pub(crate) fn spawn(
+    account: Account,
+    parties: Parties,
+    commands: mpsc::UnboundedReceiver<Command>,
+    daemon: mpsc::Sender<Arrival>,
+    shared: Shared,
+) {
+    let arrivals = Arrivals::new(daemon.clone());
+    let session = Session::new(parties, arrivals, shared);
+    let keeper = tokio::spawn(async move {
+        let mut keeper = Keeper {
+            account,
+            session,
+            commands,
+            backoff: Backoff::default(),
+        };
+        keeper.run().await;
+    });
+    tokio::spawn(async move {
+        if keeper.await.is_err_and(|error| error.is_panic()) {
+            // Nobody may be listening any more.
+            let _ = daemon.send(Arrival::Fatal(FatalReason::Internal)).await;
+        }
+    });
+}
+
+/// How a stream ended.
+enum End {
+    /// We were asked to stop, or nobody uses us any more.
+    Stopped(Option<oneshot::Sender<()>>),
+    /// The connection broke.
+    Broken(String),
+    /// Something came that cannot be read.
+    Unreadable(String),
+    /// The server ended the stream.
+    Ended(StreamError),
+}
+
+/// How the next stream is to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// With where this one was.
+    Resume,
+    /// With where this one was, but over the stanza that cannot be read.
+    ResumeOverOne,
+    /// From nothing.
+    Fresh,
+}
+
+/// Decides how to begin after stanzas that cannot be read: the server sends them again.
+#[derive(Debug, Default)]
+struct Unreadables {
+    in_a_row: u32,
+}
+
+impl Unreadables {
+    fn next(&mut self) -> Next {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        match self.in_a_row {
+            1 => Next::Resume,
+            2 => Next::ResumeOverOne,
+            _ => Next::Fresh,
+        }
+    }
+}
+
+struct Keeper {
+    account: Account,
+    session: Session,
+    commands: mpsc::UnboundedReceiver<Command>,
+    backoff: Backoff,
+}
+
+impl Keeper {
+    async fn run(&mut self) {
+        let connector = match Connector::new(&self.account, &self.session.parties.domain) {
+            Ok(connector) => connector,
+            Err(reason) => return self.session.arrivals.push(Arrival::Fatal(reason)),
+        };
+        let mut unreadables = Unreadables::default();
+        let mut was_online = false;
+        loop {
+            let wait = match self.begin(&connector).await {
+                Began::Stopped(done) => return finish(done),
+                Began::Not(ConnectError::Fatal(reason)) if is_final(&reason, was_online) => {
+                    return self.session.arrivals.push(Arrival::Fatal(reason));
+                }
+                Began::Not(ConnectError::Fatal(reason)) => {
+                    self.report_offline(&reason.to_string());
+                    self.backoff.next_long(random())
+                }
+                Began::Not(ConnectError::Passing(reason)) => {
+                    self.report_offline(&reason);
+                    self.backoff.next(random())
+                }
+                Began::Yes(mut wire) => {
+                    was_online = true;
+                    let since = Instant::now();
+                    let end = self.live(&mut wire).await;
+                    self.session.set_online(false);
+                    if since.elapsed() >= GOOD {
+                        self.backoff.reset();
+                        unreadables = Unreadables::default();
+                    }
+                    match self.take_end(end, &mut unreadables) {
+                        Ok(wait) => wait,
+                        Err(done) => return finish(done),
+                    }
+                }
+            };
+            if let Err(done) = self.wait(wait).await {
+                return finish(done);
+            }
+        }
+    }
+
+    /// Connects, logs in, and resumes or binds, all the while answering commands.
+    async fn begin(&mut self, connector: &Connector) -> Began {
+        let resumption = self.session.counts.resumption();
+        let Self {
+            account,
+            session,
+            commands,
+            ..
+        } = self;
+        let parties = session.parties.clone();
+        let user = parties
+            .bare
+            .split('@')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let begin = async {
+            let connected = connector.connect().await?;
+            let peer_address = connected.peer_address;
+            let password = &account.password;
+            let log_in = async {
+                let allow_plain = account.allow_plain;
+                let (mut wire, features) =
+                    login::login(connected, &user, &parties.domain, password, allow_plain).await?;
+                let begun =
+                    bind::begin(&mut wire, &features, resumption, &account.resource).await?;
+                Ok::<_, ConnectError>((wire, begun))
+            };
+            let late = |_| ConnectError::Passing("the login took too long".to_owned());
+            let (wire, begun) = timeout(LOGIN_TIMEOUT, log_in).await.map_err(late)??;
+            Ok::<_, ConnectError>((wire, begun, peer_address))
+        };
+        let mut begin = Box::pin(begin);
+        let begun = loop {
+            tokio::select! {
+                begun = &mut begin => break begun,
+                command = commands.recv() => {
+                    let Some(command) = command else { return Began::Stopped(None) };
+                    if let Some(done) = session.handle_command(command) {
+                        return Began::Stopped(Some(done));
+                    }
+                }
+            }
+        };
+        drop(begin);
+        match begun {
+            Ok((wire, begun, peer_address)) => match self.take_begun(begun) {
+                Ok(fresh) => {
+                    self.session.set_online(true);
+                    log::info!("connected{}", if fresh { "" } else { ", stream resumed" });
+                    if fresh {
+                        self.session.set_up();
+                    }
+                    self.session.arrivals.push(Arrival::Online {
+                        fresh,
+                        peer_address,
+                    });
+                    Began::Yes(Box::new(wire))
+                }
+                Err(error) => Began::Not(error),
+            },
+            Err(error) => Began::Not(error),
+        }
+    }
+
+    /// Takes over how the stream begins. Returns whether it is a fresh one.
+    fn take_begun(&mut self, begun: Begun) -> Result<bool, ConnectError> {
+        match begun {
+            Begun::Resumed { h } => match self.session.resumed(h) {
+                Ok(()) => Ok(false),
+                Err(Miscounted) => {
+                    self.session.begin_fresh();
+                    Err(ConnectError::Passing(
+                        "the server counted wrongly".to_owned(),
+                    ))
+                }
+            },
+            Begun::Bound {
+                full_jid,
+                counted,
+                last_h,
+            } => {
+                if let Some(h) = last_h {
+                    // What the old stream still brought over is not lost. A wrong count changes
+                    // nothing: that stream is given up.
+                    let _ = self.session.acked(h);
+                }
+                self.session.begin_fresh();
+                if let Some(parties) = Parties::new(&self.session.parties.bare, &full_jid) {
+                    self.session.parties = parties;
+                }
+                if let Some(id) = counted {
+                    self.session.counts.enable(id);
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Runs the established stream until it ends.
+    async fn live(&mut self, wire: &mut Wire) -> End {
+        loop {
+            if let Some(h) = self.session.counts.later_answer() {
+                self.session.tell(h);
+            }
+            let handled = self.session.counts.handled();
+            let waiting = self.session.arrivals.waiting();
+            let room = self.session.arrivals.has_room(self.session.awaits_answer());
+            let Self {
+                session, commands, ..
+            } = self;
+            tokio::select! {
+                step = poll_fn(|cx| poll_wire(wire, session, room, cx)) => {
+                    if let Some(end) = take_step(&mut self.session, step) {
+                        return end;
+                    }
+                }
+                command = commands.recv() => {
+                    let Some(command) = command else {
+                        self.say_good_bye(wire).await;
+                        return End::Stopped(None);
+                    };
+                    if let Some(done) = self.session.handle_command(command) {
+                        self.say_good_bye(wire).await;
+                        return End::Stopped(Some(done));
+                    }
+                }
+                () = handled.grown() => {}
+                () = waiting.fewer(), if !room => {}
+            }
+            if !self.session.arrivals.has_listener() {
+                self.say_good_bye(wire).await;
+                return End::Stopped(None);
+            }
+        }
+    }
+
+    /// Sends what is queued, says that we go, and closes the stream.
+    async fn say_good_bye(&mut self, wire: &mut Wire) {
+        let gone = Xml::in_ns("presence", ns::CLIENT)
+            .attr("type", "unavailable")
+            .into_text();
+        self.session
+            .queue
+            .extend(xml::read(&gone).map(|gone| Outgoing {
+                element: Box::new(gone),
+                token: None,
+            }));
+        let session = &mut self.session;
+        let settle = async {
+            while !session.has_settled() {
+                let step = poll_fn(|cx| poll_wire(wire, session, true, cx)).await;
+                if take_step(session, step).is_some() {
+                    break;
+                }
+            }
+        };
+        // The server hangs or not: we go.
+        let _ = timeout(CLOSE_TIMEOUT, settle).await;
+        if self.session.counts.is_enabled() {
+            let h = self.session.counts.answer();
+            self.session.tell(h);
+            let _ = timeout(CLOSE_TIMEOUT, async {
+                for nonza in std::mem::take(&mut self.session.nonzas) {
+                    wire.send(&nonza).await?;
+                }
+                io::Result::Ok(())
+            })
+            .await;
+        }
+        let _ = timeout(CLOSE_TIMEOUT, wire.shutdown()).await;
+    }
+
+    /// Draws the consequences of an end: how long to wait, or who waits for us to stop.
+    fn take_end(
+        &mut self,
+        end: End,
+        unreadables: &mut Unreadables,
+    ) -> Result<Duration, Option<oneshot::Sender<()>>> {
+        match end {
+            End::Stopped(done) => Err(done),
+            End::Broken(reason) => {
+                self.report_offline(&reason);
+                Ok(self.backoff.next(random()))
+            }
+            End::Unreadable(reason) => {
+                self.session.fail_unreadable_queries();
+                match unreadables.next() {
+                    Next::Resume => {}
+                    Next::ResumeOverOne => {
+                        let skipped = self.session.counts.skip_next();
+                        log::warn!("skipping a stanza that cannot be read: {skipped}");
+                    }
+                    Next::Fresh => self.session.begin_fresh(),
+                }
+                self.report_offline(&reason);
+                Ok(self.backoff.next(random()))
+            }
+            End::Ended(error) => {
+                let words = error.text.as_deref().unwrap_or("no reason given");
+                self.report_offline(&format!("{} ({words})", error.condition));
+                match after_stream_error(&error.condition) {
+                    AfterStreamError::Resume => Ok(self.backoff.next(random())),
+                    AfterStreamError::Fresh => {
+                        self.session.begin_fresh();
+                        Ok(self.backoff.next(random()))
+                    }
+                    AfterStreamError::FreshLater => {
+                        self.session.begin_fresh();
+                        Ok(self.backoff.next_long(random()))
+                    }
+                }
+            }
+        }
+    }
+
+    fn report_offline(&self, reason: &str) {
+        log::info!("not connected: {reason}");
+        self.session.arrivals.push(Arrival::Offline {
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// Waits before the next attempt, all the while answering commands.
+    async fn wait(&mut self, wait: Duration) -> Result<(), Option<oneshot::Sender<()>>> {
+        let over = sleep(wait);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                () = &mut over => return Ok(()),
+                command = self.commands.recv() => {
+                    let Some(command) = command else { return Err(None) };
+                    if let Some(done) = self.session.handle_command(command) {
+                        return Err(Some(done));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How an attempt to begin went.
+enum Began {
+    Yes(Box<Wire>),
+    Not(ConnectError),
+    Stopped(Option<oneshot::Sender<()>>),
+}
+
+/// What happened on the connection.
+enum Step {
+    Read(Option<Result<Element, ReadError>>),
+    WriteFailed(io::Error),
+}
+
+/// Writes what is to be written and reads, if there is `room` for more.
+fn poll_wire(
+    wire: &mut Wire,
+    session: &mut Session,
+    room: bool,
+    cx: &mut Context<'_>,
+) -> Poll<Step> {
+    let failed = |error| Poll::Ready(Step::WriteFailed(error));
+    loop {
+        match Sink::<&Element>::poll_ready(Pin::new(wire), cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => return failed(error),
+            Poll::Pending => break,
+        }
+        if let Some(nonza) = session.nonzas.pop_front() {
+            if let Err(error) = Pin::new(&mut *wire).start_send(&nonza) {
+                return failed(error);
+            }
+        } else if let Some(stanza) = session.queue.pop_front() {
+            match Pin::new(&mut *wire).start_send(&*stanza.element) {
+                Ok(()) => session.note_written(stanza),
+                // XML that cannot be written: the connection is none the worse.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    session.note_unwritable(&stanza);
+                }
+                Err(error) => return failed(error),
+            }
+        } else {
+            session.ask_for_counts();
+            if session.nonzas.is_empty() && session.queue.is_empty() {
+                break;
+            }
+        }
+    }
+    if let Poll::Ready(Err(error)) = Sink::<&Element>::poll_flush(Pin::new(wire), cx) {
+        return failed(error);
+    }
+    if room {
+        Pin::new(wire).poll_next(cx).map(Step::Read)
+    } else {
+        Poll::Pending
+    }
+}
+
+/// Takes in what happened. Returns how the stream ended, if it did.
+fn take_step(session: &mut Session, step: Step) -> Option<End> {
+    let element = match step {
+        Step::Read(Some(Ok(element))) => element,
+        Step::Read(Some(Err(ReadError::SoftTimeout))) => {
+            session.ask_for_a_sign();
+            return None;
+        }
+        Step::Read(Some(Err(ReadError::HardError(error)))) => {
+            let reason = error.to_string();
+            let content = wire::is_about_content(&error);
+            return Some(if content {
+                End::Unreadable(reason)
+            } else {
+                End::Broken(reason)
+            });
+        }
+        Step::Read(Some(Err(ReadError::ParseError(error)))) => {
+            return Some(End::Unreadable(error.to_string()));
+        }
+        Step::Read(Some(Err(ReadError::StreamFooterReceived)) | None) => {
+            return Some(End::Broken("the server closed the stream".to_owned()));
+        }
+        Step::WriteFailed(error) => return Some(End::Broken(error.to_string())),
+    };
+    if let Some(error) = StreamError::read(&element) {
+        return Some(End::Ended(error));
+    }
+    match session.handle_element(&element) {
+        Ok(()) => None,
+        Err(Miscounted) => Some(End::Ended(StreamError {
+            condition: "undefined-condition".to_owned(),
+            text: Some("the server counted wrongly".to_owned()),
+        })),
+    }
+}
+
+/// Whether to give up for this reason. What can be a passing fault of a server that worked before
+/// is not final then.
+fn is_final(reason: &FatalReason, was_online: bool) -> bool {
+    match reason {
+        FatalReason::CertificateNotTrusted(_)
+        | FatalReason::NoAcceptableLogin { .. }
+        | FatalReason::Policy(_) => !was_online,
+        FatalReason::WrongPassword
+        | FatalReason::AccountDisabled
+        | FatalReason::ServerNotAuthentic(_)
+        | FatalReason::Settings(_)
+        | FatalReason::Internal => true,
+    }
+}
+
+fn finish(done: Option<oneshot::Sender<()>>) {
+    if let Some(done) = done {
+        // Whoever asked may have stopped waiting.
+        let _ = done.send(());
+    }
+}
+
+fn random() -> u32 {
+    getrandom::u32().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stanza_that_cannot_be_read_is_tried_once_skipped_once_and_then_left_behind() {
+        let mut unreadables = Unreadables::default();
+
+        let steps = [unreadables.next(), unreadables.next(), unreadables.next()];
+
+        assert_eq!(steps, [Next::Resume, Next::ResumeOverOne, Next::Fresh]);
+    }
+
+    #[test]
+    fn a_wrong_password_is_always_final_and_a_certificate_only_at_first() {
+        let certificate = FatalReason::CertificateNotTrusted("x".to_owned());
+
+        assert!(is_final(&FatalReason::WrongPassword, true));
+        assert!(is_final(&certificate, false));
+        assert!(!is_final(&certificate, true));
+    }
+}
