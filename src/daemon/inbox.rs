@@ -93,6 +93,11 @@ impl Desk<'_> {
                 let jid = message.from_bare.clone();
                 self.decide(step, Input::ToldPlain { jid })
             }
+            Content::Undecipherable { namespace } => {
+                log::warn!("a message is encrypted with what we do not speak: {namespace}");
+                let jid = message.from_bare.clone();
+                self.decide(step, Input::Unreadable { jid, trusted: true })
+            }
             Content::Received(id) => {
                 step.received(id)?;
                 Ok(After::default())
