@@ -148,7 +148,7 @@ struct Vault {
 #[non_exhaustive]
 pub enum RunError {
     /// Only the owner can mend it: trying again would not help.
-    #[error("the XMPP server cannot be used: {0}")]
+    #[error("the XMPP server cannot be used, so the daemon ends; mend this and start it again")]
     Fatal(#[from] FatalReason),
 }
 
