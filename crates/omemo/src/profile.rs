@@ -1,7 +1,7 @@
 //! The namespaces as parameters: tags, infos, MAC length, key encodings.
 //!
 //! It has no code of its own: what differs between the namespaces is a value here. A second
-//! namespace is a second [`Profile`]; `urn:xmpp:omemo:2` also needs an outer MAC message instead of
+//! namespace is a second `Profile`; `urn:xmpp:omemo:2` also needs an outer MAC message instead of
 //! a trailing MAC, Ed25519 identity keys on the wire, associated data by role instead of direction,
 //! and the payload of XEP-0420 (whose XML is to be depth-checked before it is parsed).
 

@@ -570,7 +570,15 @@ fn nothing_works_before_enrolment() {
     assert_eq!(own_bundle(&empty, NS), Ok(None));
     let heard = receive(&empty, "a@example", &envelope, NOW).map(|_| ());
     assert!(matches!(heard, Err(ReceiveError::NotEnrolled)));
-    let said = encrypt(&empty, NS, &[b.address.clone()], None, &mut rng, NOW).map(drop);
+    let said = encrypt(
+        &empty,
+        NS,
+        std::slice::from_ref(&b.address),
+        None,
+        &mut rng,
+        NOW,
+    )
+    .map(drop);
     assert!(matches!(said, Err(EncryptError::NotEnrolled)));
     let started = start_session(&empty, &b.address, &b.bundle(), &mut rng, NOW).map(drop);
     assert!(matches!(started, Err(StartError::NotEnrolled)));

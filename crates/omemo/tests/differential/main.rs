@@ -139,7 +139,7 @@ fn last_of_a_chain_comes_late(pair: &mut Pair<'_>) {
 
 /// The last of 201 messages comes first, on one side or the other.
 fn two_hundred_are_skipped(pair: &mut Pair<'_>, peer: usize) {
-    if peer % 10 == 0 {
+    if peer.is_multiple_of(10) {
         for _ in 0..=200 {
             pair.let_them_send();
         }
