@@ -22,6 +22,12 @@ impl Namespace {
         }
     }
 
+    /// Returns the namespace of an XML namespace; `None` for one that is not spoken here.
+    #[must_use]
+    pub fn from_uri(uri: &str) -> Option<Self> {
+        [Self::Legacy].into_iter().find(|it| it.uri() == uri)
+    }
+
     /// Returns the number that stands for the namespace in stored records.
     pub(crate) fn code(self) -> u8 {
         match self {
@@ -107,3 +113,21 @@ static LEGACY: Profile = Profile {
         signed_prekey_id: 6,
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_found_by_its_uri_and_its_code_and_no_other_is() {
+        let legacy = Namespace::Legacy;
+
+        assert_eq!(
+            Namespace::from_uri("eu.siacs.conversations.axolotl"),
+            Some(legacy)
+        );
+        assert_eq!(Namespace::from_code(legacy.code()), Some(legacy));
+        assert_eq!(Namespace::from_uri("urn:xmpp:omemo:2"), None);
+        assert_eq!(Namespace::from_code(0), None);
+    }
+}
