@@ -7,6 +7,8 @@
 //! How to read it: [`machine`] is the front door. Below it [`session`] picks the Double Ratchet
 //! session, `x3dh` starts one, `ratchet` runs it, `wire` and `payload` are the bytes, and
 //! [`profile`] holds all that differs between the namespaces. [`media`] is independent of the rest.
+//!
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod bundle;

@@ -1,7 +1,7 @@
 //! The namespaces as parameters: tags, infos, MAC length, key encodings.
 //!
 //! It has no code of its own: what differs between the namespaces is a value here. A second
-//! namespace is a second [`Profile`]; `urn:xmpp:omemo:2` also needs an outer MAC message instead of
+//! namespace is a second `Profile`; `urn:xmpp:omemo:2` also needs an outer MAC message instead of
 //! a trailing MAC, Ed25519 identity keys on the wire, associated data by role instead of direction,
 //! and the payload of XEP-0420 (whose XML is to be depth-checked before it is parsed).
 
@@ -20,6 +20,12 @@ impl Namespace {
         match self {
             Self::Legacy => "eu.siacs.conversations.axolotl",
         }
+    }
+
+    /// Returns the namespace of an XML namespace; `None` for one that is not spoken here.
+    #[must_use]
+    pub fn from_uri(uri: &str) -> Option<Self> {
+        [Self::Legacy].into_iter().find(|it| it.uri() == uri)
     }
 
     /// Returns the number that stands for the namespace in stored records.
@@ -107,3 +113,21 @@ static LEGACY: Profile = Profile {
         signed_prekey_id: 6,
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_found_by_its_uri_and_its_code_and_no_other_is() {
+        let legacy = Namespace::Legacy;
+
+        assert_eq!(
+            Namespace::from_uri("eu.siacs.conversations.axolotl"),
+            Some(legacy)
+        );
+        assert_eq!(Namespace::from_code(legacy.code()), Some(legacy));
+        assert_eq!(Namespace::from_uri("urn:xmpp:omemo:2"), None);
+        assert_eq!(Namespace::from_code(0), None);
+    }
+}

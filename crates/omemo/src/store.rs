@@ -62,7 +62,7 @@ pub trait Store {
     /// The store's.
     fn known_devices(&self, jid: &str) -> Result<Vec<KnownDevice>, Self::Error>;
 
-    /// Saves all of `changes`, or nothing of it.
+    /// Saves all of `changes`, or nothing of it. What is removed is never also added.
     ///
     /// # Errors
     /// The store's; then nothing was saved.

@@ -47,6 +47,10 @@ impl Foreign {
         writeln!(input, "{request}").expect("the peer reads");
         let mut line = String::new();
         self.output.read_line(&mut line).expect("the peer answers");
+        assert!(
+            !line.is_empty(),
+            "the peer ended during {op}: is its library in that python?"
+        );
         serde_json::from_str(&line).unwrap_or_else(|why| panic!("{op}: {line:?}: {why}"))
     }
 }

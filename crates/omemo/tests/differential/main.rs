@@ -45,6 +45,7 @@ fn run(library: &str) {
         two_hundred_are_skipped(&mut pair, peer);
         talk(&mut pair);
         pair.drain();
+        we_start_again(&mut pair);
     }
 
     println!(
@@ -62,6 +63,7 @@ fn run(library: &str) {
 fn start(pair: &mut Pair<'_>, peer: usize) {
     match peer % 3 {
         0 => {
+            pair.figures.started_by_us += 1;
             pair.send();
             pair.send();
             // the second key exchange arrives before the first
@@ -69,6 +71,7 @@ fn start(pair: &mut Pair<'_>, peer: usize) {
             pair.deliver(0);
         }
         1 => {
+            pair.figures.started_by_them += 1;
             pair.let_them_send();
             pair.let_them_send();
             pair.forge_to_us(1);
@@ -77,6 +80,7 @@ fn start(pair: &mut Pair<'_>, peer: usize) {
             pair.replay_to_us(&first);
         }
         _ => {
+            pair.figures.started_by_both += 1;
             pair.send();
             pair.let_them_send();
             pair.send();
@@ -139,7 +143,7 @@ fn last_of_a_chain_comes_late(pair: &mut Pair<'_>) {
 
 /// The last of 201 messages comes first, on one side or the other.
 fn two_hundred_are_skipped(pair: &mut Pair<'_>, peer: usize) {
-    if peer % 10 == 0 {
+    if peer.is_multiple_of(10) {
         for _ in 0..=200 {
             pair.let_them_send();
         }
@@ -173,6 +177,17 @@ fn talk(pair: &mut Pair<'_>) {
             _ => deliver_any(pair),
         }
     }
+}
+
+/// Our sessions are gone; a fresh key exchange makes both sides understand each other again.
+fn we_start_again(pair: &mut Pair<'_>) {
+    pair.lose_our_sessions();
+    pair.send();
+    pair.drain();
+    pair.let_them_send();
+    pair.send();
+    pair.drain();
+    pair.figures.repaired += 1;
 }
 
 fn arrive_any(pair: &mut Pair<'_>) {

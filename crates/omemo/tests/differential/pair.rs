@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use omemo::{
-    Address, DeviceId, Envelope, MemoryStore, Namespace, ReceiveError, Store, machine,
+    Address, Changes, DeviceId, Envelope, MemoryStore, Namespace, ReceiveError, Store, machine,
     store::suite::FixedRng,
 };
 use serde_json::json;
@@ -19,6 +19,10 @@ const THEIRS: &str = "phone@example.org";
 #[derive(Debug, Default)]
 pub struct Figures {
     pub sessions: usize,
+    pub started_by_us: usize,
+    pub started_by_them: usize,
+    pub started_by_both: usize,
+    pub repaired: usize,
     pub to_us: usize,
     pub to_them: usize,
     pub empty: usize,
@@ -259,6 +263,27 @@ impl<'a> Pair<'a> {
         let refused = machine::receive(&self.store, THEIRS, &forged, NOW);
         assert!(refused.is_err(), "a forgery was accepted");
         self.figures.forgeries_refused += 1;
+    }
+
+    /// We lose all our sessions, and start again from the bundle that they publish by now.
+    pub fn lose_our_sessions(&mut self) {
+        let sessions = self
+            .store
+            .sessions(Namespace::Legacy, &self.theirs)
+            .unwrap();
+        let removed_sessions = sessions
+            .iter()
+            .map(|it| (self.theirs.clone(), it.id()))
+            .collect();
+        self.store
+            .apply(Changes {
+                removed_sessions,
+                ..Changes::default()
+            })
+            .unwrap();
+        let made = self.foreign.ask(self.peer, "new", json!({}));
+        self.bundle = bundle_from_json(&made["bundle"]);
+        self.started = false;
     }
 
     /// Everything on its way arrives, in random order; nothing may be missing then.
