@@ -444,6 +444,33 @@ fn without_log_and_index_blobs_are_entered_by_time_as_unproven() {
 }
 
 #[test]
+fn blobs_that_wait_for_their_proof_are_left_out_of_a_rebuild() {
+    let mut vault = TestVault::new();
+    let waiting = vault.keep(b"sealed while locked", named("waiting")).blob_id;
+    vault.keep(b"planted", named("planted"));
+
+    let (mut index, opening) = Index::open_leaving(&vault.open(), &[waiting], noon()).unwrap();
+    let adopted = index.adopt(&waiting, proven(), noon()).unwrap();
+
+    assert_eq!(
+        opening,
+        Opening::Rebuilt {
+            entries: 1,
+            unproven: 1,
+            unreadable: vec![]
+        }
+    );
+    assert_eq!(adopted, Adopted::New(number(2)));
+    let origins: Vec<_> = index
+        .last(9)
+        .unwrap()
+        .into_iter()
+        .map(|it| it.attributes.origin)
+        .collect();
+    assert_eq!(origins, [Origin::Proven, Origin::Unproven]);
+}
+
+#[test]
 fn the_catalog_of_the_rescue_tool_has_the_numbers_of_a_rebuilt_index() {
     let mut vault = TestVault::new();
     let (mut index, _) = open(&vault);
