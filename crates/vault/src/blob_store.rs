@@ -5,6 +5,7 @@
 
 use std::{
     ffi::OsStr,
+    fmt,
     fs::{self, File, FileTimes},
     io::{self, Write},
     num::NonZeroU64,
@@ -48,7 +49,7 @@ pub enum StoreError {
 }
 
 /// A blob that is durable on the drive.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sealed {
     /// The blob's name.
@@ -59,6 +60,18 @@ pub struct Sealed {
     pub sha256: [u8; 32],
     /// Hash of the blob's header, for [`crate::key::IntakeKey::mac`].
     pub header_hash: HeaderHash,
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            blob_id,
+            size: _,
+            sha256: _,
+            header_hash: _,
+        } = self;
+        write!(f, "Sealed({blob_id})")
+    }
 }
 
 /// Seals files into a vault with the public half alone.
@@ -335,12 +348,8 @@ impl VaultFolder {
         }
     }
 
-    /// Removes a blob for good. Only for one whose content another blob holds, after
-    /// [`crate::index::Adopted::SameContentAs`].
-    ///
-    /// # Errors
-    /// When the drive fails.
-    pub fn remove_duplicate(&self, blob: &BlobId) -> io::Result<()> {
+    /// Removes a blob for good; the index sees to it that another one holds the same.
+    pub(crate) fn remove_blob(&self, blob: &BlobId) -> io::Result<()> {
         let path = self.blob_path(blob);
         disk::remove_if_there(&path)?;
         disk::sync_parent(&path)

@@ -44,33 +44,13 @@ impl Catalog {
     /// When the drive fails as a whole; single blobs that cannot be read are listed instead.
     pub fn read(vault: &OpenVault, mut progress: impl FnMut()) -> io::Result<Self> {
         let (_, history) = ChangeLog::open(vault.folder(), vault.epochs())?;
-        let (mut given, mut noted) = (HashMap::new(), HashMap::new());
-        let mut highest = 0;
-        for (_, change) in history.changes {
-            match change {
-                Change::Adopted {
-                    number,
-                    blob,
-                    at,
-                    origin,
-                    caption,
-                } => {
-                    highest = highest.max(number.get());
-                    let attributes = Attributes { origin, caption };
-                    given.insert(
-                        blob,
-                        Given {
-                            number,
-                            attributes,
-                            at,
-                        },
-                    );
-                }
-                Change::Duplicate { number, blob, .. } => {
-                    noted.insert(blob, number);
-                }
-            }
-        }
+        let torn_log = history.torn;
+        let (given, noted) = given_numbers(history.changes);
+        let mut highest = given
+            .values()
+            .map(|it| it.number.get())
+            .max()
+            .unwrap_or_default();
         let mut reading = Reading {
             vault,
             marks: HashMap::new(),
@@ -123,9 +103,41 @@ impl Catalog {
             missing,
             duplicates,
             unreadable,
-            torn_log: history.torn,
+            torn_log,
         })
     }
+}
+
+/// Replays the change log: which blob got which number, and which is whose duplicate.
+fn given_numbers(
+    changes: Vec<(u64, Change)>,
+) -> (HashMap<BlobId, Given>, HashMap<BlobId, EntryNumber>) {
+    let (mut given, mut noted) = (HashMap::new(), HashMap::new());
+    for (_, change) in changes {
+        match change {
+            Change::Adopted {
+                number,
+                blob,
+                at,
+                origin,
+                caption,
+            } => {
+                let attributes = Attributes { origin, caption };
+                given.insert(
+                    blob,
+                    Given {
+                        number,
+                        attributes,
+                        at,
+                    },
+                );
+            }
+            Change::Duplicate { number, blob, .. } => {
+                noted.insert(blob, number);
+            }
+        }
+    }
+    (given, noted)
 }
 
 struct Reading<'a> {

@@ -57,7 +57,7 @@ pub fn check(
     progress: impl FnMut(&Report) -> bool,
 ) -> Result<Report, IndexError> {
     let mut report = Report {
-        index_sound: Some(index.is_sound()?),
+        index_sound: Some(index.is_sound().unwrap_or(false)),
         ..Report::default()
     };
     let mut before = None;

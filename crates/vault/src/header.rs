@@ -67,7 +67,7 @@ pub struct Header {
 }
 
 /// SHA-256 of a blob's header; as the header commits to the file key, it stands for the blob.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HeaderHash([u8; 32]);
 
 impl HeaderHash {

@@ -21,7 +21,7 @@ mod opening;
 mod query;
 mod schema;
 
-pub use entry::{Adopted, Attributes, Entry, EntryNumber, Found, Origin, Totals};
+pub use entry::{Adopted, Attributes, Entry, EntryNumber, Found, NoEntryNumber, Origin, Totals};
 pub use opening::Opening;
 
 /// Why the index could not answer or change.
@@ -138,6 +138,33 @@ impl Index {
             )?;
         }
         Ok(Adopted::Already(number))
+    }
+
+    /// Removes a blob that was noted as a duplicate, after reading the one that holds the same from
+    /// end to end. Returns false, and removes nothing, if it is no duplicate.
+    ///
+    /// # Errors
+    /// When the blob that is to stay does not hold, or the drive fails. Nothing is removed then.
+    pub fn remove_duplicate(&self, blob_id: &BlobId) -> Result<bool, IndexError> {
+        let Some(number) = query::duplicate_of(&self.database, blob_id)? else {
+            return Ok(false);
+        };
+        let Some(kept) = self.get(number)? else {
+            return Ok(false);
+        };
+        let mut reader = self.vault.reader(&kept.blob_id)?;
+        reader.verify()?;
+        let Ok(duplicate) = self.vault.reader(blob_id) else {
+            return Ok(false);
+        };
+        if kept.blob_id == *blob_id || duplicate.sha256() != reader.sha256() {
+            return Ok(false);
+        }
+        self.vault
+            .folder()
+            .remove_blob(blob_id)
+            .map_err(UnsealError::Io)?;
+        Ok(true)
     }
 
     /// Lists entries before a number, or the newest, newest first.

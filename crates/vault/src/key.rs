@@ -166,7 +166,7 @@ pub(crate) fn hmac(key: &[u8; KEY_BYTES], parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// Proof of origin of one blob that was sealed while the vault was locked.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub struct IntakeMac([u8; 32]);
 
 impl IntakeMac {

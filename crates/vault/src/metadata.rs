@@ -32,7 +32,7 @@ const TIME_UNKNOWN: i64 = i64::MIN;
 ///
 /// Texts are kept as they were given, cut at their limit; [`crate::name::safe_name`] makes them
 /// fit for showing and for extraction. No `Debug`: these are the owner's words.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Metadata {
     /// The file's name as its sender gave it.
     pub name: Option<String>,
@@ -43,8 +43,10 @@ pub struct Metadata {
     /// For whom it is kept.
     pub member: Option<String>,
     /// When the sender says to have sent it.
+    #[serde(with = "as_millis")]
     pub sent_at: Option<SystemTime>,
     /// When it arrived here.
+    #[serde(with = "as_millis")]
     pub received_at: Option<SystemTime>,
 }
 
@@ -170,6 +172,26 @@ pub(crate) fn from_millis(millis: i64) -> Option<SystemTime> {
         UNIX_EPOCH.checked_sub(distance)
     } else {
         UNIX_EPOCH.checked_add(distance)
+    }
+}
+
+/// Times as the format has them, in messages too: senders may name one before 1970.
+pub(crate) mod as_millis {
+    use std::time::SystemTime;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        time: &Option<SystemTime>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        super::to_millis(*time).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<SystemTime>, D::Error> {
+        i64::deserialize(from).map(super::from_millis)
     }
 }
 

@@ -84,7 +84,11 @@ fn cut_keeping_ending(name: &str) -> String {
         _ => (name, ""),
     };
     let stem = crate::metadata::cut(stem, MAX_SAFE_NAME_BYTES - ending.len());
-    format!("{stem}{ending}")
+    trim_end(&format!("{stem}{ending}")).to_owned()
+}
+
+fn trim_end(name: &str) -> &str {
+    name.trim_end_matches(|it: char| it == '.' || it.is_whitespace())
 }
 
 /// Puts a number in front of a name's ending: the next name to try when one is taken.
@@ -150,6 +154,12 @@ mod tests {
         let numbered = numbered_name(&safe, 12);
 
         assert_eq!(safe, format!("{}.jpeg", "ä".repeat(125)));
+        let dotted = safe_name(Some(&format!("{}. {}", "a".repeat(253), "b".repeat(40))));
+        assert_eq!(
+            dotted,
+            "a".repeat(253),
+            "also after the cut no dot and no space ends it"
+        );
         assert!(numbered.ends_with(" (12).jpeg") && numbered.len() <= MAX_SAFE_NAME_BYTES);
     }
 }

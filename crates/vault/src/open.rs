@@ -12,7 +12,7 @@ use crate::{
     header::{BlobId, FORMAT_VERSION},
     key::{PublicHalf, SlotSecret},
     slot::{SlotError, SlotId, SlotLabel, SlotRecord},
-    unseal::{UnsealError, Unsealed},
+    unseal::{Source, UnsealError, Unsealed},
 };
 
 pub mod custody;
@@ -125,6 +125,18 @@ impl OpenVault {
     /// When there is no such blob, or it is not authentic.
     pub fn reader(&self, blob: &BlobId) -> Result<BlobReader, UnsealError> {
         Unsealed::open(self.folder.open_blob(blob)?, blob, &self.epochs)
+    }
+
+    /// Opens a blob that lies somewhere else than in the vault's folder.
+    ///
+    /// # Errors
+    /// When it is not this very blob of this vault, or not authentic.
+    pub fn reader_of<S: Source>(
+        &self,
+        source: S,
+        blob: &BlobId,
+    ) -> Result<Unsealed<S>, UnsealError> {
+        Unsealed::open(source, blob, &self.epochs)
     }
 
     pub(crate) fn epochs(&self) -> &Arc<Epochs> {

@@ -1,3 +1,192 @@
-//! Opens a vault on any computer, without the daemon or XMPP.
+//! Opens a vault on any computer, without the daemon, XMPP or an index. Never writes to the vault.
 
-fn main() {}
+use std::{
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::SystemTime,
+};
+
+use clap::{Args, Parser, Subcommand};
+use indicatif::ProgressBar;
+use vault::{
+    KEY_FILE_NAME, OpenVault, SlotSecret, catalog::Catalog, check, safe_name, words::WORD_COUNT,
+};
+use zeroize::Zeroizing;
+
+#[path = "strongroom-rescue/extract.rs"]
+mod extract;
+#[path = "strongroom-rescue/text.rs"]
+mod text;
+
+use text::Trouble;
+
+/// Gets files out of a Strongroom vault: on any computer, without the daemon or a network.
+#[derive(Parser)]
+#[command(name = "strongroom-rescue", version, about, after_help = text::AFTER_HELP)]
+struct Cli {
+    /// The vault's folder on the data drive.
+    #[arg(long, value_name = "FOLDER")]
+    vault: PathBuf,
+    #[command(flatten)]
+    key: KeySource,
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct KeySource {
+    /// The key file, or the folder of the stick it lies on.
+    #[arg(long, value_name = "FILE-OR-FOLDER")]
+    key: Option<PathBuf>,
+    /// Ask for the 24 recovery words; they are read from the keyboard, never from the command line.
+    #[arg(long)]
+    words: bool,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// List what is in the vault.
+    List,
+    /// Write files to a folder; nothing that is there is overwritten.
+    Extract {
+        /// Everything.
+        #[arg(long)]
+        all: bool,
+        /// Numbers or ranges as in 3 or 7-12 (none with --all), then the folder to write to.
+        #[arg(required = true, value_name = "NUMBERS... FOLDER")]
+        what: Vec<String>,
+    },
+    /// Check every byte of every file in the vault.
+    Verify,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(code) => code,
+        Err(trouble) => {
+            let _ = writeln!(io::stderr().lock(), "{}", trouble.text);
+            ExitCode::from(trouble.status)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, Trouble> {
+    let secret = read_secret(&cli.key)?;
+    let vault = OpenVault::open(&cli.vault, &secret, SystemTime::now())
+        .map_err(|error| text::not_opened(&error, cli.key.words))?;
+    drop(secret);
+    match &cli.task {
+        Task::List => list(&vault),
+        Task::Extract { all, what } => extract::run(&vault, *all, what),
+        Task::Verify => verify(&vault),
+    }
+}
+
+fn read_secret(source: &KeySource) -> Result<SlotSecret, Trouble> {
+    match &source.key {
+        Some(path) => read_key_file(path),
+        None => read_words(),
+    }
+}
+
+fn read_key_file(path: &Path) -> Result<SlotSecret, Trouble> {
+    let file = if path.is_dir() {
+        path.join(KEY_FILE_NAME)
+    } else {
+        path.to_owned()
+    };
+    let read = || -> io::Result<Zeroizing<Vec<u8>>> {
+        use std::io::Read as _;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+        std::fs::File::open(&file)?
+            .take(4096)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error| text::no_key_file(&file, &error))?;
+    let key = SlotSecret::from_key_file(&bytes).map_err(|error| text::bad_key(&file, &error))?;
+    Ok(key.secret)
+}
+
+fn read_words() -> Result<SlotSecret, Trouble> {
+    let input = io::stdin().lock();
+    if input.is_terminal() {
+        let prompt = "Type the 24 recovery words, on one line or several, then an empty line:";
+        let _ = writeln!(io::stderr().lock(), "{prompt}");
+    }
+    let mut typed = Zeroizing::new(String::with_capacity(1024));
+    for line in input.lines().take(100) {
+        let line = Zeroizing::new(line.map_err(|_| text::no_words())?);
+        if line.trim().is_empty() && !typed.trim().is_empty() || typed.len() > 4096 {
+            break;
+        }
+        typed.push_str(&line);
+        typed.push(' ');
+        if typed.split_whitespace().count() >= WORD_COUNT {
+            break;
+        }
+    }
+    SlotSecret::from_words(&typed).map_err(|error| text::bad_words(&error))
+}
+
+fn list(vault: &OpenVault) -> Result<ExitCode, Trouble> {
+    let catalog = read_catalog(vault)?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    for entry in &catalog.entries {
+        let line = text::entry_line(entry, &safe_name(entry.metadata.name.as_deref()));
+        writeln!(out, "{line}").map_err(|error| text::no_output(&error))?;
+    }
+    out.flush().map_err(|error| text::no_output(&error))?;
+    Ok(report_catalog(&catalog))
+}
+
+fn verify(vault: &OpenVault) -> Result<ExitCode, Trouble> {
+    let catalog = read_catalog(vault)?;
+    let blobs = catalog.entries.len() + catalog.duplicates.len() + catalog.unreadable.len();
+    let bar = ProgressBar::new(blobs as u64).with_style(text::count_style());
+    let mut report = check::Report::default();
+    let read = check::check_blobs(vault, &mut report, |_| {
+        bar.inc(1);
+        true
+    });
+    bar.finish_and_clear();
+    read.map_err(|error| text::drive_failed(&error))?;
+    let mut out = io::stdout().lock();
+    let written = writeln!(out, "{}", text::verified(&report));
+    written.map_err(|error| text::no_output(&error))?;
+    for (blob, error) in &report.unsound {
+        let entry = catalog.entries.iter().find(|entry| entry.blob_id == *blob);
+        let which = entry.map_or_else(|| format!("blob {blob}"), |it| format!("#{}", it.number));
+        let _ = writeln!(io::stderr().lock(), "{which}: {error}.");
+    }
+    let code = report_catalog(&catalog);
+    Ok(if report.unsound.is_empty() {
+        code
+    } else {
+        ExitCode::from(text::INCOMPLETE)
+    })
+}
+
+fn read_catalog(vault: &OpenVault) -> Result<Catalog, Trouble> {
+    let bar = ProgressBar::new_spinner().with_message("Reading the vault");
+    let catalog = Catalog::read(vault, || bar.inc(1));
+    bar.finish_and_clear();
+    catalog.map_err(|error| text::drive_failed(&error))
+}
+
+/// Tells what is wrong with the vault as a whole, and ends with the status that says so.
+fn report_catalog(catalog: &Catalog) -> ExitCode {
+    let complaints = text::complaints(catalog);
+    let mut err = io::stderr().lock();
+    for complaint in &complaints {
+        let _ = writeln!(err, "{complaint}");
+    }
+    if complaints.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(text::INCOMPLETE)
+    }
+}

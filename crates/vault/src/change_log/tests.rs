@@ -9,7 +9,7 @@ use crate::{
 fn adopted(number: u64, caption: &str) -> Change {
     Change::Adopted {
         number: EntryNumber::new(number).unwrap(),
-        blob: BlobId::from_bytes([number as u8; 16]),
+        blob: BlobId::from_bytes([u8::try_from(number % 251).unwrap(); 16]),
         at: crate::metadata::to_millis(Some(noon())),
         origin: Origin::Proven,
         caption: Some(caption.to_owned()).filter(|it| !it.is_empty()),

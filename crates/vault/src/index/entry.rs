@@ -7,11 +7,37 @@ use rusqlite::{
     types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
 };
 
-use crate::{id::BlobId, metadata::Metadata};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::BlobId,
+    metadata::{self, Metadata},
+};
 
 /// The number that the owner knows an entry by: counted from 1, never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct EntryNumber(u64);
+
+/// Why a number is no entry's.
+#[derive(Debug, thiserror::Error)]
+#[error("entries are numbered from 1")]
+#[non_exhaustive]
+pub struct NoEntryNumber;
+
+impl TryFrom<u64> for EntryNumber {
+    type Error = NoEntryNumber;
+
+    fn try_from(number: u64) -> Result<Self, NoEntryNumber> {
+        Self::new(number).ok_or(NoEntryNumber)
+    }
+}
+
+impl From<EntryNumber> for u64 {
+    fn from(number: EntryNumber) -> Self {
+        number.0
+    }
+}
 
 impl EntryNumber {
     /// The first number.
@@ -53,7 +79,7 @@ impl FromSql for EntryNumber {
 }
 
 /// How far it is known that a blob was sealed by this vault's own daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// It was taken in while the vault was open, or its intake MAC held.
     Proven,
@@ -79,7 +105,7 @@ impl Origin {
 }
 
 /// What is known of an entry besides what its blob says. No `Debug`: it carries the owner's words.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// How far the blob's origin is known.
     pub origin: Origin,
@@ -88,7 +114,7 @@ pub struct Attributes {
 }
 
 /// One kept file as the owner sees it. No `Debug`: it carries the owner's words.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The number that the owner knows it by.
     pub number: EntryNumber,
@@ -102,24 +128,25 @@ pub struct Entry {
     /// What is known besides.
     pub attributes: Attributes,
     /// When it was entered.
+    #[serde(with = "metadata::as_millis")]
     pub adopted_at: Option<SystemTime>,
 }
 
 /// What became of a blob that was to be entered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Adopted {
     /// It is a new entry.
     New(EntryNumber),
     /// This very blob was entered before.
     Already(EntryNumber),
-    /// Another blob holds the same content. This one is noted as its duplicate and stays on the
-    /// drive; if [`crate::folder::VaultFolder::remove_duplicate`] removes it, its content stays in
-    /// the other, and lost are only its own name, sender and times.
+    /// Another blob holds the same content. This one is noted as its duplicate, gets no number and
+    /// stays on the drive until [`crate::index::Index::remove_duplicate`]; what that loses is the
+    /// duplicate's own name, sender and times, and nothing of its content.
     SameContentAs(EntryNumber),
 }
 
 /// Running totals of all entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// How many entries there are.
     pub entries: u64,
@@ -128,6 +155,7 @@ pub struct Totals {
 }
 
 /// What a search found, newest first.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// The entries, at most as many as were asked for.
     pub entries: Vec<Entry>,

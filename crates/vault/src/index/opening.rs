@@ -44,6 +44,19 @@ impl Index {
     /// # Errors
     /// When the drive fails, or the index is a later version's.
     pub fn open(vault: &OpenVault, now: SystemTime) -> Result<(Self, Opening), IndexError> {
+        Self::open_leaving(vault, &[], now)
+    }
+
+    /// Does as [`Index::open`], and leaves the blobs in `waiting` out even if the index has to be
+    /// made anew: whoever knows their origin is about to [`Index::adopt`] them.
+    ///
+    /// # Errors
+    /// When the drive fails, or the index is a later version's.
+    pub fn open_leaving(
+        vault: &OpenVault,
+        waiting: &[BlobId],
+        now: SystemTime,
+    ) -> Result<(Self, Opening), IndexError> {
         let path = index_path(vault);
         let key = index_key(vault)?;
         let database = match open_file(&path, &key, now) {
@@ -68,7 +81,7 @@ impl Index {
         if !schema::is_unfinished(&index.database)? {
             return Ok((index, Opening::Found));
         }
-        let (unproven, unreadable) = index.enter_unlisted(now)?;
+        let (unproven, unreadable) = index.enter_unlisted(waiting, now)?;
         schema::set_finished(&index.database)?;
         index.remove_older()?;
         let entries = index.totals()?.entries;
@@ -130,11 +143,15 @@ impl Index {
     }
 
     /// Enters all blobs that the change log does not name, oldest first.
-    fn enter_unlisted(&mut self, now: SystemTime) -> Result<(u64, Vec<BlobId>), IndexError> {
+    fn enter_unlisted(
+        &mut self,
+        waiting: &[BlobId],
+        now: SystemTime,
+    ) -> Result<(u64, Vec<BlobId>), IndexError> {
         let (mut found, mut unreadable) = (Vec::new(), Vec::new());
         for blob in self.vault.folder().blobs().map_err(IndexError::Log)? {
             let blob = blob.map_err(IndexError::Log)?;
-            if self.number_of(&blob)?.is_some() {
+            if waiting.contains(&blob) || self.number_of(&blob)?.is_some() {
                 continue;
             }
             match read_blob(&self.vault, &blob) {

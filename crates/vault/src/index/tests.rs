@@ -123,7 +123,8 @@ fn the_same_content_in_another_blob_is_noted_and_not_numbered() {
         let adopted = index.adopt(&twin.blob_id, proven(), noon()).unwrap();
         assert_eq!(adopted, Adopted::SameContentAs(number(1)));
     }
-    vault.folder().remove_duplicate(&twin.blob_id).unwrap();
+    assert!(index.remove_duplicate(&twin.blob_id).unwrap());
+    assert!(!vault.sealer().has(&twin.blob_id).unwrap());
 
     assert_eq!(
         index.adopt(&other.blob_id, proven(), noon()).unwrap(),
@@ -132,6 +133,53 @@ fn the_same_content_in_another_blob_is_noted_and_not_numbered() {
     assert_eq!(index.totals().unwrap().entries, 2);
     let kept = index.get(number(1)).unwrap().unwrap();
     assert_eq!(vault.content_of(&kept.blob_id), b"a.jpg");
+}
+
+#[test]
+fn a_duplicate_stays_unless_the_other_blob_holds_and_an_entry_is_never_removed() {
+    let mut vault = TestVault::new();
+    let (mut index, _) = open(&vault);
+    let first = vault.keep(b"content", named("a.jpg")).blob_id;
+    let twin = vault.keep(b"content", named("b.jpg")).blob_id;
+    index.adopt(&first, proven(), noon()).unwrap();
+    index.adopt(&twin, proven(), noon()).unwrap();
+    let path = vault.blob_path(&first);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[1300] ^= 1;
+    fs::write(&path, bytes).unwrap();
+
+    assert!(!index.remove_duplicate(&first).unwrap());
+    assert!(index.remove_duplicate(&twin).is_err());
+
+    assert!(vault.sealer().has(&first).unwrap() && vault.sealer().has(&twin).unwrap());
+}
+
+#[test]
+fn plain_data_survives_being_sent_even_with_times_before_1970() {
+    let metadata = Metadata {
+        sent_at: Some(UNIX_EPOCH - Duration::from_secs(7)),
+        ..named("photo.jpg")
+    };
+    let entry = Entry {
+        number: number(7),
+        blob_id: BlobId::from_bytes([3; 16]),
+        size: 9,
+        metadata,
+        attributes: Attributes {
+            origin: Origin::Unproven,
+            caption: Some("sea".to_owned()),
+        },
+        adopted_at: None,
+    };
+
+    let sent = postcard::to_allocvec(&entry).unwrap();
+
+    assert!(postcard::from_bytes::<Entry>(&sent).unwrap() == entry);
+    assert!(
+        postcard::from_bytes::<EntryNumber>(&[0]).is_err(),
+        "there is no entry 0"
+    );
+    assert!(postcard::from_bytes::<EntryNumber>(&[1]).is_ok());
 }
 
 #[test]
@@ -441,6 +489,33 @@ fn without_log_and_index_blobs_are_entered_by_time_as_unproven() {
             .all(|it| it.attributes.origin == Origin::Unproven)
     );
     assert_eq!(index.number_of(&twin.blob_id).unwrap(), Some(number(3)));
+}
+
+#[test]
+fn blobs_that_wait_for_their_proof_are_left_out_of_a_rebuild() {
+    let mut vault = TestVault::new();
+    let waiting = vault.keep(b"sealed while locked", named("waiting")).blob_id;
+    vault.keep(b"planted", named("planted"));
+
+    let (mut index, opening) = Index::open_leaving(&vault.open(), &[waiting], noon()).unwrap();
+    let adopted = index.adopt(&waiting, proven(), noon()).unwrap();
+
+    assert_eq!(
+        opening,
+        Opening::Rebuilt {
+            entries: 1,
+            unproven: 1,
+            unreadable: vec![]
+        }
+    );
+    assert_eq!(adopted, Adopted::New(number(2)));
+    let origins: Vec<_> = index
+        .last(9)
+        .unwrap()
+        .into_iter()
+        .map(|it| it.attributes.origin)
+        .collect();
+    assert_eq!(origins, [Origin::Proven, Origin::Unproven]);
 }
 
 #[test]

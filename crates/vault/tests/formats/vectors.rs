@@ -1,0 +1,147 @@
+//! The frozen vectors: whatever opens one day opens for ever.
+
+use std::{fs, io::Read as _, path::Path, time::UNIX_EPOCH};
+
+use sha2::{Digest as _, Sha256};
+use vault::{
+    BlobId, OpenVault, PublicHalf, SlotSecret, UnsealError, VaultFolder, VaultId,
+    folder::MARK_NAME, header::HeaderError,
+};
+
+use crate::oracle;
+
+fn vectors() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+}
+
+fn field(text: &str, name: &str) -> String {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.unwrap_or_else(|| panic!("no {name}")).to_owned()
+}
+
+fn bytes(text: &str, name: &str) -> Vec<u8> {
+    hex::decode(field(text, name)).unwrap()
+}
+
+struct Vault {
+    place: tempfile::TempDir,
+    secret: SlotSecret,
+    text: String,
+}
+
+/// Lays the vault of the vectors out as a folder.
+fn vault() -> Vault {
+    let text = fs::read_to_string(vectors().join("vault.txt")).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let secret = SlotSecret::from_key_file(&bytes(&text, "key-file"))
+        .unwrap()
+        .secret;
+    let epoch = place.path().join("epochs/0000000001");
+    fs::create_dir_all(&epoch).unwrap();
+    fs::create_dir_all(place.path().join("blobs")).unwrap();
+    fs::write(place.path().join(MARK_NAME), bytes(&text, "mark")).unwrap();
+    let record = epoch.join(format!("{}.slot", secret.slot_id()));
+    fs::write(record, bytes(&text, "slot-record")).unwrap();
+    Vault {
+        place,
+        secret,
+        text,
+    }
+}
+
+#[test]
+fn the_vault_of_the_vectors_opens_by_key_file_and_by_words() {
+    let vault = vault();
+    let by_words = SlotSecret::from_words(&field(&vault.text, "words")).unwrap();
+
+    for secret in [&vault.secret, &by_words] {
+        let open = OpenVault::open(vault.place.path(), secret, UNIX_EPOCH).unwrap();
+        assert_eq!(
+            open.public_half().to_bytes(),
+            bytes(&vault.text, "public-half")
+        );
+        assert_eq!(open.opened_by().1.name, "the stick of the vectors");
+    }
+    let id: VaultId = field(&vault.text, "vault-id").parse().unwrap();
+    assert_eq!(
+        VaultFolder::open(vault.place.path()).unwrap().vault_id(),
+        &id
+    );
+    assert_eq!(
+        vault.secret.expose_to_cipher().to_vec(),
+        bytes(&vault.text, "slot-secret")
+    );
+    assert_eq!(
+        vault.secret.to_key_file(&id).to_vec(),
+        bytes(&vault.text, "key-file")
+    );
+    let public = PublicHalf::from_bytes(&bytes(&vault.text, "public-half")).unwrap();
+    assert_eq!((public.vault, public.epoch), (id, 1));
+    let (epoch_secret, _) = oracle::open_slot(
+        vault.secret.expose_to_cipher(),
+        &bytes(&vault.text, "slot-record"),
+    )
+    .unwrap();
+    assert_eq!(epoch_secret, bytes(&vault.text, "epoch-secret"));
+}
+
+#[test]
+fn every_blob_of_the_vectors_opens_or_is_refused_as_it_says() {
+    let vault = vault();
+    let open = OpenVault::open(vault.place.path(), &vault.secret, UNIX_EPOCH).unwrap();
+    let (mut right, mut wrong) = (0, 0);
+    for entry in fs::read_dir(vectors()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.starts_with("blob_") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let (head, body) = text.split_once("\n\n").unwrap();
+        let blob: BlobId = field(head, "blob-id").parse().unwrap();
+        let id = blob.to_string();
+        let folder = vault.place.path().join("blobs").join(&id[..2]);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(
+            folder.join(format!("{id}.blob")),
+            hex::decode(body.replace('\n', "")).unwrap(),
+        )
+        .unwrap();
+
+        let read = open.reader(&blob).and_then(|mut reader| {
+            reader.verify()?;
+            let mut content = Vec::new();
+            reader.read_to_end(&mut content)?;
+            assert_eq!(reader.metadata().name.as_deref(), Some("photo ü.jpg"));
+            Ok(content)
+        });
+
+        let found = match &read {
+            Ok(content) => {
+                assert_eq!(
+                    hex::encode(Sha256::digest(content)),
+                    field(head, "sha256"),
+                    "{name}"
+                );
+                assert_eq!(content.len().to_string(), field(head, "size"), "{name}");
+                "success"
+            }
+            Err(UnsealError::NotAuthentic) => "not authentic",
+            Err(UnsealError::Malformed) => "malformed",
+            Err(UnsealError::UnknownEpoch { .. }) => "unknown epoch",
+            Err(UnsealError::Header(HeaderError::NotABlob)) => "not a blob",
+            Err(UnsealError::Header(HeaderError::TooNew { .. })) => "too new",
+            Err(UnsealError::Header(HeaderError::UnknownSuite { .. })) => "unknown suite",
+            Err(error) => panic!("{name}: {error}"),
+        };
+        assert_eq!(found, field(head, "expect"), "{name}");
+        if found == "success" {
+            right += 1
+        } else {
+            wrong += 1
+        }
+    }
+    assert_eq!((right, wrong), (7, 24));
+}
