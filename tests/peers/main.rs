@@ -1,0 +1,19 @@
+//! End-to-end tests: the daemon between a real Prosody and phones that run foreign OMEMO code.
+//!
+//! `scripts/setup.sh` installs what they need. Every test starts its own server with its own
+//! folder, ports and accounts, and stops it by its process id.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test"
+)]
+
+mod daemon;
+mod host;
+mod journal;
+mod phone;
+mod prosody;
+mod selftest;
