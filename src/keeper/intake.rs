@@ -43,6 +43,8 @@ pub struct Intake {
     pub sent_at: i64,
     /// When it was announced here, in seconds since 1970.
     pub received_at: i64,
+    /// Its place in the order of arrival, in which files are fetched and numbered.
+    pub order: u64,
     /// How far it has come.
     pub stage: Stage,
 }
@@ -86,6 +88,7 @@ impl Intake {
             sender: sender.to_owned(),
             sent_at,
             received_at: now,
+            order: 0,
             stage: Stage::Announced {
                 attempts: 0,
                 retry_at: 0,
@@ -155,10 +158,12 @@ impl Intakes {
         effects
     }
 
-    pub(super) fn announced(&mut self, intake: Intake) -> Vec<Effect> {
+    pub(super) fn announced(&mut self, mut intake: Intake) -> Vec<Effect> {
         if self.open.contains_key(&intake.job) {
             return Vec::new();
         }
+        let last = self.open.values().map(|earlier| earlier.order).max();
+        intake.order = last.unwrap_or(0).saturating_add(1);
         let saved = Effect::SaveIntake(intake.clone());
         let now = intake.received_at;
         self.open.insert(intake.job, intake);
@@ -178,7 +183,7 @@ impl Intakes {
             .values()
             .filter(|intake| !self.fetching.contains(&intake.job) && is_due(intake, now))
             .collect();
-        due.sort_by_key(|intake| (intake.received_at, intake.job));
+        due.sort_by_key(|intake| intake.order);
         let free = MAX_FETCHES.saturating_sub(self.fetching.len());
         let started: Vec<Intake> = due.into_iter().take(free).cloned().collect();
         self.fetching
@@ -324,7 +329,7 @@ impl Intakes {
             .values()
             .filter(|it| it.stage == Stage::Waiting)
             .collect();
-        waiting.sort_by_key(|intake| (intake.received_at, intake.job));
+        waiting.sort_by_key(|intake| intake.order);
         let waiting: Vec<Intake> = waiting.into_iter().cloned().collect();
         self.indexing
             .extend(waiting.iter().map(|intake| intake.job));

@@ -222,23 +222,11 @@ impl Clerk {
         }
     }
 
-    /// Removes a blob whose content another one holds, after that one has proven to be whole.
+    /// Removes a blob whose content another one holds; the index reads that one whole before.
     fn same_as(&self, job: [u8; 32], blob: &BlobId, number: EntryNumber) -> Word {
-        let kept = self.index.get(number).ok().flatten();
-        let is_whole = kept.is_some_and(|entry| {
-            entry.blob_id != *blob
-                && self
-                    .vault
-                    .reader(&entry.blob_id)
-                    .and_then(|mut reader| reader.verify())
-                    .is_ok()
-        });
-        if is_whole {
-            if let Err(error) = self.vault.folder().remove_duplicate(blob) {
-                log::warn!("a double blob was not removed: {error}");
-            }
-        } else {
-            log::warn!("a double blob is kept because the first one does not open");
+        match self.index.remove_duplicate(blob) {
+            Ok(_) => {}
+            Err(error) => log::warn!("a double blob is kept: {error}"),
         }
         Word::SameAs {
             job,

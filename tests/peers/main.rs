@@ -12,8 +12,10 @@
 )]
 
 mod daemon;
+mod home;
 mod host;
 mod journal;
+mod main_path;
 mod phone;
 mod prosody;
 mod selftest;
