@@ -68,6 +68,26 @@ fn another_signed_prekey_identity_or_signature_is_not_authentic() {
 }
 
 #[test]
+fn a_signed_prekey_of_small_order_is_not_authentic_though_its_signature_holds() {
+    let mut rng = FixedRng::new(1);
+    let own = OwnDevice::random(&mut rng, 0);
+    let bundle_of = |signed_prekey: Vec<u8>| {
+        let signature = xeddsa::sign(&own.secret, &signed_prekey, &mut FixedRng::new(3));
+        Bundle {
+            identity_key: encode_key(Namespace::Legacy.profile(), &own.identity.public()).to_vec(),
+            signed_prekey,
+            signed_prekey_signature: signature.to_vec(),
+            ..a_bundle()
+        }
+    };
+    let weak = bundle_of([&[5_u8][..], &[0; 32]].concat());
+    let honest = bundle_of(a_bundle().signed_prekey);
+
+    assert_eq!(check(&weak).err(), Some(BundleError::NotAuthentic));
+    assert!(check(&honest).is_ok());
+}
+
+#[test]
 fn keys_and_signatures_of_other_lengths_are_malformed() {
     let good = a_bundle();
     let cut = |bytes: &[u8]| bytes[..bytes.len() - 1].to_vec();

@@ -200,9 +200,6 @@ impl<S: Store> Receiver<'_, S> {
                 (session, Some(prekey_id))
             }
         };
-        if session.peer() != peer {
-            return Err(ReceiveError::NotAuthentic);
-        }
         let (session, material) = session.decrypt(self.own, &exchange.message, self.now)?;
         Ok(Decrypted {
             session,

@@ -48,6 +48,9 @@ fn run(library: &str) {
         we_start_again(&mut pair);
     }
 
+    if std::env::var_os("STRONGROOM_RECORD").is_some() {
+        pair::record(&mut foreign, library);
+    }
     println!(
         "{library}: {figures:?} in {:.1} s",
         begun.elapsed().as_secs_f64()

@@ -1,6 +1,6 @@
 //! One of our devices and one foreign device, with the network between them in our hands.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use omemo::{
     Address, Changes, DeviceId, Envelope, MemoryStore, Namespace, ReceiveError, Store, machine,
@@ -303,4 +303,31 @@ impl<'a> Pair<'a> {
             println!("pair {}: lost {body}", self.peer);
         }
     }
+}
+
+/// Writes what the library sends to a device that is the same each time, for tests that run
+/// without the library (`tests/transcripts.rs`).
+pub fn record(foreign: &mut Foreign, library: &str) {
+    let peer = 1000;
+    let mut store = MemoryStore::new();
+    let (own, changes) = machine::enrol(&mut FixedRng::new(1), NOW);
+    store.apply(changes).unwrap();
+    let ours = machine::own_bundle(&store, Namespace::Legacy)
+        .unwrap()
+        .unwrap();
+    foreign.ask(peer, "new", json!({}));
+    let request = json!({"device": own.device().0, "bundle": bundle_to_json(&ours)});
+    foreign.ask(peer, "meet", request);
+    let mut lines = String::new();
+    for number in 0..4 {
+        let body = format!("recorded {number}: grüße 📷");
+        let mut answer = foreign.ask(peer, "encrypt", json!({"body": body}));
+        answer["message"]["body"] = json!(body);
+        lines.push_str(&answer["message"].to_string());
+        lines.push('\n');
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vectors")
+        .join(format!("from_{library}.jsonl"));
+    fs::write(path, lines).unwrap();
 }
