@@ -74,6 +74,15 @@ fn main() {
     });
     println!("a seal has these parts: cipher and hash {hashed:.2} s, write {plain:.2} s of CPU");
     small(&sealer, &open);
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
+    println!(
+        "most memory ever held: {}",
+        peak.trim_start_matches("VmHWM:").trim()
+    );
 }
 
 /// What one small blob costs beyond its bytes.

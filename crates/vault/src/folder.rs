@@ -21,23 +21,23 @@ use std::{
 };
 
 use rand_core::TryCryptoRng;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     disk,
-    header::{FORMAT_VERSION, SUITE},
+    header::FORMAT_VERSION,
     id::{SlotId, VaultId},
     key::{EpochSecret, PublicHalf, RandomnessError, SlotSecret},
-    parse::{Fields, TooShort},
+    parse::TooShort,
     slot::{SLOT_RECORD_BYTES, SlotLabel, SlotRecord},
 };
+
+mod mark;
+
+use mark::{MARK_BYTES, mark, parse_mark};
 
 /// The name of the file that says which vault a folder is.
 pub const MARK_NAME: &str = "strongroom.vault";
 
-const MAGIC: &[u8; 8] = b"SRVAULT\0";
-const MARK_BODY_BYTES: usize = 28;
-const MARK_BYTES: usize = MARK_BODY_BYTES + 32;
 const FOLDERS: [&str; 5] = ["epochs", "blobs", "changes", "index", "quarantine"];
 const SLOT_ENDING: &str = "slot";
 
@@ -312,34 +312,6 @@ impl VaultFolder {
 
 fn slot_name(slot: &SlotId) -> String {
     format!("{slot}.{SLOT_ENDING}")
-}
-
-fn mark(vault: &VaultId) -> Vec<u8> {
-    let mut mark = MAGIC.to_vec();
-    mark.extend_from_slice(&FORMAT_VERSION.to_be_bytes());
-    mark.extend_from_slice(&SUITE.to_be_bytes());
-    mark.extend_from_slice(vault.as_bytes());
-    let check = Sha256::digest(&mark);
-    mark.extend_from_slice(&check);
-    mark
-}
-
-fn parse_mark(bytes: &[u8]) -> Result<VaultId, FolderError> {
-    let mut fields = Fields::new(bytes);
-    if fields.array()? != MAGIC {
-        return Err(FolderError::NotAVault);
-    }
-    let version = fields.u16()?;
-    if version > FORMAT_VERSION {
-        return Err(FolderError::TooNew { found: version });
-    }
-    let _suite = fields.u16()?;
-    let vault = VaultId::from_bytes(*fields.array()?);
-    let body = bytes.get(..MARK_BODY_BYTES).ok_or(TooShort)?;
-    if fields.rest() != Sha256::digest(body).as_slice() {
-        return Err(FolderError::NotAVault);
-    }
-    Ok(vault)
 }
 
 fn vault_of_slots(path: &Path) -> Result<VaultId, FolderError> {
