@@ -360,6 +360,12 @@ impl Keeper {
         self.intakes.next_wake()
     }
 
+    /// Returns the blobs of all files that are on their way into the index.
+    #[must_use]
+    pub fn open_blobs(&self) -> Vec<[u8; 16]> {
+        self.intakes.blobs()
+    }
+
     /// Returns whether the vault process is up.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -52,6 +52,9 @@ pub enum Order {
         key_file: PathBuf,
         /// The public half that the system card holds, to be compared.
         public_half: Vec<u8>,
+        /// Blobs that are still on their way into the index: should it have to be made anew, they
+        /// are left to [`Order::Adopt`].
+        waiting: Vec<[u8; 16]>,
     },
     /// Put a sealed blob into the index, or say where it is already.
     Adopt {

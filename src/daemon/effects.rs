@@ -132,6 +132,31 @@ impl Desk<'_> {
     }
 }
 
+/// Names the places that a step of these effects passes once it is saved, for tests.
+fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
+    let named = effects.iter().filter_map(|effect| match effect {
+        Effect::SaveIntake(_) => Some("intake saved"),
+        Effect::SaveDelivery(_) => Some("delivery saved"),
+        Effect::Close(_) => Some("job closed"),
+        Effect::Trust(_)
+        | Effect::Quarantine(_)
+        | Effect::SavePairing(_)
+        | Effect::SaveLockedByOwner(_)
+        | Effect::Say(_)
+        | Effect::SayTo(..)
+        | Effect::SayPlainRefused
+        | Effect::Receipt(_)
+        | Effect::Typing(_)
+        | Effect::Fetch(_)
+        | Effect::Index(_)
+        | Effect::Ask(..)
+        | Effect::Deliver(..)
+        | Effect::Open
+        | Effect::Lock => None,
+    });
+    named.collect()
+}
+
 impl Daemon {
     /// Feeds the keeper outside of any message, saves and carries out.
     pub(super) fn handle(&mut self, input: Input) -> anyhow::Result<()> {
@@ -144,6 +169,7 @@ impl Daemon {
         if effects.contains(&Effect::Lock) {
             self.lock();
         }
+        let places = crash_points(&effects);
         let Self {
             state,
             keeper,
@@ -161,7 +187,7 @@ impl Daemon {
                 ..After::default()
             }
         };
-        crate::crash::point("step saved");
+        places.into_iter().for_each(crate::crash::point);
         self.after(after)
     }
 
@@ -306,6 +332,7 @@ impl Daemon {
             folder: vault.folder.clone(),
             key_file: super::start::key_file(&self.config),
             public_half,
+            waiting: self.keeper.open_blobs(),
         };
         match VaultProcess::start(order) {
             Ok((process, mut words)) => {

@@ -133,7 +133,6 @@ impl Daemon {
             }
         }
         step.commit().context("while saving the outbox")?;
-        crate::crash::point("outbox saved");
         self.after(after)
     }
 
@@ -156,7 +155,7 @@ impl Daemon {
     }
 
     fn forget_letter(&mut self, token: i64) -> anyhow::Result<()> {
-        crate::crash::point("letter sent");
+        crate::crash::point("letter acknowledged");
         self.under_way.remove(&token);
         let step = self.state.begin().context("while beginning a step")?;
         step.delivered(token)?;

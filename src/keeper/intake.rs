@@ -123,6 +123,10 @@ impl Intakes {
         }
     }
 
+    pub(super) fn blobs(&self) -> Vec<[u8; 16]> {
+        self.open.values().map(|intake| intake.blob).collect()
+    }
+
     /// Returns how many files wait for the key.
     pub(super) fn waiting(&self) -> u64 {
         self.open

@@ -52,26 +52,25 @@ pub fn serve() -> io::Result<()> {
         folder,
         key_file,
         public_half,
+        waiting,
     }) = next_order(&mut ear)?
     else {
         return Ok(());
     };
-    let (vault, index) = match open(&folder, &key_file, &public_half) {
+    let (vault, index) = match open(&folder, &key_file, &public_half, &waiting) {
         Ok(opened) => opened,
         Err(why) => return mouth.say(&Word::NotOpened(why)),
     };
     mouth.say(&Word::Opened)?;
-    let vault = Arc::new(vault);
     let running = Arc::new(AtomicU64::new(0));
     let (deliver, queue) = mpsc::channel();
     let sender = Sender {
-        vault: Arc::clone(&vault),
+        vault,
         mouth: mouth.clone(),
         running: Arc::clone(&running),
     };
     thread::spawn(move || sender.run(data, &queue));
     let mut clerk = Clerk {
-        vault,
         index,
         mouth,
         deliver,
@@ -100,7 +99,12 @@ fn next_order(ear: &mut UnixStream) -> io::Result<Option<Order>> {
     Ok(super::parse(&body))
 }
 
-fn open(folder: &Path, key_file: &Path, public_half: &[u8]) -> Result<(OpenVault, Index), Shut> {
+fn open(
+    folder: &Path,
+    key_file: &Path,
+    public_half: &[u8],
+    waiting: &[[u8; 16]],
+) -> Result<(OpenVault, Index), Shut> {
     let key = Zeroizing::new(fs::read(key_file).map_err(|error| {
         log::warn!("the key file could not be read: {error}");
         Shut::BrokenKeyFile
@@ -134,7 +138,8 @@ fn open(folder: &Path, key_file: &Path, public_half: &[u8]) -> Result<(OpenVault
         log::error!("the public half on the system card is not this vault's");
         return Err(Shut::ForeignPublicHalf);
     }
-    let (index, how) = Index::open(&vault, now).map_err(|error| {
+    let waiting: Vec<BlobId> = waiting.iter().copied().map(BlobId::from_bytes).collect();
+    let (index, how) = Index::open_leaving(&vault, &waiting, now).map_err(|error| {
         log::error!("the index did not open: {error}");
         Shut::Trouble
     })?;
@@ -158,7 +163,6 @@ impl Mouth {
 
 /// Obeys orders with the index at hand.
 struct Clerk {
-    vault: Arc<OpenVault>,
     index: Index,
     mouth: Mouth,
     deliver: mpsc::Sender<Delivery>,
@@ -322,7 +326,7 @@ impl Clerk {
 
 /// Unseals and encrypts, one delivery at a time.
 struct Sender {
-    vault: Arc<OpenVault>,
+    vault: OpenVault,
     mouth: Mouth,
     running: Arc<AtomicU64>,
 }

@@ -11,6 +11,7 @@
     reason = "a test"
 )]
 
+mod crash;
 mod daemon;
 mod home;
 mod host;
