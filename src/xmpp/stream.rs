@@ -76,30 +76,35 @@ enum End {
     Ended(StreamError),
 }
 
-/// How the next stream is to begin.
+/// How to begin after a stanza that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// With where this one was.
-    Resume,
-    /// With where this one was, but over the stanza that cannot be read.
-    ResumeOverOne,
+    /// With where this stream was, but over that stanza: the server would only send it again.
+    ResumeOverIt,
     /// From nothing.
     Fresh,
 }
 
-/// Decides how to begin after stanzas that cannot be read: the server sends them again.
+/// Streams that ended with a stanza that cannot be read, without any other in between.
 #[derive(Debug, Default)]
 struct Unreadables {
     in_a_row: u32,
 }
 
 impl Unreadables {
-    fn next(&mut self) -> Next {
-        self.in_a_row = self.in_a_row.saturating_add(1);
-        match self.in_a_row {
-            1 => Next::Resume,
-            2 => Next::ResumeOverOne,
-            _ => Next::Fresh,
+    /// So many times the old stream is tried again.
+    const TRIES: u32 = 3;
+
+    fn next(&mut self, came_further: bool) -> Next {
+        self.in_a_row = if came_further {
+            1
+        } else {
+            self.in_a_row.saturating_add(1)
+        };
+        if self.in_a_row <= Self::TRIES {
+            Next::ResumeOverIt
+        } else {
+            Next::Fresh
         }
     }
 }
@@ -136,13 +141,14 @@ impl Keeper {
                 Began::Yes(mut wire) => {
                     was_online = true;
                     let since = Instant::now();
+                    let before = self.session.counts.passed_on();
                     let end = self.live(&mut wire).await;
                     self.session.set_online(false);
                     if since.elapsed() >= GOOD {
                         self.backoff.reset();
-                        unreadables = Unreadables::default();
                     }
-                    match self.take_end(end, &mut unreadables) {
+                    let further = self.session.counts.passed_on() > before;
+                    match self.take_end(end, &mut unreadables, further) {
                         Ok(wait) => wait,
                         Err(done) => return finish(done),
                     }
@@ -332,6 +338,7 @@ impl Keeper {
         &mut self,
         end: End,
         unreadables: &mut Unreadables,
+        came_further: bool,
     ) -> Result<Duration, Option<oneshot::Sender<()>>> {
         match end {
             End::Stopped(done) => Err(done),
@@ -341,11 +348,11 @@ impl Keeper {
             }
             End::Unreadable(reason) => {
                 self.session.fail_unreadable_queries();
-                match unreadables.next() {
-                    Next::Resume => {}
-                    Next::ResumeOverOne => {
+                match unreadables.next(came_further) {
+                    Next::ResumeOverIt => {
+                        // Not while earlier ones are still being stored; then it comes again.
                         let skipped = self.session.counts.skip_next();
-                        log::warn!("skipping a stanza that cannot be read: {skipped}");
+                        log::warn!("a stanza cannot be read; skipped: {skipped}");
                     }
                     Next::Fresh => self.session.begin_fresh(),
                 }
@@ -520,12 +527,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stanza_that_cannot_be_read_is_tried_once_skipped_once_and_then_left_behind() {
+    fn a_stream_that_comes_no_further_is_left_behind_after_three_tries() {
         let mut unreadables = Unreadables::default();
 
-        let steps = [unreadables.next(), unreadables.next(), unreadables.next()];
+        let stuck: Vec<Next> = (0..4).map(|_| unreadables.next(false)).collect();
+        let moving: Vec<Next> = (0..4).map(|_| unreadables.next(true)).collect();
 
-        assert_eq!(steps, [Next::Resume, Next::ResumeOverOne, Next::Fresh]);
+        assert_eq!(stuck[..3], [Next::ResumeOverIt; 3]);
+        assert_eq!(stuck[3], Next::Fresh);
+        assert_eq!(moving, [Next::ResumeOverIt; 4]);
     }
 
     #[test]
