@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 /// Accounts on `localhost`, each with the password `pw-<name>`.
-const ACCOUNTS: [&str; 4] = ["vault", "owner", "mallory", "plain"];
+const ACCOUNTS: [&str; 3] = ["vault", "owner", "mallory"];
 
 /// The running server; it ends with this value.
 pub(crate) struct Prosody {
@@ -37,11 +37,11 @@ impl Prosody {
         fs::create_dir(folder.path().join("modules")).unwrap();
         let module = include_str!("mod_strange.lua");
         fs::write(folder.path().join("modules/mod_strange.lua"), module).unwrap();
-        for (host, name) in ACCOUNTS
-            .map(|name| ("localhost", name))
-            .into_iter()
-            .chain([("plain%2elocalhost", "vault"), ("other%2etest", "vault")])
-        {
+        for (host, name) in ACCOUNTS.map(|name| ("localhost", name)).into_iter().chain([
+            ("plain%2elocalhost", "vault"),
+            ("plain%2elocalhost", "owner"),
+            ("other%2etest", "vault"),
+        ]) {
             let accounts = folder.path().join("data").join(host).join("accounts");
             fs::create_dir_all(&accounts).unwrap();
             let account = format!("return {{ [\"password\"] = \"pw-{name}\" }};");
