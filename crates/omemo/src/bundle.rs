@@ -3,7 +3,14 @@
 //! It does not know where bundles are published. A received bundle is carried as raw bytes and
 //! checked when it is used, so that one bad prekey does not spoil the others.
 
-use crate::Namespace;
+use rand_core::CryptoRng;
+
+use crate::{
+    IdentityKey, Namespace, OwnDevice, Prekey, SignedPrekey,
+    key::PublicKey,
+    wire::{decode_key, encode_key},
+    xeddsa,
+};
 
 /// A bundle as it is published, or as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,3 +28,97 @@ pub struct Bundle {
     /// The prekeys that can each start one session: id and key as encoded on the wire.
     pub prekeys: Vec<(u32, Vec<u8>)>,
 }
+
+/// A bundle whose signature holds, with the prekey chosen from it.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) identity: IdentityKey,
+    pub(crate) signed_prekey_id: u32,
+    pub(crate) signed_prekey: PublicKey,
+    pub(crate) prekey_id: u32,
+    pub(crate) prekey: PublicKey,
+}
+
+/// Why a bundle is not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BundleError {
+    Malformed,
+    NotAuthentic,
+    NoPrekey,
+}
+
+impl Bundle {
+    /// Builds our own bundle for one namespace.
+    pub(crate) fn of(
+        namespace: Namespace,
+        own: &OwnDevice,
+        signed: &SignedPrekey,
+        prekeys: &[Prekey],
+    ) -> Self {
+        let encode = |key: &PublicKey| encode_key(namespace.profile(), key).to_vec();
+        Self {
+            namespace,
+            identity_key: encode(&own.identity.public()),
+            signed_prekey_id: signed.id,
+            signed_prekey: encode(&signed.public),
+            signed_prekey_signature: signed.signature.to_vec(),
+            prekeys: prekeys
+                .iter()
+                .map(|it| (it.id, encode(&it.public)))
+                .collect(),
+        }
+    }
+
+    /// Returns the identity key that the bundle shows, checked for form but not for trust.
+    #[must_use]
+    pub fn identity(&self) -> Option<IdentityKey> {
+        let key = decode_key(self.namespace.profile(), &self.identity_key).ok()?;
+        IdentityKey::checked(key)
+    }
+
+    /// Checks the bundle and picks one of its prekeys.
+    pub(crate) fn check(&self, rng: &mut impl CryptoRng) -> Result<Checked, BundleError> {
+        let profile = self.namespace.profile();
+        let decode = |bytes: &[u8]| decode_key(profile, bytes).map_err(|_| BundleError::Malformed);
+        let signature = self
+            .signed_prekey_signature
+            .as_slice()
+            .try_into()
+            .map_err(|_| BundleError::Malformed)?;
+        let signed_prekey = decode(&self.signed_prekey)?;
+        let identity =
+            IdentityKey::checked(decode(&self.identity_key)?).ok_or(BundleError::NotAuthentic)?;
+        // X3DH 3.3: the key exchange ends here if the signature does not hold
+        let signed = encode_key(profile, &signed_prekey);
+        if signed_prekey.is_weak() || !xeddsa::verify(&identity.public(), &signed, signature) {
+            return Err(BundleError::NotAuthentic);
+        }
+        let (prekey_id, prekey) = self.pick(rng).ok_or(BundleError::NoPrekey)?;
+        Ok(Checked {
+            identity,
+            signed_prekey_id: self.signed_prekey_id,
+            signed_prekey,
+            prekey_id,
+            prekey,
+        })
+    }
+
+    /// Picks a usable prekey at random, so that two who start at once seldom pick the same.
+    fn pick(&self, rng: &mut impl CryptoRng) -> Option<(u32, PublicKey)> {
+        let profile = self.namespace.profile();
+        let mut left: Vec<_> = self.prekeys.iter().collect();
+        while !left.is_empty() {
+            let place = usize::try_from(rng.next_u64() % left.len() as u64).ok()?;
+            let (id, bytes) = left.swap_remove(place);
+            if let Ok(key) = decode_key(profile, bytes)
+                && !key.is_weak()
+            {
+                return Some((*id, key));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,8 @@ pub enum ReceiveError<E> {
     /// The envelope carries no key for this device.
     #[error("the message was not encrypted for this device")]
     NotForUs,
-    /// Its message key was used before: a repetition.
+    /// Its message key was used before: a repetition. (Or it is one of more than a thousand
+    /// messages that were skipped, and its key had to go.)
     #[error("the message was received before")]
     AlreadyReceived,
     /// It was altered, forged, or made for a session that is gone.

@@ -7,20 +7,30 @@
 //! How to read it: [`machine`] is the front door. Below it [`session`] picks the Double Ratchet
 //! session, `x3dh` starts one, `ratchet` runs it, `wire` and `payload` are the bytes, and
 //! [`profile`] holds all that differs between the namespaces. [`media`] is independent of the rest.
+//!
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod bundle;
 pub mod changes;
 pub mod device;
+mod encoding;
 pub mod envelope;
 pub mod error;
+mod kdf;
+mod key;
 pub mod machine;
 pub mod media;
+mod payload;
 pub mod prekey;
 pub mod profile;
+mod ratchet;
 pub mod session;
 pub mod store;
 pub mod trust;
+mod wire;
+mod x3dh;
+mod xeddsa;
 
 pub use bundle::Bundle;
 pub use changes::Changes;

@@ -4,48 +4,42 @@
 //! [`Changes`] to be saved.
 
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
 
 use crate::{
-    Address, Bundle, Changes, DeviceId, DeviceList, EncryptError, Envelope, IdentityKey, Namespace,
-    OwnDevice, ReceiveError, StartError, Store, Trust, TrustError,
+    Address, Bundle, Changes, DeviceId, DeviceList, EncryptError, Envelope, HeaderKey, IdentityKey,
+    KnownDevice, Namespace, OwnDevice, Session, SessionId, SignedPrekey, StartError, Store, Trust,
+    TrustError,
+    bundle::BundleError,
+    key::WeakKey,
+    payload::{self, Encrypted},
+    prekey::{self, FULL_STOCK, REFILL_BELOW},
 };
 
-/// A message that was opened. Not `Debug`: it carries what somebody wrote.
-#[non_exhaustive]
-pub struct Opened {
-    /// The device that sent it.
-    pub from: Address,
-    /// The identity key that authenticated it.
-    pub identity: IdentityKey,
-    /// What the store says about the device; `Undecided` for one not seen before.
-    pub trust: Trust,
-    /// Whether the device was seen for the first time.
-    pub is_new_device: bool,
-    /// Whether the message was part of a key exchange.
-    pub key_exchange: bool,
-    /// The content; `None` in a key transport or empty message.
-    ///
-    /// In the legacy namespace every device that the sender encrypted for knows the content's key
-    /// and can forge another body under it: a body alone must never authorise what can't be undone.
-    pub body: Option<Zeroizing<Vec<u8>>>,
-    /// What identifies the message among all of the sending device.
-    pub id: MessageId,
-}
+pub use receive::{MessageId, Opened, receive};
 
-/// The place of a message in its session: no two messages share it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct MessageId {
-    /// The sender's ratchet key.
-    pub ratchet_key: [u8; 32],
-    /// The message's number under that key.
-    pub counter: u32,
-}
+mod receive;
+
+/// How many sessions with one device are kept; each costs a try when a message does not open.
+const MAX_SESSIONS: usize = 10;
 
 /// Makes a new device: random id, identity key, signed prekey and 100 prekeys.
 pub fn enrol(rng: &mut impl CryptoRng, now: u64) -> (OwnDevice, Changes) {
-    let _ = (rng, now);
-    todo!()
+    let mut own = OwnDevice::random(rng, now);
+    let signed_prekey = new_signed_prekey(&mut own, rng, now);
+    let prekeys = prekey::make(&mut own, FULL_STOCK, rng, now);
+    let changes = Changes {
+        own_device: Some(own.duplicate()),
+        signed_prekeys: vec![signed_prekey],
+        prekeys,
+        ..Changes::default()
+    };
+    (own, changes)
+}
+
+fn new_signed_prekey(own: &mut OwnDevice, rng: &mut impl CryptoRng, now: u64) -> SignedPrekey {
+    let id = own.next_signed_prekey;
+    own.next_signed_prekey = id.saturating_add(1);
+    SignedPrekey::random(Namespace::Legacy.profile(), own, id, rng, now)
 }
 
 /// Returns the bundle to publish; `None` before enrolment.
@@ -53,22 +47,14 @@ pub fn enrol(rng: &mut impl CryptoRng, now: u64) -> (OwnDevice, Changes) {
 /// # Errors
 /// The store's.
 pub fn own_bundle<S: Store>(store: &S, namespace: Namespace) -> Result<Option<Bundle>, S::Error> {
-    let _ = (store, namespace);
-    todo!()
-}
-
-/// Opens an envelope from the bare address `sender`, as seen at `now` (seconds since 1970).
-///
-/// # Errors
-/// [`ReceiveError`]; the store is as before, so that an altered copy does no harm to the real one.
-pub fn receive<S: Store>(
-    store: &S,
-    sender: &str,
-    envelope: &Envelope,
-    now: u64,
-) -> Result<(Opened, Changes), ReceiveError<S::Error>> {
-    let _ = (store, sender, envelope, now);
-    todo!()
+    let Some(own) = store.own_device()? else {
+        return Ok(None);
+    };
+    let signed_prekeys = store.signed_prekeys()?;
+    let Some(newest) = signed_prekeys.first() else {
+        return Ok(None);
+    };
+    Ok(Some(Bundle::of(namespace, &own, newest, &store.prekeys()?)))
 }
 
 /// Encrypts `body` (`None`: an empty message) for all of `recipients`, which must have sessions.
@@ -85,11 +71,85 @@ pub fn encrypt<S: Store>(
     rng: &mut impl CryptoRng,
     now: u64,
 ) -> Result<(Envelope, Changes), EncryptError<S::Error>> {
-    let _ = (store, namespace, recipients, body, rng, now);
-    todo!()
+    let own = store
+        .own_device()
+        .map_err(EncryptError::Store)?
+        .ok_or(EncryptError::NotEnrolled)?;
+    let sessions = sessions_to_send(store, namespace, recipients)?;
+    let Encrypted {
+        material,
+        iv,
+        payload,
+    } = payload::encrypt(body, rng).map_err(|payload::TooLong| EncryptError::TooLong)?;
+    let mut keys = Vec::with_capacity(sessions.len());
+    let mut changes = Changes::default();
+    for (address, session) in sessions {
+        let Ok((session, data, key_exchange)) = session.encrypt(&own, &*material, rng, now) else {
+            return Err(EncryptError::NoSession {
+                addresses: vec![address],
+            });
+        };
+        // XEP-0384 v0.3.0 4.5: the header names devices only, not their accounts
+        keys.push(HeaderKey {
+            jid: None,
+            device: address.device,
+            key_exchange,
+            data,
+        });
+        changes.sessions.push((address, session));
+    }
+    let envelope = Envelope {
+        namespace,
+        sender: own.device,
+        keys,
+        iv: iv.to_vec(),
+        payload,
+    };
+    Ok((envelope, changes))
+}
+
+fn sessions_to_send<S: Store>(
+    store: &S,
+    namespace: Namespace,
+    recipients: &[Address],
+) -> Result<Vec<(Address, Session)>, EncryptError<S::Error>> {
+    let mut recipients = recipients.to_vec();
+    // two keys for one device would both move the same session on
+    recipients.sort();
+    recipients.dedup();
+    if recipients.is_empty() {
+        return Err(EncryptError::NoRecipient);
+    }
+    let mut found = Vec::with_capacity(recipients.len());
+    let mut missing = Vec::new();
+    let mut revoked = Vec::new();
+    for address in recipients {
+        let known = store.known_device(&address).map_err(EncryptError::Store)?;
+        if known.is_some_and(|it| it.trust == Trust::Revoked) {
+            revoked.push(address);
+            continue;
+        }
+        let sessions = store
+            .sessions(namespace, &address)
+            .map_err(EncryptError::Store)?;
+        match sessions.into_iter().next() {
+            Some(session) => found.push((address, session)),
+            None => missing.push(address),
+        }
+    }
+    if !revoked.is_empty() {
+        return Err(EncryptError::Revoked { addresses: revoked });
+    }
+    if !missing.is_empty() {
+        return Err(EncryptError::NoSession { addresses: missing });
+    }
+    Ok(found)
 }
 
 /// Starts a session with `device` from its `bundle`; the next message to it carries the exchange.
+///
+/// A device that has sessions already gets one more, which is used first: that is how a broken
+/// session is repaired.
 ///
 /// # Errors
 /// [`StartError`].
@@ -100,8 +160,71 @@ pub fn start_session<S: Store>(
     rng: &mut impl CryptoRng,
     now: u64,
 ) -> Result<Changes, StartError<S::Error>> {
-    let _ = (store, device, bundle, rng, now);
-    todo!()
+    let own = store
+        .own_device()
+        .map_err(StartError::Store)?
+        .ok_or(StartError::NotEnrolled)?;
+    let known = store.known_device(device).map_err(StartError::Store)?;
+    if known.as_ref().is_some_and(|it| it.trust == Trust::Revoked) {
+        return Err(StartError::Revoked);
+    }
+    let checked = bundle.check(rng).map_err(|why| match why {
+        BundleError::Malformed => StartError::Malformed,
+        BundleError::NotAuthentic => StartError::NotAuthentic,
+        BundleError::NoPrekey => StartError::NoPrekey,
+    })?;
+    if known
+        .as_ref()
+        .is_some_and(|it| it.identity != checked.identity)
+    {
+        return Err(StartError::IdentityChanged);
+    }
+    let session = Session::start(bundle.namespace, &own, &checked, rng, now)
+        .map_err(|WeakKey| StartError::NotAuthentic)?;
+    let earlier = store
+        .sessions(bundle.namespace, device)
+        .map_err(StartError::Store)?;
+    let mut changes = Changes::default();
+    if known.is_none() {
+        changes
+            .devices
+            .push(first_seen(device, checked.identity, now));
+    }
+    put_first(&mut changes, device, session, &places(&earlier));
+    Ok(changes)
+}
+
+fn first_seen(address: &Address, identity: IdentityKey, now: u64) -> KnownDevice {
+    KnownDevice {
+        address: address.clone(),
+        identity,
+        trust: Trust::Undecided,
+        active: true,
+        first_seen_at: now,
+    }
+}
+
+/// Id and rank of each session with a device, best first.
+type Places = Vec<(SessionId, u64)>;
+
+fn places(sessions: &[Session]) -> Places {
+    sessions.iter().map(|it| (it.id(), it.rank())).collect()
+}
+
+/// Saves `session` as the first among the `others`; the last go when there are too many.
+fn put_first(changes: &mut Changes, device: &Address, mut session: Session, others: &Places) {
+    let id = session.id();
+    let others = || others.iter().filter(|(other, _)| *other != id);
+    if let Some(best) = others().map(|(_, rank)| *rank).max()
+        && session.rank() <= best
+    {
+        session.promote_above(best);
+    }
+    let dropped = others()
+        .skip(MAX_SESSIONS - 1)
+        .map(|(other, _)| (device.clone(), *other));
+    changes.removed_sessions.extend(dropped);
+    changes.sessions.push((device.clone(), session));
 }
 
 /// Records a trust decision about `device`, made on the sight of `identity`.
@@ -114,8 +237,17 @@ pub fn set_trust<S: Store>(
     identity: &IdentityKey,
     trust: Trust,
 ) -> Result<Changes, TrustError<S::Error>> {
-    let _ = (store, device, identity, trust);
-    todo!()
+    let known = store
+        .known_device(device)
+        .map_err(TrustError::Store)?
+        .ok_or(TrustError::UnknownDevice)?;
+    if known.identity != *identity {
+        return Err(TrustError::IdentityChanged);
+    }
+    Ok(Changes {
+        devices: vec![KnownDevice { trust, ..known }],
+        ..Changes::default()
+    })
 }
 
 /// Takes in a device list of `jid`: marks known devices active or not, and returns the ids on the
@@ -128,8 +260,30 @@ pub fn update_device_list<S: Store>(
     jid: &str,
     list: &DeviceList,
 ) -> Result<(Vec<DeviceId>, Changes), S::Error> {
-    let _ = (store, jid, list);
-    todo!()
+    let known = store.known_devices(jid)?;
+    let is_known = |id: &DeviceId| known.iter().any(|it| it.address.device == *id);
+    let mut unknown: Vec<_> = list
+        .devices
+        .iter()
+        .copied()
+        .filter(|id| !is_known(id))
+        .collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    let devices = known
+        .into_iter()
+        .filter_map(|it| {
+            let active = list.contains(it.address.device);
+            (active != it.active).then_some(KnownDevice { active, ..it })
+        })
+        .collect();
+    Ok((
+        unknown,
+        Changes {
+            devices,
+            ..Changes::default()
+        },
+    ))
 }
 
 /// Counts how many prekeys are missing from the full stock of 100.
@@ -137,8 +291,7 @@ pub fn update_device_list<S: Store>(
 /// # Errors
 /// The store's.
 pub fn prekeys_missing<S: Store>(store: &S) -> Result<usize, S::Error> {
-    let _ = store;
-    todo!()
+    Ok(FULL_STOCK.saturating_sub(store.prekey_count()?))
 }
 
 /// Fills the stock of prekeys up when it is below 80; the bundle is then to be published again.
@@ -150,8 +303,19 @@ pub fn refill<S: Store>(
     rng: &mut impl CryptoRng,
     now: u64,
 ) -> Result<Option<Changes>, S::Error> {
-    let _ = (store, rng, now);
-    todo!()
+    let Some(mut own) = store.own_device()? else {
+        return Ok(None);
+    };
+    let stock = store.prekey_count()?;
+    if stock >= REFILL_BELOW {
+        return Ok(None);
+    }
+    let prekeys = prekey::make(&mut own, FULL_STOCK - stock, rng, now);
+    Ok(Some(Changes {
+        own_device: Some(own),
+        prekeys,
+        ..Changes::default()
+    }))
 }
 
 /// Reads a body as text.
@@ -160,7 +324,10 @@ pub fn refill<S: Store>(
 /// [`NotText`] if it is no UTF-8 or has control characters other than newline and tab.
 pub fn text(body: &[u8]) -> Result<&str, NotText> {
     let text = std::str::from_utf8(body).map_err(|_| NotText)?;
-    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+    if text
+        .chars()
+        .any(|c| c.is_control() && c != '\n' && c != '\t')
+    {
         return Err(NotText);
     }
     Ok(text)
@@ -170,3 +337,6 @@ pub fn text(body: &[u8]) -> Result<&str, NotText> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the body is not clean text")]
 pub struct NotText;
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,7 @@
 //! It does not know databases: an implementation keeps opaque bytes (`to_bytes`, `from_bytes` of
 //! each type) and must pass [`store_suite!`](crate::store_suite).
 
-use crate::{
-    Address, Changes, DeviceId, KnownDevice, Namespace, OwnDevice, Prekey, Session, SignedPrekey,
-};
+use crate::{Address, Changes, KnownDevice, Namespace, OwnDevice, Prekey, Session, SignedPrekey};
 
 /// Where the state lives. Reads see everything applied before.
 pub trait Store {
@@ -64,7 +62,7 @@ pub trait Store {
     /// The store's.
     fn known_devices(&self, jid: &str) -> Result<Vec<KnownDevice>, Self::Error>;
 
-    /// Saves all of `changes`, or nothing of it.
+    /// Saves all of `changes`, or nothing of it. What is removed is never also added.
     ///
     /// # Errors
     /// The store's; then nothing was saved.
@@ -76,8 +74,8 @@ pub trait Store {
 #[error("a record of the store is damaged or of a later version")]
 pub struct Damaged;
 
-/// A store in memory.
-#[derive(Debug, Default)]
-pub struct MemoryStore {
-    _device: Option<DeviceId>,
-}
+mod memory;
+#[doc(hidden)]
+pub mod suite;
+
+pub use memory::MemoryStore;
