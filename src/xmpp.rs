@@ -24,6 +24,7 @@ mod handled;
 mod incoming;
 mod iq;
 mod link;
+mod live;
 mod login;
 pub mod outgoing;
 mod pubsub;

@@ -15,8 +15,10 @@ use super::xml::{self, Xml, ns};
 const MAX_PAGE: u32 = 100;
 /// Messages in a page while looking for what follows one that cannot be read.
 const SEARCH_PAGE: u32 = 8;
-/// How long to wait for the stream that a message broke.
+/// How long to wait for a stream that broke.
 const RECOVERY: Duration = Duration::from_secs(120);
+/// How often a page is asked for again after the stream broke.
+const TRIES: u32 = 3;
 
 /// Where in the archive to read on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +66,7 @@ enum Read {
 }
 
 /// Which way to turn the pages (XEP-0059).
+#[derive(Clone, Copy)]
 enum Turn<'a> {
     After(Option<&'a str>),
     Before(Option<&'a str>),
@@ -72,8 +75,9 @@ enum Turn<'a> {
 impl Link {
     /// Fetches one page of at most `max` messages.
     ///
-    /// If the page holds a message that breaks the stream, it waits for the stream to come back and
-    /// asks for smaller pages, down to one message, and at last jumps over that one.
+    /// If the page holds a message that breaks the stream, it waits for the stream to come back,
+    /// reads the messages before it one by one, and jumps over it. It also survives a stream that
+    /// breaks for another reason, so one catch-up at a time is enough.
     ///
     /// # Errors
     /// [`ArchiveError::Expired`] if the position is gone; read on from a time then.
@@ -82,21 +86,38 @@ impl Link {
         position: ArchivePosition,
         max: u32,
     ) -> Result<Page, ArchiveError> {
-        let (after, since) = match &position {
-            ArchivePosition::After(id) => (Some(id.as_str()), None),
-            ArchivePosition::Since(time) => (None, Some(*time)),
+        let (mut after, since) = match position {
+            ArchivePosition::After(id) => (Some(id), None),
+            ArchivePosition::Since(time) => (None, Some(time)),
             ArchivePosition::Start => (None, None),
         };
-        let mut size = max.clamp(1, MAX_PAGE);
-        loop {
-            match self.read_archive(since, Turn::After(after), size).await? {
-                Read::Done(result) => return Ok(page(result)),
-                Read::Unreadable if size > 1 => size /= 4,
-                Read::Unreadable => return self.jump(since).await,
-            }
-            size = size.max(1);
-            self.wait_until_online(RECOVERY).await?;
+        let max = max.clamp(1, MAX_PAGE);
+        let turn = Turn::After(after.as_deref());
+        if let Read::Done(result) = self.read_patiently(since, turn, max).await? {
+            return Ok(page(result));
         }
+        let mut gathered = Page {
+            messages: Vec::new(),
+            last: None,
+            complete: false,
+            skipped: 0,
+        };
+        for _ in 0..max {
+            let turn = Turn::After(after.as_deref());
+            let found = match self.read_patiently(since, turn, 1).await? {
+                Read::Done(result) => page(result),
+                Read::Unreadable => self.jump(since).await?,
+            };
+            after = found.last.clone().or(after);
+            gathered.last = found.last.or(gathered.last);
+            gathered.messages.extend(found.messages);
+            gathered.skipped += found.skipped;
+            gathered.complete = found.complete;
+            if found.complete || found.skipped > 0 {
+                break;
+            }
+        }
+        Ok(gathered)
     }
 
     /// Fetches the id of the newest archived message; `None` if there is none.
@@ -139,6 +160,29 @@ impl Link {
             complete,
             skipped: 1,
         })
+    }
+
+    /// Reads once, and again if the stream breaks for a reason of its own.
+    async fn read_patiently(
+        &self,
+        since: Option<SystemTime>,
+        turn: Turn<'_>,
+        max: u32,
+    ) -> Result<Read, ArchiveError> {
+        let mut tries = 0;
+        loop {
+            let read = self.read_archive(since, turn, max).await;
+            let broken = matches!(read, Err(ArchiveError::Request(RequestError::Offline)));
+            if broken && tries < TRIES {
+                tries += 1;
+                self.wait_until_online(RECOVERY).await?;
+                continue;
+            }
+            if matches!(read, Ok(Read::Unreadable)) {
+                self.wait_until_online(RECOVERY).await?;
+            }
+            return read;
+        }
     }
 
     async fn read_archive(

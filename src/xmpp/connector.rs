@@ -253,18 +253,17 @@ async fn lookup_srv(
         .await
         .ok()?
         .ok()?;
-    let records = found
-        .answers()
-        .iter()
-        .filter_map(|record| match &record.data {
-            RData::SRV(srv) => Some(SrvRecord {
-                priority: srv.priority,
-                weight: srv.weight,
-                port: srv.port,
-                target: srv.target.to_ascii().trim_end_matches('.').to_owned(),
-            }),
-            _ => None,
-        });
+    let records = found.answers().iter().filter_map(|record| {
+        let RData::SRV(srv) = &record.data else {
+            return None;
+        };
+        Some(SrvRecord {
+            priority: srv.priority,
+            weight: srv.weight,
+            port: srv.port,
+            target: srv.target.to_ascii().trim_end_matches('.').to_owned(),
+        })
+    });
     let records: Vec<SrvRecord> = records.collect();
     (!records.is_empty()).then_some(records)
 }

@@ -3,8 +3,8 @@
 //! A handle owns nothing but the way to the task; each question waits for its answer, and never for
 //! longer than its time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jid::Jid;
@@ -17,6 +17,7 @@ use super::arrival::{Arrival, FatalReason, Message};
 use super::incoming::Parties;
 use super::iq::Answer;
 use super::stream;
+use super::upload::UploadService;
 use super::xml::Xml;
 
 /// How long an answer may take.
@@ -112,6 +113,8 @@ pub struct Link {
     pub(crate) domain: Arc<str>,
     dropped: Arc<AtomicU64>,
     online: watch::Receiver<bool>,
+    /// The upload service, once it was found.
+    pub(crate) upload: Arc<Mutex<Option<UploadService>>>,
 }
 
 /// What the other side answered in place of a result.
@@ -174,6 +177,7 @@ pub fn start(account: Account, arrivals: mpsc::Sender<Arrival>) -> Link {
         domain: parties.as_ref().map_or("", |p| &p.domain).into(),
         dropped: Arc::clone(&dropped),
         online: is_online,
+        upload: Arc::default(),
     };
     let shared = Shared { dropped, online };
     match parties {

@@ -161,7 +161,7 @@ async fn plain(wire: &mut Wire, user: &str, password: &Password) -> Result<(), C
     message.push(0);
     message.extend_from_slice(user.as_bytes());
     message.push(0);
-    message.extend_from_slice(password.expose_to_login().as_bytes());
+    message.extend_from_slice(prepared(password.expose_to_login()).as_bytes());
     let auth = Xml::in_ns("auth", SASL)
         .attr("mechanism", "PLAIN")
         .base64(&message);

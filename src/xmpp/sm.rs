@@ -88,6 +88,11 @@ impl Counts {
         clear
     }
 
+    /// Returns how many stanzas were passed on.
+    pub(crate) fn passed_on(&self) -> u64 {
+        self.passed_on
+    }
+
     /// Goes on after `<resumed/>`; returns what is to be sent again, before anything else.
     pub(crate) fn resumed(&mut self, h: u32) -> Result<Acked, Miscounted> {
         self.asked = false;

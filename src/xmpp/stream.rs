@@ -6,15 +6,11 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::{Sink, SinkExt as _, Stream as _};
-use minidom::Element;
+use futures::SinkExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_xmpp::xmlstream::ReadError;
 
 use super::account::Account;
 use super::arrival::{Arrival, FatalReason};
@@ -24,10 +20,11 @@ use super::bind::{self, Begun};
 use super::connector::{ConnectError, Connector};
 use super::incoming::Parties;
 use super::link::{Command, Shared};
+use super::live::{End, poll_wire, take_step};
 use super::login;
 use super::session::Session;
 use super::sm::{Miscounted, Outgoing};
-use super::wire::{self, StreamError, Wire};
+use super::wire::Wire;
 use super::xml::{self, Xml, ns};
 
 /// How long logging in and binding may take, once connected.
@@ -64,42 +61,42 @@ pub(crate) fn spawn(
     });
 }
 
-/// How a stream ended.
-enum End {
+/// Why the established stream is over.
+enum Over {
     /// We were asked to stop, or nobody uses us any more.
     Stopped(Option<oneshot::Sender<()>>),
-    /// The connection broke.
-    Broken(String),
-    /// Something came that cannot be read.
-    Unreadable(String),
-    /// The server ended the stream.
-    Ended(StreamError),
+    Ended(End),
 }
 
-/// How the next stream is to begin.
+/// How to begin after a stanza that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// With where this one was.
-    Resume,
-    /// With where this one was, but over the stanza that cannot be read.
-    ResumeOverOne,
+    /// With where this stream was, but over that stanza: the server would only send it again.
+    ResumeOverIt,
     /// From nothing.
     Fresh,
 }
 
-/// Decides how to begin after stanzas that cannot be read: the server sends them again.
+/// Streams that ended with a stanza that cannot be read, without any other in between.
 #[derive(Debug, Default)]
 struct Unreadables {
     in_a_row: u32,
 }
 
 impl Unreadables {
-    fn next(&mut self) -> Next {
-        self.in_a_row = self.in_a_row.saturating_add(1);
-        match self.in_a_row {
-            1 => Next::Resume,
-            2 => Next::ResumeOverOne,
-            _ => Next::Fresh,
+    /// So many times the old stream is tried again.
+    const TRIES: u32 = 3;
+
+    fn next(&mut self, came_further: bool) -> Next {
+        self.in_a_row = if came_further {
+            1
+        } else {
+            self.in_a_row.saturating_add(1)
+        };
+        if self.in_a_row <= Self::TRIES {
+            Next::ResumeOverIt
+        } else {
+            Next::Fresh
         }
     }
 }
@@ -136,13 +133,14 @@ impl Keeper {
                 Began::Yes(mut wire) => {
                     was_online = true;
                     let since = Instant::now();
-                    let end = self.live(&mut wire).await;
+                    let before = self.session.counts.passed_on();
+                    let over = self.live(&mut wire).await;
                     self.session.set_online(false);
                     if since.elapsed() >= GOOD {
                         self.backoff.reset();
-                        unreadables = Unreadables::default();
                     }
-                    match self.take_end(end, &mut unreadables) {
+                    let further = self.session.counts.passed_on() > before;
+                    match self.take_end(over, &mut unreadables, further) {
                         Ok(wait) => wait,
                         Err(done) => return finish(done),
                     }
@@ -254,7 +252,7 @@ impl Keeper {
     }
 
     /// Runs the established stream until it ends.
-    async fn live(&mut self, wire: &mut Wire) -> End {
+    async fn live(&mut self, wire: &mut Wire) -> Over {
         loop {
             if let Some(h) = self.session.counts.later_answer() {
                 self.session.tell(h);
@@ -268,17 +266,17 @@ impl Keeper {
             tokio::select! {
                 step = poll_fn(|cx| poll_wire(wire, session, room, cx)) => {
                     if let Some(end) = take_step(&mut self.session, step) {
-                        return end;
+                        return Over::Ended(end);
                     }
                 }
                 command = commands.recv() => {
                     let Some(command) = command else {
                         self.say_good_bye(wire).await;
-                        return End::Stopped(None);
+                        return Over::Stopped(None);
                     };
                     if let Some(done) = self.session.handle_command(command) {
                         self.say_good_bye(wire).await;
-                        return End::Stopped(Some(done));
+                        return Over::Stopped(Some(done));
                     }
                 }
                 () = handled.grown() => {}
@@ -286,7 +284,7 @@ impl Keeper {
             }
             if !self.session.arrivals.has_listener() {
                 self.say_good_bye(wire).await;
-                return End::Stopped(None);
+                return Over::Stopped(None);
             }
         }
     }
@@ -330,22 +328,26 @@ impl Keeper {
     /// Draws the consequences of an end: how long to wait, or who waits for us to stop.
     fn take_end(
         &mut self,
-        end: End,
+        over: Over,
         unreadables: &mut Unreadables,
+        came_further: bool,
     ) -> Result<Duration, Option<oneshot::Sender<()>>> {
+        let end = match over {
+            Over::Stopped(done) => return Err(done),
+            Over::Ended(end) => end,
+        };
         match end {
-            End::Stopped(done) => Err(done),
             End::Broken(reason) => {
                 self.report_offline(&reason);
                 Ok(self.backoff.next(random()))
             }
             End::Unreadable(reason) => {
                 self.session.fail_unreadable_queries();
-                match unreadables.next() {
-                    Next::Resume => {}
-                    Next::ResumeOverOne => {
+                match unreadables.next(came_further) {
+                    Next::ResumeOverIt => {
+                        // Not while earlier ones are still being stored; then it comes again.
                         let skipped = self.session.counts.skip_next();
-                        log::warn!("skipping a stanza that cannot be read: {skipped}");
+                        log::warn!("a stanza cannot be read; skipped: {skipped}");
                     }
                     Next::Fresh => self.session.begin_fresh(),
                 }
@@ -402,93 +404,6 @@ enum Began {
     Stopped(Option<oneshot::Sender<()>>),
 }
 
-/// What happened on the connection.
-enum Step {
-    Read(Option<Result<Element, ReadError>>),
-    WriteFailed(io::Error),
-}
-
-/// Writes what is to be written and reads, if there is `room` for more.
-fn poll_wire(
-    wire: &mut Wire,
-    session: &mut Session,
-    room: bool,
-    cx: &mut Context<'_>,
-) -> Poll<Step> {
-    let failed = |error| Poll::Ready(Step::WriteFailed(error));
-    loop {
-        match Sink::<&Element>::poll_ready(Pin::new(wire), cx) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => return failed(error),
-            Poll::Pending => break,
-        }
-        if let Some(nonza) = session.nonzas.pop_front() {
-            if let Err(error) = Pin::new(&mut *wire).start_send(&nonza) {
-                return failed(error);
-            }
-        } else if let Some(stanza) = session.queue.pop_front() {
-            match Pin::new(&mut *wire).start_send(&*stanza.element) {
-                Ok(()) => session.note_written(stanza),
-                // XML that cannot be written: the connection is none the worse.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    session.note_unwritable(&stanza);
-                }
-                Err(error) => return failed(error),
-            }
-        } else {
-            session.ask_for_counts();
-            if session.nonzas.is_empty() && session.queue.is_empty() {
-                break;
-            }
-        }
-    }
-    if let Poll::Ready(Err(error)) = Sink::<&Element>::poll_flush(Pin::new(wire), cx) {
-        return failed(error);
-    }
-    if room {
-        Pin::new(wire).poll_next(cx).map(Step::Read)
-    } else {
-        Poll::Pending
-    }
-}
-
-/// Takes in what happened. Returns how the stream ended, if it did.
-fn take_step(session: &mut Session, step: Step) -> Option<End> {
-    let element = match step {
-        Step::Read(Some(Ok(element))) => element,
-        Step::Read(Some(Err(ReadError::SoftTimeout))) => {
-            session.ask_for_a_sign();
-            return None;
-        }
-        Step::Read(Some(Err(ReadError::HardError(error)))) => {
-            let reason = error.to_string();
-            let content = wire::is_about_content(&error);
-            return Some(if content {
-                End::Unreadable(reason)
-            } else {
-                End::Broken(reason)
-            });
-        }
-        Step::Read(Some(Err(ReadError::ParseError(error)))) => {
-            return Some(End::Unreadable(error.to_string()));
-        }
-        Step::Read(Some(Err(ReadError::StreamFooterReceived)) | None) => {
-            return Some(End::Broken("the server closed the stream".to_owned()));
-        }
-        Step::WriteFailed(error) => return Some(End::Broken(error.to_string())),
-    };
-    if let Some(error) = StreamError::read(&element) {
-        return Some(End::Ended(error));
-    }
-    match session.handle_element(&element) {
-        Ok(()) => None,
-        Err(Miscounted) => Some(End::Ended(StreamError {
-            condition: "undefined-condition".to_owned(),
-            text: Some("the server counted wrongly".to_owned()),
-        })),
-    }
-}
-
 /// Whether to give up for this reason. What can be a passing fault of a server that worked before
 /// is not final then.
 fn is_final(reason: &FatalReason, was_online: bool) -> bool {
@@ -520,12 +435,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stanza_that_cannot_be_read_is_tried_once_skipped_once_and_then_left_behind() {
+    fn a_stream_that_comes_no_further_is_left_behind_after_three_tries() {
         let mut unreadables = Unreadables::default();
 
-        let steps = [unreadables.next(), unreadables.next(), unreadables.next()];
+        let stuck: Vec<Next> = (0..4).map(|_| unreadables.next(false)).collect();
+        let moving: Vec<Next> = (0..4).map(|_| unreadables.next(true)).collect();
 
-        assert_eq!(steps, [Next::Resume, Next::ResumeOverOne, Next::Fresh]);
+        assert_eq!(stuck[..3], [Next::ResumeOverIt; 3]);
+        assert_eq!(stuck[3], Next::Fresh);
+        assert_eq!(moving, [Next::ResumeOverIt; 4]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! It moves no file.
 
+use std::sync::PoisonError;
+
 use minidom::Element;
 
 use super::iq::form_value;
@@ -112,7 +114,7 @@ impl Link {
         bytes: u64,
         mime: &str,
     ) -> Result<Slot, SlotError> {
-        let service = self.upload_service().await?.ok_or(SlotError::NoService)?;
+        let service = self.known_upload_service().await?;
         if service.max_bytes.is_some_and(|max| bytes > max) {
             return Err(SlotError::TooLarge {
                 max_bytes: service.max_bytes,
@@ -122,15 +124,37 @@ impl Link {
             .attr("filename", name)
             .attr("size", bytes)
             .attr("content-type", mime);
-        match self
+        let answer = self
             .request(Request::get(Some(&service.jid), request))
-            .await
-        {
+            .await;
+        if answer.is_err() {
+            // It may have moved: look for it again next time.
+            self.remember_upload_service(None);
+        }
+        match answer {
             Ok(Some(slot)) => read_slot(&slot).ok_or(RequestError::Unreadable.into()),
             Ok(None) => Err(RequestError::Unreadable.into()),
             Err(RequestError::Refused(refusal)) => Err(judge(refusal)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn known_upload_service(&self) -> Result<UploadService, SlotError> {
+        let known = self
+            .upload
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(service) = known {
+            return Ok(service);
+        }
+        let service = self.upload_service().await?.ok_or(SlotError::NoService)?;
+        self.remember_upload_service(Some(service.clone()));
+        Ok(service)
+    }
+
+    fn remember_upload_service(&self, service: Option<UploadService>) {
+        *self.upload.lock().unwrap_or_else(PoisonError::into_inner) = service;
     }
 }
 

@@ -6,7 +6,12 @@
     clippy::expect_used,
     reason = "a test"
 )]
-#![allow(clippy::panic, clippy::wildcard_enum_match_arm, reason = "a test")]
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test"
+)]
 
 mod archive;
 mod login;

@@ -13,13 +13,13 @@ use crate::prosody::Prosody;
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// One client of the room.
-pub struct Peer {
-    pub link: Link,
-    pub arrivals: mpsc::Receiver<Arrival>,
+pub(crate) struct Peer {
+    pub(crate) link: Link,
+    pub(crate) arrivals: mpsc::Receiver<Arrival>,
 }
 
 /// Returns an account on the server, by STARTTLS and its certificate authority.
-pub fn account(server: &Prosody, name: &str) -> Account {
+pub(crate) fn account(server: &Prosody, name: &str) -> Account {
     Account {
         jid: format!("{name}@localhost"),
         password: Password::new(format!("pw-{name}")),
@@ -32,7 +32,7 @@ pub fn account(server: &Prosody, name: &str) -> Account {
 }
 
 impl Peer {
-    pub fn start(account: Account) -> Self {
+    pub(crate) fn start(account: Account) -> Self {
         let (sender, arrivals) = mpsc::channel(16);
         Self {
             link: start(account, sender),
@@ -41,7 +41,7 @@ impl Peer {
     }
 
     /// Starts a client, waits until it is online and announces it.
-    pub async fn online(account: Account) -> Self {
+    pub(crate) async fn online(account: Account) -> Self {
         let mut peer = Self::start(account);
         assert!(peer.next_online().await, "the first stream is fresh");
         peer.link.announce();
@@ -49,7 +49,7 @@ impl Peer {
     }
 
     /// Returns the first arrival that `pick` picks.
-    pub async fn next<T>(&mut self, mut pick: impl FnMut(Arrival) -> Option<T>) -> T {
+    pub(crate) async fn next<T>(&mut self, mut pick: impl FnMut(Arrival) -> Option<T>) -> T {
         let search = async {
             loop {
                 let arrival = self.arrivals.recv().await.expect("the task lives");
@@ -62,7 +62,7 @@ impl Peer {
     }
 
     /// Waits until online; returns whether the stream is fresh.
-    pub async fn next_online(&mut self) -> bool {
+    pub(crate) async fn next_online(&mut self) -> bool {
         self.next(|arrival| match arrival {
             Arrival::Online { fresh, .. } => Some(fresh),
             Arrival::Fatal(reason) => panic!("{reason}"),
@@ -71,7 +71,7 @@ impl Peer {
         .await
     }
 
-    pub async fn next_fatal(&mut self) -> FatalReason {
+    pub(crate) async fn next_fatal(&mut self) -> FatalReason {
         self.next(|arrival| match arrival {
             Arrival::Fatal(reason) => Some(reason),
             Arrival::Online { .. } => panic!("it went online"),
@@ -80,7 +80,7 @@ impl Peer {
         .await
     }
 
-    pub async fn next_message(&mut self) -> Box<Message> {
+    pub(crate) async fn next_message(&mut self) -> Box<Message> {
         self.next(|arrival| match arrival {
             Arrival::Message(message) => Some(message),
             _ => None,
@@ -89,7 +89,7 @@ impl Peer {
     }
 
     /// Waits for the next message in clear and returns its text.
-    pub async fn next_text(&mut self) -> String {
+    pub(crate) async fn next_text(&mut self) -> String {
         self.next(|arrival| match arrival {
             Arrival::Message(message) => text_of(&message),
             _ => None,
@@ -98,7 +98,7 @@ impl Peer {
     }
 
     /// Waits until the stanza with this token reaches a stage.
-    pub async fn next_stage(&mut self, wanted: u64) -> Stage {
+    pub(crate) async fn next_stage(&mut self, wanted: u64) -> Stage {
         self.next(|arrival| match arrival {
             Arrival::Stage { token, stage } if token == wanted => Some(stage),
             _ => None,
@@ -107,7 +107,7 @@ impl Peer {
     }
 }
 
-pub fn text_of(message: &Message) -> Option<String> {
+pub(crate) fn text_of(message: &Message) -> Option<String> {
     match &message.content {
         Content::Plain(text) => Some(text.clone()),
         _ => None,

@@ -27,6 +27,7 @@ ssl = { key = "@FOLDER@/server.key", certificate = "@FOLDER@/server.crt" }
 c2s_direct_tls_ssl = { key = "@FOLDER@/server.key", certificate = "@FOLDER@/server.crt" }
 VirtualHost "localhost"
 VirtualHost "plain.localhost"
+  modules_disabled = { "smacks" }
   disable_sasl_mechanisms = { "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS",
     "SCRAM-SHA-256-PLUS", "DIGEST-MD5", "EXTERNAL" }
 VirtualHost "other.test"

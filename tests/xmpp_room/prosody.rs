@@ -12,19 +12,19 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 /// Accounts on `localhost`, each with the password `pw-<name>`.
-const ACCOUNTS: [&str; 4] = ["vault", "owner", "mallory", "plain"];
+const ACCOUNTS: [&str; 3] = ["vault", "owner", "mallory"];
 
 /// The running server; it ends with this value.
-pub struct Prosody {
+pub(crate) struct Prosody {
     folder: TempDir,
     process: Child,
     log: Arc<(Mutex<String>, Condvar)>,
-    pub starttls_port: u16,
-    pub direct_tls_port: u16,
+    pub(crate) starttls_port: u16,
+    pub(crate) direct_tls_port: u16,
 }
 
 impl Prosody {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = TempDir::new().unwrap();
         make_certificates(folder.path());
         let [starttls_port, direct_tls_port, http_port] = free_ports();
@@ -37,11 +37,11 @@ impl Prosody {
         fs::create_dir(folder.path().join("modules")).unwrap();
         let module = include_str!("mod_strange.lua");
         fs::write(folder.path().join("modules/mod_strange.lua"), module).unwrap();
-        for (host, name) in ACCOUNTS
-            .map(|name| ("localhost", name))
-            .into_iter()
-            .chain([("plain%2elocalhost", "vault"), ("other%2etest", "vault")])
-        {
+        for (host, name) in ACCOUNTS.map(|name| ("localhost", name)).into_iter().chain([
+            ("plain%2elocalhost", "vault"),
+            ("plain%2elocalhost", "owner"),
+            ("other%2etest", "vault"),
+        ]) {
             let accounts = folder.path().join("data").join(host).join("accounts");
             fs::create_dir_all(&accounts).unwrap();
             let account = format!("return {{ [\"password\"] = \"pw-{name}\" }};");
@@ -80,7 +80,7 @@ impl Prosody {
     }
 
     /// Waits until the server's log has this text.
-    pub fn wait_for_log(&self, text: &str) {
+    pub(crate) fn wait_for_log(&self, text: &str) {
         let (log, grown) = &*self.log;
         let until = Instant::now() + Duration::from_secs(30);
         let mut log = log.lock().unwrap();
@@ -91,15 +91,15 @@ impl Prosody {
         }
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.0.lock().unwrap().clone()
     }
 
-    pub fn ca(&self) -> Vec<u8> {
+    pub(crate) fn ca(&self) -> Vec<u8> {
         fs::read(self.folder.path().join("ca.crt")).unwrap()
     }
 
-    pub fn certificate_sha256(&self) -> [u8; 32] {
+    pub(crate) fn certificate_sha256(&self) -> [u8; 32] {
         Sha256::digest(fs::read(self.folder.path().join("server.der")).unwrap()).into()
     }
 }
@@ -108,6 +108,12 @@ impl Drop for Prosody {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if thread::panicking() {
+            let log = self.log();
+            for line in log.lines().skip(log.lines().count().saturating_sub(40)) {
+                println!("{}", line.chars().take(300).collect::<String>());
+            }
+        }
     }
 }
 

@@ -47,13 +47,14 @@ async fn fifteen_hundred_messages_arrive_without_a_stall_and_in_order() {
     let acked = tokio::spawn(async move {
         let mut acked = 0;
         while acked < COUNT {
-            match arrivals.recv().await.unwrap() {
+            let arrival = arrivals.recv().await.unwrap();
+            acked += u64::from(matches!(
+                arrival,
                 Arrival::Stage {
                     stage: Stage::Acked,
                     ..
-                } => acked += 1,
-                _ => {}
-            }
+                }
+            ));
         }
         arrivals
     });
@@ -73,6 +74,56 @@ async fn fifteen_hundred_messages_arrive_without_a_stall_and_in_order() {
     println!("{COUNT} messages in {:?}", begun.elapsed());
     drop(arrivals);
     vault.link.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_answered_also_while_many_arrivals_wait_to_be_taken() {
+    const COUNT: u64 = 600;
+    let server = Prosody::start();
+    let mut vault = Peer::online(account(&server, "vault")).await;
+    let mut owner = Peer::online(account(&server, "owner")).await;
+    for number in 0..COUNT {
+        owner.link.send(number, text("vault@localhost", number));
+    }
+    while owner.next_stage(COUNT - 1).await != Stage::Acked {}
+
+    // Nobody takes an arrival meanwhile.
+    let answer = vault.link.subscription_with("owner@localhost").await;
+
+    assert_eq!(answer, Ok(Subscription::None));
+    for number in 0..COUNT {
+        assert_eq!(vault.next_text().await, format!("text {number}"));
+    }
+    vault.link.stop().await;
+    owner.link.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_count_still_confirms_and_a_cut_begins_anew() {
+    let server = Prosody::start();
+    let proxy = Proxy::start(server.starttls_port).await;
+    let uncounted = |name: &str| {
+        let mut account = account(&server, name);
+        account.jid = format!("{name}@plain.localhost");
+        account.host = Some(("127.0.0.1".to_owned(), proxy.port));
+        account.allow_plain = true;
+        account
+    };
+    let mut vault = Peer::online(uncounted("vault")).await;
+    let mut owner = Peer::online(uncounted("owner")).await;
+
+    owner.link.send(1, text("vault@plain.localhost", 1));
+    let stages = [owner.next_stage(1).await, owner.next_stage(1).await];
+    let received = vault.next_text().await;
+    proxy.cut();
+    let fresh = owner.next_online().await;
+
+    assert_eq!(stages, [Stage::Sent, Stage::Acked]);
+    assert_eq!(received, "text 1");
+    assert!(fresh);
+    assert!(!server.log().contains("<enabled"));
+    vault.link.stop().await;
+    owner.link.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,7 +242,7 @@ async fn a_replaced_stream_waits_long_and_reports_what_is_lost() {
 async fn both_sides_see_each_other_after_subscribing() {
     let server = Prosody::start();
     let mut vault = Peer::online(account(&server, "vault")).await;
-    let mut owner = Peer::online(account(&server, "owner")).await;
+    let owner = Peer::online(account(&server, "owner")).await;
 
     owner.link.subscribe_with("vault@localhost").await.unwrap();
     let asked = vault
@@ -201,14 +252,7 @@ async fn both_sides_see_each_other_after_subscribing() {
         })
         .await;
     let before = vault.link.subscribe_with(&asked).await.unwrap();
-    owner
-        .next(|arrival| match arrival {
-            Arrival::SubscriptionAsked { jid } => Some(jid),
-            _ => None,
-        })
-        .await;
-    owner.link.approve("vault@localhost");
-
+    // The owner is not asked in turn: subscribing approved it ahead.
     let until = Instant::now() + Duration::from_secs(20);
     while vault
         .link
