@@ -588,7 +588,7 @@ def main() -> int:
     parser.add_argument("--state", required=True, help="folder of the OMEMO state and of files")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.ERROR)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.CRITICAL)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     return loop.run_until_complete(Phone(options).run())
