@@ -17,3 +17,4 @@ mod journal;
 mod phone;
 mod prosody;
 mod selftest;
+mod slots;

@@ -173,7 +173,10 @@ fn a_phone_tells_devices_apart_and_whom_it_trusts() {
     bob.send_text(&to, "to the phone alone");
     alice.wait_reply("phone alone");
     tablet.wait("undecryptable", |_| true);
-    assert_eq!(alice.seen("ratchet").last().unwrap()["recipients"], json!([alice.device]));
+    assert_eq!(
+        alice.seen("ratchet").last().unwrap()["recipients"],
+        json!([alice.device])
+    );
 
     alice.order("send_empty", json!({ "to": back }));
     bob.wait("empty", |it| it["device"] == alice.device);
@@ -181,7 +184,9 @@ fn a_phone_tells_devices_apart_and_whom_it_trusts() {
     let uploaded = alice.order("upload", json!({ "path": photo, "name": "clear.jpg" }));
     assert!(text(&uploaded["url"]).ends_with("/clear.jpg"));
     alice.order("unsubscribe", json!({ "jid": back }));
-    bob.wait("presence", |it| it["from"] == to && it["kind"] == "unsubscribed");
+    bob.wait("presence", |it| {
+        it["from"] == to && it["kind"] == "unsubscribed"
+    });
 }
 
 #[test]
