@@ -171,7 +171,7 @@ pub(super) async fn put(
 fn headers(upload: &Upload<'_>) -> Result<HeaderMap, Refusal> {
     let mut headers = HeaderMap::new();
     for (name, value) in upload.headers {
-        // XEP-0363 v1.2.0 5: three names are allowed, others are ignored, line breaks are
+        // XEP-0363 v1.2.0 4: three names are allowed, others are ignored, line breaks are
         // stripped from names and values, the order of values is kept.
         let name = without_line_breaks(name).to_ascii_lowercase();
         let known = [AUTHORIZATION, COOKIE, EXPIRES]

@@ -20,3 +20,4 @@ mod main_path;
 mod phone;
 mod prosody;
 mod selftest;
+mod slots;

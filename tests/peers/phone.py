@@ -399,14 +399,16 @@ class Phone(ClientXMPP):
         message.send()
         return {"id": message["id"], "devices": sorted(devices)}
 
-    async def put(self, blob: bytes, name: str, content_type: str) -> str:
+    async def slot(self, name: str, size: int, content_type: str):
         upload = self.plugin["xep_0363"]
         service = await upload.find_upload_service()
         if service is None:
             raise RuntimeError("the server has no upload service")
-        answer = await upload.request_slot(
-            service["from"], name, len(blob), content_type, timeout=20)
-        slot = answer["http_upload_slot"]
+        answer = await upload.request_slot(service["from"], name, size, content_type, timeout=20)
+        return answer["http_upload_slot"]
+
+    async def put(self, blob: bytes, name: str, content_type: str) -> str:
+        slot = await self.slot(name, len(blob), content_type)
         headers = {header["name"]: header["value"].replace("\n", "")
                    for header in slot["put"]["headers"]
                    if header["name"].lower() in ("authorization", "cookie", "expires")}
@@ -470,6 +472,13 @@ class Phone(ClientXMPP):
         """Uploads a file as it is, as a client without OMEMO does."""
         blob = Path(path).read_bytes()
         return {"url": await self.put(blob, name or Path(path).name, "application/octet-stream")}
+
+    async def do_slot(self, name: str, size: int) -> dict[str, Any]:
+        """Asks for an upload slot that somebody else will use."""
+        slot = await self.slot(name, size, "application/octet-stream")
+        return {"put": slot["put"]["url"], "get": slot["get"]["url"],
+                "headers": [[header["name"], header["value"]]
+                            for header in slot["put"]["headers"]]}
 
     async def do_receipts(self, on: bool) -> dict[str, Any]:
         self.send_receipts = on
@@ -588,7 +597,7 @@ def main() -> int:
     parser.add_argument("--state", required=True, help="folder of the OMEMO state and of files")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.ERROR)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.CRITICAL)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     return loop.run_until_complete(Phone(options).run())

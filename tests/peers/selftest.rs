@@ -151,6 +151,45 @@ fn the_phone_sees_signs_devices_and_what_is_not_encrypted() {
 }
 
 #[test]
+fn a_phone_tells_devices_apart_and_whom_it_trusts() {
+    let server = Prosody::start(&["alice", "bob"]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut alice = Phone::start(&server, "alice");
+    let tablet = Phone::start(&server, "alice");
+    let mut bob = Phone::start(&server, "bob");
+    let (to, back) = (alice.jid(), bob.jid());
+    assert_ne!(alice.device, tablet.device);
+    Phone::befriend_both(&mut alice, &mut bob);
+
+    bob.send_text(&to, "to all of you");
+    alice.wait_reply("all of you");
+    tablet.wait_reply("all of you");
+    let mut devices = [alice.device, tablet.device];
+    devices.sort_unstable();
+    assert_eq!(tablet.seen("ratchet")[0]["recipients"], json!(devices));
+
+    let distrust = json!({ "jid": to, "device": tablet.device, "trusted": false });
+    bob.order("trust", distrust);
+    bob.send_text(&to, "to the phone alone");
+    alice.wait_reply("phone alone");
+    tablet.wait("undecryptable", |_| true);
+    assert_eq!(
+        alice.seen("ratchet").last().unwrap()["recipients"],
+        json!([alice.device])
+    );
+
+    alice.order("send_empty", json!({ "to": back }));
+    bob.wait("empty", |it| it["device"] == alice.device);
+    let photo = file(folder.path(), 3_000);
+    let uploaded = alice.order("upload", json!({ "path": photo, "name": "clear.jpg" }));
+    assert!(text(&uploaded["url"]).ends_with("/clear.jpg"));
+    alice.order("unsubscribe", json!({ "jid": back }));
+    bob.wait("presence", |it| {
+        it["from"] == to && it["kind"] == "unsubscribed"
+    });
+}
+
+#[test]
 fn every_fault_of_a_shared_file_is_found_and_its_honest_twin_is_not() {
     let server = Prosody::start_with(&["alice", "bob"], 1);
     let folder = tempfile::tempdir().unwrap();

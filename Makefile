@@ -1,0 +1,67 @@
+# `make` or `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# The Python that runs the test phone.
+STRONGROOM_PEERS_PYTHON ?= $(TARGET)/peers-venv/bin/python
+export STRONGROOM_PEERS_PYTHON
+
+DENY_VERSION := 0.20.2
+DENY := $(TARGET)/tools/bin/cargo-deny
+
+CROSS := aarch64-unknown-linux-gnu
+CROSS_PROFILE ?= release
+CROSS_BINARY = $(TARGET)/$(CROSS)/$(patsubst dev,debug,$(CROSS_PROFILE))/strongroom
+
+# Needs nightly features of the compiler, hence the variable; seconds are for each target.
+FUZZ ?= RUSTC_BOOTSTRAP=1 cargo fuzz
+FUZZ_SECONDS ?= 60
+
+.PHONY: help setup check test demo bench cross fuzz advisories
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## install what building and testing need (asks for root where it must)
+	@scripts/setup.sh
+
+check: $(DENY) ## formatting, lints, documentation, licences and sources of dependencies
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --features peers --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	$(DENY) --log-level error check licenses bans sources
+
+# Kept apart from `check`: it downloads the advisory database, which a build without the Internet
+# cannot, and whose news of today must not break yesterday's commit.
+advisories: $(DENY) ## known vulnerabilities in dependencies (downloads the list)
+	$(DENY) check advisories
+
+$(DENY):
+	cargo install cargo-deny --version $(DENY_VERSION) --locked --debug \
+	    --root $(TARGET)/tools --target-dir $(TARGET)/tools/build
+	rm -rf $(TARGET)/tools/build
+
+test: setup ## all tests, with a real Prosody and a foreign phone
+	cargo test --workspace --features peers --locked
+
+demo: setup ## a vault, its owner's phone and a chat between them, to read along
+	scripts/demo.sh
+
+bench: setup ## ratios measured in one run
+	scripts/bench.sh
+
+cross: ## build for the Raspberry Pi and start the program under qemu
+	scripts/setup.sh cross
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
+	    cargo build --locked --profile $(CROSS_PROFILE) --target $(CROSS) --target-dir $(TARGET)
+	qemu-aarch64 -L /usr/aarch64-linux-gnu $(CROSS_BINARY) --version
+
+fuzz: ## a minute of fuzzing for every target
+	cd fuzz && for target in $$($(FUZZ) list); do \
+	    $(FUZZ) run $$target -- -max_total_time=$(FUZZ_SECONDS); \
+	done
