@@ -5,6 +5,13 @@
 //! ciphertext, `vault` seals it, [`vault_process`] puts it into the index, and [`state`] has
 //! remembered every step on the way. ARCHITECTURE.md has the map and the rules.
 
+// the Raspberry Pi 4 has no AES instructions, and nothing here would notice before it runs there
+#[cfg(all(target_arch = "aarch64", target_os = "linux", target_feature = "aes"))]
+compile_error!(
+    "do not build with -C target-cpu or +aes: the program would not start on a Raspberry Pi 4; \
+     AES is used where the processor has it"
+);
+
 pub mod config;
 pub mod crash;
 pub mod daemon;

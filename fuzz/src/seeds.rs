@@ -1,0 +1,214 @@
+//! Makes the seeds of the corpus: for each target bytes that are right and bytes that are wrong in
+//! one way, named by the verdict they must get.
+//!
+//! The same seeds come out each time, so that the committed corpus can be compared with them.
+
+use std::path::Path;
+
+use omemo::media::MediaEncryptor;
+
+use crate::targets;
+
+#[path = "seeds/messages.rs"]
+mod messages;
+#[path = "seeds/sealed.rs"]
+mod sealed;
+
+/// A file of the corpus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seed {
+    /// Whose corpus it belongs to.
+    pub target: &'static str,
+    /// Its name: the verdict, and after two dashes what it is.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// Makes all seeds; the vault among them is made in `scratch`, an empty folder.
+///
+/// # Panics
+/// When something honest cannot be made.
+#[must_use]
+pub fn all(scratch: &Path) -> Vec<Seed> {
+    let mut seeds = Seeds(Vec::new());
+    links(&mut seeds);
+    fingerprints(&mut seeds);
+    commands(&mut seeds);
+    messages::envelopes(&mut seeds);
+    messages::bundles(&mut seeds);
+    messages::records(&mut seeds);
+    media(&mut seeds);
+    sealed::vault_folder(&mut seeds, scratch);
+    sealed::recovery_words(&mut seeds);
+    sealed::orders(&mut seeds);
+    sealed::words(&mut seeds);
+    seeds
+        .0
+        .sort_by(|a, b| (a.target, &a.name).cmp(&(b.target, &b.name)));
+    seeds.0
+}
+
+struct Seeds(Vec<Seed>);
+
+impl Seeds {
+    fn add(&mut self, target: &'static str, name: &str, bytes: impl Into<Vec<u8>>) {
+        self.0.push(Seed {
+            target,
+            name: name.to_owned(),
+            bytes: bytes.into(),
+        });
+    }
+
+    fn all(&mut self, target: &'static str, seeds: &[(&str, &str)]) {
+        for (name, text) in seeds {
+            self.add(target, name, *text);
+        }
+    }
+}
+
+const SECRET_12: &str = "000102030405060708090a0b\
+    404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f";
+
+fn links(seeds: &mut Seeds) {
+    let url = "aesgcm://upload.example.org:5281/f/a81e/IMG_2041.jpg";
+    let good = format!("{url}#{SECRET_12}");
+    seeds.add("link", "accepted-link--iv-of-12-bytes", good.as_str());
+    seeds.add(
+        "link",
+        "accepted-link--iv-of-16-bytes-in-capitals",
+        format!("{url}#0c0d0e0f{SECRET_12}")
+            .to_uppercase()
+            .replacen("AESGCM", "aesgcm", 1),
+    );
+    seeds.add(
+        "link",
+        "accepted-link--with-a-thumbnail",
+        format!("{good}\ndata:image/jpeg,%FF%D8%FF%E0"),
+    );
+    for (name, address) in [
+        (
+            "accepted-link--encoded-name",
+            "h.example/x/Stra%C3%9Fe%20%E2%98%83.pdf?a=b",
+        ),
+        (
+            "accepted-link--name-nobody-encoded",
+            "h.example/Müller_Urlaub_🏖.jpg",
+        ),
+        (
+            "accepted-link--name-that-climbs",
+            "h.example/a/%2e%2e%2f%2e%2e%2fetc%2Fpasswd",
+        ),
+        ("accepted-link--ipv6", "[2001:db8::7]:443/x"),
+        ("refused-address--user-before-host", "me:pw@h.example/x"),
+        ("refused-address--empty-host", "/x"),
+        ("refused-address--port-0", "h.example:0/x"),
+        ("refused-address--backslash", "h.example\\@evil.example/x"),
+    ] {
+        seeds.add("link", name, format!("aesgcm://{address}#{SECRET_12}"));
+    }
+    seeds.add(
+        "link",
+        "refused-secret--short",
+        format!("{url}#{}", &SECRET_12[2..]),
+    );
+    seeds.add("link", "refused-secret--none", url);
+    seeds.add(
+        "link",
+        "refused-trailing-text",
+        format!("{good}\nlook at this"),
+    );
+    let long = format!("{url}{}#{SECRET_12}", "a".repeat(8200));
+    seeds.add("link", "refused-too-long", long);
+    seeds.add("link", "refused-not-text", *b"aesgcm://h.example/\xFF#00");
+    seeds.add(
+        "link",
+        "refused-not-hex--https",
+        "https://h.example/photo.jpg",
+    );
+}
+
+const KEY: &str = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a";
+
+fn fingerprints(seeds: &mut Seeds) {
+    let groups: Vec<_> = (0..8).map(|it| &KEY[8 * it..8 * it + 8]).collect();
+    seeds.add("link", "accepted-fingerprint--bare", KEY);
+    seeds.add(
+        "link",
+        "accepted-fingerprint--with-prefix",
+        format!("05{KEY}"),
+    );
+    seeds.add(
+        "link",
+        "accepted-fingerprint--in-groups",
+        groups.join(" ").to_uppercase(),
+    );
+    seeds.add("link", "refused-length--a-digit-short", &KEY[1..]);
+    seeds.add("link", "refused-not-a-key--zeros", "0".repeat(64));
+    seeds.add(
+        "link",
+        "refused-not-hex--a-letter-too-far",
+        KEY.replacen('a', "g", 1),
+    );
+}
+
+fn commands(seeds: &mut Seeds) {
+    seeds.all(
+        "command",
+        &[
+            ("accepted-help", "/Help"),
+            ("accepted-status", "status"),
+            ("accepted-lock", "LOCK "),
+            ("accepted-list", "list"),
+            ("accepted-list--too-many-lines", "list 4000000000"),
+            ("accepted-find", "search Summer  in Köln"),
+            ("accepted-get--mixed", "get #7, 9–12 last 3"),
+            ("accepted-get--last", "last"),
+            ("accepted-get--bare-numbers", "7 9-12"),
+            ("accepted-get--as-many-as-may-be", "get 1-100"),
+            ("refused-too-many", "get 1-101"),
+            (
+                "refused-too-many--last",
+                "get last 18446744073709551615 last 2",
+            ),
+            ("refused-bad-number--nothing", "get"),
+            ("refused-bad-number--backwards", "get 12-7"),
+            ("refused-bad-number--huge", "get 18446744073709551616"),
+            ("refused-bad-number--last-none", "get last 0"),
+            ("refused-nothing-to-find", "find "),
+            ("refused-unknown--prose", "lock now"),
+            ("refused-unknown--two-lines", "help\nlock"),
+        ],
+    );
+    seeds.add("command", "refused-unknown--long", "get 1 ".repeat(170));
+    seeds.add("command", "refused-not-text", *b"get \xFF");
+}
+
+fn media(seeds: &mut Seeds) {
+    for (name, long_iv, length, piece) in [
+        ("accepted-short-iv--empty", false, 0, 0),
+        ("accepted-short-iv--one-byte-pieces", false, 100, 0),
+        ("accepted-short-iv--odd-pieces", false, 1000, 16),
+        ("accepted-long-iv", true, 333, 127),
+    ] {
+        let content: Vec<u8> = (0..=255).cycle().take(length).collect();
+        let mut out = vec![piece * 2 + u8::from(long_iv)];
+        let mut encryptor = MediaEncryptor::new(&targets::media_secret(long_iv));
+        encryptor.update(&content, &mut out).expect("it is short");
+        out.extend_from_slice(&encryptor.finish());
+        if name.ends_with("odd-pieces") {
+            let flipped = with(&out, |it| it[500] ^= 0x10);
+            seeds.add("media", "refused-not-authentic--flipped", flipped);
+            let cut = &out[..out.len() - 1];
+            seeds.add("media", "refused-not-authentic--cut", cut);
+        }
+        seeds.add("media", name, out);
+    }
+    seeds.add("media", "refused-not-authentic--shorter-than-a-tag", [0; 9]);
+}
+
+fn with<T: Clone>(value: &T, change: impl FnOnce(&mut T)) -> T {
+    let mut changed = value.clone();
+    change(&mut changed);
+    changed
+}

@@ -1,0 +1,251 @@
+//! What each fuzz target does with its bytes, and what must then hold.
+//!
+//! Knows neither libFuzzer nor the corpus. A target panics where a promise of the code is broken;
+//! otherwise it says what it came to, so that a replay can tell that it was really called.
+
+use std::{fmt, iter, str};
+
+use omemo::{
+    IdentityKey,
+    media::{LinkError, MediaDecryptor, MediaEncryptor, MediaLink, MediaSecret, TAG_BYTES},
+    trust::FingerprintError,
+};
+use strongroom::{
+    keeper::{
+        command::{self, Command, MAX_LINES, MAX_PICKED, NotACommand, Pick},
+        owner,
+    },
+    vault_process::{self, Order, Word},
+};
+use vault::{name::MAX_SAFE_NAME_BYTES, safe_name};
+
+pub use messages::{bundle, envelope, record};
+pub use sealed::{blob_header, words};
+
+// the paths hold for the fuzz workspace and for the test alike
+#[path = "targets/messages.rs"]
+pub mod messages;
+#[path = "targets/sealed.rs"]
+mod sealed;
+#[path = "targets/world.rs"]
+pub mod world;
+
+/// What a target came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The bytes were taken, as this.
+    Accepted(&'static str),
+    /// The bytes were refused, for this reason.
+    Refused(&'static str),
+}
+
+use Verdict::{Accepted, Refused};
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Accepted(what) => write!(f, "accepted-{what}"),
+            Refused(why) => write!(f, "refused-{why}"),
+        }
+    }
+}
+
+/// The body of a target.
+pub type Target = fn(&[u8]) -> Verdict;
+
+/// Every target by its name.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("blob_header", blob_header),
+    ("bundle", bundle),
+    ("command", command),
+    ("envelope", envelope),
+    ("link", link),
+    ("media", media),
+    ("record", record),
+    ("vault_message", vault_message),
+    ("words", words),
+];
+
+/// Reads a message that may be a link to a file, or a fingerprint as people paste it.
+///
+/// # Panics
+/// When a link that was read cannot be written and read again, or names what it must not.
+pub fn link(bytes: &[u8]) -> Verdict {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return Refused("not-text");
+    };
+    // whatever a sender calls a file, its safe name is one
+    let safe = safe_name(Some(text));
+    assert!(!safe.is_empty() && safe.len() <= MAX_SAFE_NAME_BYTES);
+    assert!(!safe.contains(|it: char| it == '/' || it == '\\' || it.is_control()));
+    assert_eq!(safe_name(Some(&safe)), safe);
+    match MediaLink::parse(text) {
+        Ok(link) => {
+            check_link(&link);
+            Accepted("link")
+        }
+        Err(LinkError::Address) => Refused("address"),
+        Err(LinkError::Secret) => Refused("secret"),
+        Err(LinkError::TrailingText) => Refused("trailing-text"),
+        Err(LinkError::TooLong) => Refused("too-long"),
+        Err(LinkError::NotALink | _) => fingerprint(text),
+    }
+}
+
+fn check_link(link: &MediaLink) {
+    assert!(link.url.starts_with("https://") && !link.url.contains('#'));
+    assert!(link.url.bytes().all(|it| it.is_ascii_graphic()));
+    if let Ok(url) = url::Url::parse(&link.url) {
+        assert_eq!(url.scheme(), "https");
+        assert!(url.username().is_empty() && url.password().is_none());
+    }
+    match link.secret.link(&link.url) {
+        Ok(written) => {
+            let again = MediaLink::parse(&written).expect("a link that was written is read");
+            assert_eq!(again.url, link.url);
+            assert_eq!(again.name, link.name);
+            assert_eq!(again.secret.to_bytes(), link.secret.to_bytes());
+        }
+        // letters outside ASCII get longer
+        Err(why) => assert_eq!(why, LinkError::TooLong),
+    }
+}
+
+fn fingerprint(text: &str) -> Verdict {
+    match IdentityKey::from_fingerprint(text) {
+        Ok(key) => {
+            assert_eq!(IdentityKey::from_fingerprint(&key.fingerprint()), Ok(key));
+            Accepted("fingerprint")
+        }
+        Err(FingerprintError::Length { .. }) => Refused("length"),
+        Err(FingerprintError::NotAKey) => Refused("not-a-key"),
+        Err(FingerprintError::NotHex | _) => Refused("not-hex"),
+    }
+}
+
+/// Key and IV of the files that [`media`] decrypts.
+///
+/// # Panics
+/// Never: the lengths are right.
+#[must_use]
+pub fn media_secret(long_iv: bool) -> MediaSecret {
+    let length = if long_iv { 48 } else { 44 };
+    MediaSecret::from_bytes(&[7; 48][..length]).expect("the length is right")
+}
+
+/// Decrypts a file, whole and in pieces of the length that the first byte says.
+///
+/// # Panics
+/// When the pieces make a difference, or what was decrypted does not encrypt to the same.
+pub fn media(bytes: &[u8]) -> Verdict {
+    let (head, ciphertext) = take(bytes, 1);
+    let head = head.first().copied().unwrap_or_default();
+    let secret = media_secret(head & 1 != 0);
+    let decrypt = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let mut content = Vec::new();
+        let mut decryptor = MediaDecryptor::new(&secret);
+        for piece in pieces {
+            let taken = decryptor.update(piece, &mut content);
+            assert_eq!(taken, Ok(()), "the file is not too long");
+        }
+        let verdict = decryptor.finish();
+        (content, verdict)
+    };
+    let whole = decrypt(&mut iter::once(ciphertext));
+    let pieces = decrypt(&mut ciphertext.chunks(usize::from(head / 2) + 1));
+    assert_eq!(pieces, whole);
+    let (content, verdict) = whole;
+    assert_eq!(content.len(), ciphertext.len().saturating_sub(TAG_BYTES));
+    if verdict.is_err() {
+        return Refused("not-authentic");
+    }
+    let mut again = Vec::new();
+    let mut encryptor = MediaEncryptor::new(&secret);
+    assert_eq!(encryptor.update(&content, &mut again), Ok(()));
+    again.extend_from_slice(&encryptor.finish());
+    assert_eq!(again, ciphertext);
+    Accepted(if head & 1 == 0 { "short-iv" } else { "long-iv" })
+}
+
+/// Reads a frame of the vault process's control socket: an order if the first byte is 0, a word
+/// otherwise.
+///
+/// # Panics
+/// When a message that was read is not written and read again the same.
+pub fn vault_message(bytes: &[u8]) -> Verdict {
+    fn reads<T: serde::Serialize + serde::de::DeserializeOwned>(body: &[u8]) -> bool {
+        let Some(message) = vault_process::parse::<T>(body) else {
+            return false;
+        };
+        let written = postcard::to_stdvec(&message).expect("a message is written");
+        assert!(written.len() <= body.len());
+        let again = vault_process::parse::<T>(&written).expect("and is read again");
+        let again = postcard::to_stdvec(&again).expect("a message is written");
+        assert_eq!(again, written);
+        true
+    }
+    let (head, body) = take(bytes, 1);
+    match (head, reads::<Order>, reads::<Word>) {
+        ([0], order, _) if order(body) => Accepted("order"),
+        ([0], ..) => Refused("order"),
+        (_, _, word) if word(body) => Accepted("word"),
+        _ => Refused("word"),
+    }
+}
+
+/// Reads a line of chat.
+///
+/// # Panics
+/// When a command asks for more than may be asked, or reads differently in its plain form.
+pub fn command(bytes: &[u8]) -> Verdict {
+    let Ok(line) = str::from_utf8(bytes) else {
+        return Refused("not-text");
+    };
+    let normal = owner::normal(line);
+    assert_eq!(owner::normal(&normal), normal);
+    let command = match command::parse(line) {
+        Ok(command) => command,
+        Err(NotACommand::Unknown) => return Refused("unknown"),
+        Err(NotACommand::BadNumber { .. }) => return Refused("bad-number"),
+        Err(NotACommand::TooMany) => return Refused("too-many"),
+        Err(NotACommand::NothingToFind) => return Refused("nothing-to-find"),
+    };
+    let (what, plain) = plain_form(&command);
+    assert_eq!(command::parse(&plain).as_ref(), Ok(&command), "{plain}");
+    Accepted(what)
+}
+
+fn plain_form(command: &Command) -> (&'static str, String) {
+    match command {
+        Command::Help => ("help", "help".to_owned()),
+        Command::Status => ("status", "status".to_owned()),
+        Command::Lock => ("lock", "lock".to_owned()),
+        Command::List { lines } => {
+            assert!((1..=MAX_LINES).contains(lines));
+            ("list", format!("list {lines}"))
+        }
+        Command::Find { words } => {
+            assert!(!words.is_empty());
+            ("find", format!("find {words}"))
+        }
+        Command::Get { picks } => {
+            let counts = picks.iter().map(|pick| match pick {
+                Pick::Range { first, last } => {
+                    assert!(0 < *first && first <= last);
+                    last - first + 1
+                }
+                Pick::Last { count } => *count,
+            });
+            assert!((1..=MAX_PICKED).contains(&counts.sum()));
+            let picks = picks.iter().map(|pick| match pick {
+                Pick::Range { first, last } => format!(" {first}-{last}"),
+                Pick::Last { count } => format!(" last {count}"),
+            });
+            ("get", format!("get{}", picks.collect::<String>()))
+        }
+    }
+}
+
+fn take(bytes: &[u8], length: usize) -> (&[u8], &[u8]) {
+    bytes.split_at(length.min(bytes.len()))
+}
