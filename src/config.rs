@@ -129,7 +129,7 @@ pub struct Transfer {
     pub pins: Vec<String>,
     /// The largest file to accept, in bytes.
     ///
-    /// Default: 68719476688
+    /// Default: 68719476720
     #[serde(default = "default_max_file")]
     pub max_file_bytes: u64,
 }

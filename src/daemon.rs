@@ -24,7 +24,7 @@ use vault::Sealer;
 
 use crate::{
     config::Config,
-    keeper::{Input, JobId, Keeper},
+    keeper::{Input, JobId, Keeper, intake::Intake},
     keydevice::Presence,
     service,
     state::State,
@@ -46,7 +46,7 @@ pub use start::run;
 
 /// Longest wait for the stream to close at the end.
 const STOP_SECONDS: u64 = 5;
-/// Least time between two publications of our bundle. OMEMO.md 5
+/// Least time between two publications of our bundle, so that a burst of new sessions is one.
 const REPUBLISH_SECONDS: u64 = 30;
 
 /// Something that a task of ours reports.
@@ -74,6 +74,8 @@ enum Happening {
     FirstCursor(Option<String>),
     /// Our own lists are as they should be.
     Settled,
+    /// A drive did not take what was written. Nobody knows what is on it: the process has to end.
+    NotDurable(String),
     /// Our bundle was published, or not.
     Published { ok: bool },
     /// A device list was fetched.
@@ -119,6 +121,9 @@ struct Daemon {
     /// When the bundle may be published again.
     republish_at: Instant,
     receiving: Vec<(JobId, AbortHandle)>,
+    /// Files that were to be fetched while offline: an upload server at home is only known to be
+    /// one while we are logged in to it.
+    postponed: Vec<Intake>,
 }
 
 /// What we are to others.
@@ -152,7 +157,7 @@ pub enum RunError {
     Fatal(#[from] FatalReason),
 }
 
-/// Version and the way AES takes on this machine, for `--version`.
+/// The version, for `--version`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Returns the exit status for an error: 78 (EX_CONFIG, sysexits.h) where starting again would not
@@ -252,6 +257,9 @@ impl Daemon {
                 self.send_outbox()
             }
             Happening::FirstCursor(id) => self.first_cursor(id),
+            Happening::NotDurable(what) => Err(anyhow::anyhow!(
+                "the data drive did not take what was written ({what})"
+            )),
             Happening::Settled => {
                 service::status("online");
                 Ok(())
@@ -271,7 +279,9 @@ impl Daemon {
 
     fn woke(&mut self) -> anyhow::Result<()> {
         self.publish_if_due();
-        self.find_drive();
+        if self.find_drive() {
+            self.handle(Input::DriveCame)?;
+        }
         self.handle(Input::Woke)
     }
 
@@ -302,13 +312,24 @@ impl Daemon {
             "online ({})",
             if fresh { "a new stream" } else { "resumed" }
         );
-        if !fresh {
-            return Ok(());
+        for intake in std::mem::take(&mut self.postponed) {
+            self.receive(intake);
         }
-        self.catch_up = CatchUp::Behind;
-        self.under_way.clear();
-        self.settle()?;
-        self.handle(Input::Online)
+        if fresh {
+            self.catch_up = CatchUp::Behind;
+            self.under_way.clear();
+        }
+        if self.catch_up == CatchUp::Behind {
+            // Also where a stream broke before it was settled, and was resumed.
+            self.settle()?;
+        } else {
+            self.send_outbox()?;
+        }
+        if fresh {
+            self.handle(Input::Online)
+        } else {
+            Ok(())
+        }
     }
 
     fn went_offline(&mut self) {

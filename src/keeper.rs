@@ -21,7 +21,7 @@ use self::{
     delivery::{Deliveries, Delivery},
     intake::{Intake, Intakes},
     owner::{Owner, Pairing, Verdict},
-    reply::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply},
+    reply::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn},
 };
 
 /// Names one job: a hash over the message that asked for it, so that the same message asked
@@ -142,8 +142,10 @@ pub enum Input {
     },
     /// The key device is there.
     KeyDeviceCame,
-    /// The key device was taken out.
+    /// The key device was taken out, or is not there at the start.
     KeyDeviceGone,
+    /// The data drive with the vault is there after it was not.
+    DriveCame,
     /// The vault process has opened the vault.
     VaultOpened,
     /// The vault process could not open the vault.
@@ -175,6 +177,8 @@ pub enum Input {
     NotIndexed {
         /// The intake.
         job: JobId,
+        /// Whether its blob does not open, so that trying again would not help.
+        damaged: bool,
     },
     /// The vault process answered.
     Answered {
@@ -313,7 +317,7 @@ pub struct Keeper {
 
 /// Least time between two unencrypted sentences, in seconds.
 const PLAIN_PAUSE_SECONDS: i64 = 24 * 60 * 60;
-/// Least time between two requests to send again, in seconds. OMEMO.md 11.
+/// Least time between two requests to send again, in seconds..
 const UNREADABLE_PAUSE_SECONDS: i64 = 10 * 60;
 
 impl Keeper {
@@ -340,12 +344,8 @@ impl Keeper {
     /// Returns what has to be begun again after a start.
     #[must_use = "effects do nothing until the event loop carries them out"]
     pub fn resume(&mut self, now: i64) -> Vec<Effect> {
-        let mut effects = self.intakes.resume(self.custody.is_open(), now);
-        effects.extend(
-            self.deliveries
-                .resume(self.custody.is_open(), self.intakes.waiting()),
-        );
-        effects
+        // Deliveries begin again, or end, once it is known whether the key device is there.
+        self.intakes.resume(now)
     }
 
     /// Begins pairing anew with a fresh code; its time runs from the next login on, or from now.
@@ -381,18 +381,23 @@ impl Keeper {
             Input::Told(told) => self.told(told, now),
             Input::ToldPlain { jid } => self.told_plain(&jid, now),
             Input::Unreadable { jid, trusted } => self.unreadable(&jid, trusted, now),
-            Input::KeyDeviceCame => self.custody.key_came(),
-            Input::KeyDeviceGone => {
-                let mut effects = self.custody.key_gone();
-                effects.extend(self.after_lock(&effects));
-                effects
+            Input::KeyDeviceCame => {
+                let effects = self.custody.key_came();
+                self.after_lock(effects)
             }
+            Input::KeyDeviceGone => {
+                let effects = self.custody.key_gone();
+                self.after_lock(effects)
+            }
+            Input::DriveCame => self.custody.drive_came(),
             Input::VaultOpened => self.opened(),
-            Input::VaultNotOpened(why) => self.custody.not_opened(why),
+            Input::VaultNotOpened(why) => {
+                let effects = self.custody.not_opened(why);
+                self.after_lock(effects)
+            }
             Input::VaultEnded => {
-                let mut effects = self.custody.ended();
-                effects.extend(self.after_lock(&effects));
-                effects
+                let effects = self.custody.ended();
+                self.after_lock(effects)
             }
             Input::Sealed { job } => self.intakes.sealed(job, self.custody.is_open(), now),
             Input::NotSealed {
@@ -404,14 +409,16 @@ impl Keeper {
                 let effects = self.intakes.indexed(job, placed);
                 self.with_opening(effects)
             }
-            Input::NotIndexed { job } => {
-                let effects = self.intakes.not_indexed(job);
+            Input::NotIndexed { job, damaged } => {
+                let effects = self.intakes.not_indexed(job, damaged);
                 self.with_opening(effects)
             }
             Input::Answered { job, answer, free } => {
                 let waiting = self.intakes.waiting();
                 let arriving = self.intakes.arriving();
+                let way = self.custody.way_in();
                 let facts = Facts {
+                    way,
                     waiting,
                     arriving,
                     free,
@@ -469,37 +476,44 @@ impl Keeper {
         match command {
             Command::Help => vec![Effect::Say(Reply::Help)],
             Command::Lock => {
-                let mut effects = self.custody.lock();
-                effects.extend(self.after_lock(&effects));
-                effects
+                let effects = self.custody.lock();
+                self.after_lock(effects)
             }
             Command::Status => self.deliveries.ask(job, Command::Status),
             command if self.custody.is_open() => self.deliveries.ask(job, command),
             Command::List { .. } | Command::Find { .. } | Command::Get { .. } => {
-                vec![Effect::Say(Reply::NeedsKey {
-                    waiting: self.intakes.waiting(),
-                })]
+                vec![Effect::Say(self.needs_key())]
             }
         }
     }
 
-    /// When the vault was just locked: sealed files that were about to be indexed wait, and
-    /// deliveries end.
-    fn after_lock(&mut self, effects: &[Effect]) -> Vec<Effect> {
-        if !effects.contains(&Effect::Lock) && self.custody.is_open() {
-            return Vec::new();
+    /// Adds what follows from a vault that is locked: sealed files that were about to be indexed
+    /// wait, and deliveries end, unless it is being opened.
+    fn after_lock(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
+        if !self.custody.is_open() {
+            effects.extend(self.intakes.locked());
         }
-        let mut more = self.intakes.locked();
-        more.extend(self.deliveries.locked(self.intakes.waiting()));
-        more
+        if matches!(self.custody.way_in(), WayIn::PutIn | WayIn::PutInAgain) {
+            effects.extend(self.deliveries.locked(self.needs_key()));
+        }
+        effects
+    }
+
+    fn needs_key(&self) -> Reply {
+        Reply::NeedsKey {
+            waiting: self.intakes.waiting(),
+            way: self.custody.way_in(),
+        }
     }
 
     fn opened(&mut self) -> Vec<Effect> {
         let announce = self.custody.opened();
+        if !self.custody.is_open() {
+            return Vec::new();
+        }
         let mut effects = self.intakes.adopt(announce);
-        effects.extend(self.deliveries.resume(true, self.intakes.waiting()));
-        effects = self.with_opening(effects);
-        effects
+        effects.extend(self.deliveries.resume());
+        self.with_opening(effects)
     }
 
     /// Adds the summary once the last waiting file is adopted.

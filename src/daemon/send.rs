@@ -72,7 +72,14 @@ impl Daemon {
                 job: JobId(job),
                 placed: Placed::SameAs(number),
             },
-            Word::NotAdopted { job } => Input::NotIndexed { job: JobId(job) },
+            Word::NotAdopted { job } => Input::NotIndexed {
+                job: JobId(job),
+                damaged: false,
+            },
+            Word::Damaged { job } => Input::NotIndexed {
+                job: JobId(job),
+                damaged: true,
+            },
             Word::Rows {
                 job,
                 rows,
@@ -136,6 +143,7 @@ impl Daemon {
             log::error!("a delivery came out of turn");
             return self.handle(broken);
         };
+        deliveries.begin();
         let generation = vault.generation;
         let outgoing = Outgoing {
             row,

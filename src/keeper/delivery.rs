@@ -107,13 +107,8 @@ impl Deliveries {
         }
     }
 
-    /// Begins again what was open, or ends it when the vault is locked.
-    pub(super) fn resume(&mut self, is_open: bool, waiting: u64) -> Vec<Effect> {
-        if !is_open {
-            let mut effects = self.ask_again(|asked| *asked == Asked::Status);
-            effects.extend(self.locked(waiting));
-            return effects;
-        }
+    /// Begins again what was open when the last run ended.
+    pub(super) fn resume(&mut self) -> Vec<Effect> {
         let mut effects = self.ask_again(|_| true);
         effects.extend(self.send_next());
         effects
@@ -171,6 +166,7 @@ impl Deliveries {
             (Answer::Locked, Asked::Status) => Reply::Status { kept: None, facts },
             (Answer::Locked, _) => Reply::NeedsKey {
                 waiting: facts.waiting,
+                way: facts.way,
             },
             (Answer::Failed | Answer::Picked { .. }, _) => Reply::NoAnswer,
         };
@@ -266,9 +262,9 @@ impl Deliveries {
 
     /// The vault was locked: every open delivery ends with one sentence; a `status` is still
     /// answered.
-    pub(super) fn locked(&mut self, waiting: u64) -> Vec<Effect> {
+    pub(super) fn locked(&mut self, needs_key: Reply) -> Vec<Effect> {
         self.sending = None;
-        let mut effects = Vec::new();
+        let mut effects = self.ask_again(|asked| *asked == Asked::Status);
         let mut ended = false;
         self.open.retain(|delivery| {
             if delivery.command == Asked::Status {
@@ -285,7 +281,7 @@ impl Deliveries {
             false
         });
         if ended {
-            effects.push(Effect::Say(Reply::NeedsKey { waiting }));
+            effects.push(Effect::Say(needs_key));
         }
         effects
     }

@@ -154,12 +154,8 @@ impl Intakes {
             .min()
     }
 
-    pub(super) fn resume(&mut self, is_open: bool, now: i64) -> Vec<Effect> {
-        let mut effects = self.start_due(now);
-        if is_open {
-            effects.extend(self.adopt(false));
-        }
-        effects
+    pub(super) fn resume(&mut self, now: i64) -> Vec<Effect> {
+        self.start_due(now)
     }
 
     pub(super) fn announced(&mut self, mut intake: Intake) -> Vec<Effect> {
@@ -240,15 +236,7 @@ impl Intakes {
                         }));
                     }
                 }
-                _ => {
-                    self.open.remove(&job);
-                    effects.push(Effect::Close(job));
-                    effects.push(Effect::Say(Reply::NotStored {
-                        name,
-                        why,
-                        retrying: false,
-                    }));
-                }
+                _ => effects.extend(self.end(job, why)),
             }
         }
         effects.extend(self.start_due(now));
@@ -284,15 +272,31 @@ impl Intakes {
         vec![Effect::Close(job), Effect::Say(reply)]
     }
 
-    /// The blob is safe, only the index did not take it: it waits for the next opening.
-    pub(super) fn not_indexed(&mut self, job: JobId) -> Vec<Effect> {
+    /// Only the index did not take the blob: it waits for the next opening. A blob that does not
+    /// open is told, and its job ends.
+    pub(super) fn not_indexed(&mut self, job: JobId, damaged: bool) -> Vec<Effect> {
         if !self.indexing.remove(&job) {
             return Vec::new();
         }
         match self.open.get(&job) {
+            Some(_) if damaged => self.end(job, IntakeFailure::Damaged),
             Some(intake) if intake.stage != Stage::Waiting => self.wait(&[job]),
             _ => Vec::new(),
         }
+    }
+
+    fn end(&mut self, job: JobId, why: IntakeFailure) -> Vec<Effect> {
+        let name = self.open.remove(&job).map(|intake| intake.name);
+        let name = name.unwrap_or_default();
+        let retrying = false;
+        vec![
+            Effect::Close(job),
+            Effect::Say(Reply::NotStored {
+                name,
+                why,
+                retrying,
+            }),
+        ]
     }
 
     /// The vault was locked: what was about to be indexed waits.

@@ -313,7 +313,13 @@ fn while_locked_a_get_is_answered_and_nothing_is_sent() {
 
     let effects = keeper.handle(Input::Told(told(1, "get 1")), NOW);
 
-    assert_eq!(says(&effects), [Reply::NeedsKey { waiting: 0 }]);
+    assert_eq!(
+        says(&effects),
+        [Reply::NeedsKey {
+            waiting: 0,
+            way: WayIn::PutIn
+        }]
+    );
     assert!(
         !effects
             .iter()
