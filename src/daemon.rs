@@ -24,7 +24,7 @@ use vault::Sealer;
 
 use crate::{
     config::Config,
-    keeper::{Input, JobId, Keeper, intake::Intake},
+    keeper::{Input, JobId, Keeper},
     keydevice::Presence,
     service,
     state::State,
@@ -121,9 +121,6 @@ struct Daemon {
     /// When the bundle may be published again.
     republish_at: Instant,
     receiving: Vec<(JobId, AbortHandle)>,
-    /// Files that were to be fetched while offline: an upload server at home is only known to be
-    /// one while we are logged in to it.
-    postponed: Vec<Intake>,
 }
 
 /// What we are to others.
@@ -221,7 +218,7 @@ impl Daemon {
                 log::warn!("offline: {reason}");
                 service::status(&format!("offline: {reason}"));
                 self.went_offline();
-                Ok(())
+                self.handle(Input::Offline)
             }
             Arrival::Fatal(reason) => Err(RunError::Fatal(reason).into()),
             Arrival::Message(message) => self.message(*message),
@@ -312,9 +309,6 @@ impl Daemon {
             "online ({})",
             if fresh { "a new stream" } else { "resumed" }
         );
-        for intake in std::mem::take(&mut self.postponed) {
-            self.receive(intake);
-        }
         if fresh {
             self.catch_up = CatchUp::Behind;
             self.under_way.clear();
@@ -325,11 +319,7 @@ impl Daemon {
         } else {
             self.send_outbox()?;
         }
-        if fresh {
-            self.handle(Input::Online)
-        } else {
-            Ok(())
-        }
+        self.handle(Input::Online)
     }
 
     fn went_offline(&mut self) {

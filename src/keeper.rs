@@ -124,8 +124,10 @@ pub enum Placed {
 /// Not `Debug`: inputs carry what the owner wrote.
 #[non_exhaustive]
 pub enum Input {
-    /// The stream is up for the first time since it was lost.
+    /// The stream is up.
     Online,
+    /// The stream is down.
+    Offline,
     /// A message was decrypted.
     Told(Told),
     /// An unencrypted message with a text came from this bare address.
@@ -321,7 +323,8 @@ const PLAIN_PAUSE_SECONDS: i64 = 24 * 60 * 60;
 const UNREADABLE_PAUSE_SECONDS: i64 = 10 * 60;
 
 impl Keeper {
-    /// Takes up where the last run ended. What it left open begins again with [`Self::resume`].
+    /// Takes up where the last run ended. What it left open begins again
+    /// once the stream is up, and deliveries once the key device is there.
     #[must_use]
     pub fn new(memory: Memory) -> Self {
         Self {
@@ -341,13 +344,6 @@ impl Keeper {
         }
     }
 
-    /// Returns what has to be begun again after a start.
-    #[must_use = "effects do nothing until the event loop carries them out"]
-    pub fn resume(&mut self, now: i64) -> Vec<Effect> {
-        // Deliveries begin again, or end, once it is known whether the key device is there.
-        self.intakes.resume(now)
-    }
-
     /// Begins pairing anew with a fresh code; its time runs from the next login on, or from now.
     #[must_use = "effects do nothing until the event loop carries them out"]
     pub fn begin_pairing(&mut self, pairing: Pairing, online: bool, now: i64) -> Vec<Effect> {
@@ -357,7 +353,8 @@ impl Keeper {
     /// Returns when, in seconds since 1970, [`Input::Woke`] is due.
     #[must_use]
     pub fn next_wake(&self) -> Option<i64> {
-        self.intakes.next_wake()
+        let wakes = [self.intakes.next_wake(), self.deliveries.next_wake()];
+        wakes.into_iter().flatten().min()
     }
 
     /// Returns the blobs of all files that are on their way into the index.
@@ -377,7 +374,17 @@ impl Keeper {
     #[must_use = "effects do nothing until the event loop carries them out"]
     pub fn handle(&mut self, input: Input, now: i64) -> Vec<Effect> {
         match input {
-            Input::Online => self.owner.login(now),
+            Input::Online => {
+                let mut effects = self.owner.login(now);
+                effects.extend(self.intakes.online(now));
+                effects.extend(self.deliveries.online());
+                effects
+            }
+            Input::Offline => {
+                self.intakes.offline();
+                self.deliveries.offline();
+                Vec::new()
+            }
             Input::Told(told) => self.told(told, now),
             Input::ToldPlain { jid } => self.told_plain(&jid, now),
             Input::Unreadable { jid, trusted } => self.unreadable(&jid, trusted, now),
@@ -428,9 +435,13 @@ impl Keeper {
             }
             Input::Uploaded { job, line, link } => self.deliveries.uploaded(job, line, link),
             Input::NotUploaded { job, number, why } => {
-                self.deliveries.not_uploaded(job, number, why)
+                self.deliveries.not_uploaded(job, number, why, now)
             }
-            Input::Woke => self.intakes.woke(now),
+            Input::Woke => {
+                let mut effects = self.intakes.woke(now);
+                effects.extend(self.deliveries.woke(now));
+                effects
+            }
         }
     }
 

@@ -59,10 +59,6 @@ impl Daemon {
     /// Starts the task that takes one file in.
     pub(super) fn receive(&mut self, intake: Intake) {
         self.receiving.retain(|(_, task)| !task.is_finished());
-        if !self.online {
-            self.postponed.push(intake);
-            return;
-        }
         self.find_drive();
         let job = intake.job;
         let Some(sealer) = self.sealer.clone() else {

@@ -18,7 +18,7 @@ use crate::{
     service,
     transfer::{self, PutError, Upload},
     vault_process::{Deliveries, Order, Row, Shut, Word},
-    xmpp::{Link, SlotError},
+    xmpp::{Link, RequestError, SlotError},
 };
 
 /// Pieces of ciphertext between the vault process and the network.
@@ -221,6 +221,7 @@ async fn upload(
             match error {
                 SlotError::NoService => DeliveryFailure::NoUpload,
                 SlotError::TooLarge { max_bytes } => DeliveryFailure::TooLarge { limit: max_bytes },
+                SlotError::Request(RequestError::Offline) => DeliveryFailure::Offline,
                 SlotError::NotAllowed | SlotError::Later | SlotError::Request(_) => {
                     DeliveryFailure::ServerTrouble
                 }

@@ -78,12 +78,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         bundle: BundleState::Published,
         republish_at: Instant::now(),
         receiving: Vec::new(),
-        postponed: Vec::new(),
     };
     daemon.find_drive();
     daemon.read_pairing_file()?;
-    let effects = daemon.keeper.resume(super::now());
-    daemon.carry_out(effects)?;
     service::ready();
     let ended = daemon.turn(arrivals, happenings, presence).await;
     daemon.stop().await;

@@ -95,6 +95,8 @@ pub enum DeliveryFailure {
     },
     /// The upload failed.
     ServerTrouble,
+    /// The stream went down; it is tried again.
+    Offline,
 }
 
 /// Why the vault did not open with the key that was put in.

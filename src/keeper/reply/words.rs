@@ -346,7 +346,7 @@ fn not_sent(number: u64, why: DeliveryFailure) -> String {
             "#{number} was not sent because it is too large for my server. Take it from the drive \
              with strongroom-rescue, or ask the server's operator."
         ),
-        DeliveryFailure::ServerTrouble => {
+        DeliveryFailure::ServerTrouble | DeliveryFailure::Offline => {
             format!("#{number} was not sent because the upload failed. Please ask again later.")
         }
     }
