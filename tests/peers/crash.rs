@@ -128,7 +128,7 @@ fn a_crash_during_adoption_loses_nothing_and_doubles_nothing() {
     home.stop();
 
     for point in ["intake saved", "job closed"] {
-        crash_at(&mut home, point, Home::insert_key);
+        crash_at(&mut home, point, |home| home.insert_key());
         home.take_key_away();
     }
 
