@@ -89,6 +89,11 @@ impl Daemon {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
     }
 
+    /// Asks it to look for a new pairing code, as `systemctl reload` does.
+    pub(crate) fn reload(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
+    }
+
     /// Waits for its end and returns how it ended.
     pub(crate) fn wait_exit(&mut self, patience: Duration) -> ExitStatus {
         let end = Instant::now() + patience;

@@ -18,6 +18,8 @@ use crate::{
 pub(crate) const VAULT: &str = "vault";
 /// The owner's account.
 pub(crate) const OWNER: &str = "owner";
+/// The account of somebody else.
+pub(crate) const STRANGER: &str = "stranger";
 
 /// Everything but the phones. The daemon runs only between [`Home::start`] and [`Home::stop`].
 pub(crate) struct Home {
@@ -25,6 +27,7 @@ pub(crate) struct Home {
     pub(crate) daemon: Option<Daemon>,
     folder: TempDir,
     code: Option<String>,
+    words: String,
 }
 
 impl Home {
@@ -36,13 +39,19 @@ impl Home {
     /// Makes a vault with further arguments of `strongroom init`, on a server that takes uploads
     /// of up to `limit_mib`.
     pub(crate) fn with(arguments: &[&str], limit_mib: u32) -> Self {
-        let server = Prosody::start_with(&[VAULT, OWNER, "stranger"], limit_mib);
+        let server = Prosody::start_with(&[VAULT, OWNER, STRANGER], limit_mib);
+        Self::on(server, arguments)
+    }
+
+    /// Makes a vault on a server that runs already and has the accounts.
+    pub(crate) fn on(server: Prosody, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut home = Self {
             server,
             daemon: None,
             folder,
             code: None,
+            words: String::new(),
         };
         fs::create_dir(home.stick()).unwrap();
         fs::write(home.path("password"), password(VAULT) + "\n").unwrap();
@@ -85,6 +94,7 @@ impl Home {
             .map(str::trim)
             .find(|line| line.len() == 11 && line.as_bytes()[5] == b'-')
             .map(str::to_owned);
+        home.words = recovery_words(&said);
         home
     }
 
@@ -130,6 +140,21 @@ impl Home {
     /// The code that set-up printed.
     pub(crate) fn code(&self) -> &str {
         self.code.as_deref().unwrap()
+    }
+
+    /// Whether set-up printed a pairing code at all.
+    pub(crate) fn has_code(&self) -> bool {
+        self.code.is_some()
+    }
+
+    /// The 24 recovery words that set-up printed.
+    pub(crate) fn words(&self) -> &str {
+        &self.words
+    }
+
+    /// Lets the daemon, when it starts next, use a host at this port of `localhost`.
+    pub(crate) fn pin(&self, port: u16) {
+        self.change_settings("pins = [", &format!("pins = [\"localhost:{port}\", "));
     }
 
     /// Starts the daemon and waits until it is online.
@@ -200,6 +225,26 @@ impl Home {
         let settings = self.settings();
         run_to_end(&["--config", settings.to_str().unwrap(), argument])
     }
+}
+
+/// Reads the table of numbered words in what set-up printed.
+fn recovery_words(said: &str) -> String {
+    let table = said
+        .lines()
+        .skip_while(|line| !line.starts_with("RECOVERY WORDS"))
+        .filter(|line| line.starts_with("    "))
+        .take(4);
+    let mut words = Vec::new();
+    for pair in table
+        .flat_map(str::split_whitespace)
+        .collect::<Vec<_>>()
+        .chunks(2)
+    {
+        words.push(pair[1]);
+        assert_eq!(pair[0], words.len().to_string(), "{said}");
+    }
+    assert_eq!(words.len(), 24);
+    words.join(" ")
 }
 
 /// All files below a folder.

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -34,7 +34,12 @@ pub(crate) struct Host {
 impl Host {
     /// Starts to listen; every path is 404 until it is given an answer.
     pub(crate) fn start(server: &Prosody) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::listen(server, 0).unwrap()
+    }
+
+    /// Starts to listen on a certain port.
+    pub(crate) fn listen(server: &Prosody, port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let port = listener.local_addr().unwrap().port();
         let certificate = CertificateDer::from_pem_file(server.folder().join("server.crt"));
         let key = PrivateKeyDer::from_pem_file(server.folder().join("server.key"));
@@ -59,7 +64,7 @@ impl Host {
                 thread::spawn(move || serve(stream, config, &answers));
             }
         });
-        host
+        Ok(host)
     }
 
     /// Sends these bytes to whoever asks for this path.
@@ -112,6 +117,6 @@ fn serve(tcp: TcpStream, config: Arc<ServerConfig>, answers: &Answers) {
         stream.conn.send_close_notify();
         stream.flush().ok();
         stream.sock.shutdown(std::net::Shutdown::Write).ok();
-        std::io::copy(&mut stream.sock, &mut std::io::sink()).ok();
+        io::copy(&mut stream.sock, &mut io::sink()).ok();
     }
 }

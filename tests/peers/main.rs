@@ -11,6 +11,7 @@
     reason = "a test"
 )]
 
+mod bad_input;
 mod crash;
 mod daemon;
 mod home;
@@ -19,5 +20,6 @@ mod journal;
 mod main_path;
 mod phone;
 mod prosody;
+mod scene;
 mod selftest;
 mod slots;

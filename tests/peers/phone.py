@@ -376,14 +376,16 @@ class Phone(ClientXMPP):
 
     # ------------------------------------------------------------------------------- what goes out
 
-    async def send_omemo(self, to: str, body: str, receipt: bool = True) -> dict[str, Any]:
+    async def send_omemo(self, to: str, body: bytes, receipt: bool = True,
+                         fallback: bool = True) -> dict[str, Any]:
         manager = await self.manager()
         await manager.refresh_device_list(LEGACY, to)
         sealed, errors = await manager.encrypt(
-            frozenset({to}), {LEGACY: body.encode()}, backend_priority_order=[LEGACY])
+            frozenset({to}), {LEGACY: body}, backend_priority_order=[LEGACY])
         for error in errors:
             emit("encrypt-warning", error=str(error))
-        message = self.make_message(mto=JID(to), mtype="chat", mbody=FALLBACK)
+        message = self.make_message(mto=JID(to), mtype="chat",
+                                    mbody=FALLBACK if fallback else None)
         message["id"] = self.new_id()
         devices = []
         for one in sealed:
@@ -423,7 +425,15 @@ class Phone(ClientXMPP):
     # --------------------------------------------------------------------------------- the orders
 
     async def do_send_text(self, to: str, text: str, receipt: bool = True) -> dict[str, Any]:
-        return await self.send_omemo(to, text, receipt)
+        return await self.send_omemo(to, text.encode(), receipt)
+
+    async def do_send_bytes(self, to: str, body: str) -> dict[str, Any]:
+        """Sends encrypted bytes, given in hex, that need not be a text."""
+        return await self.send_omemo(to, bytes.fromhex(body))
+
+    async def do_send_bodiless(self, to: str, text: str) -> dict[str, Any]:
+        """Sends an encrypted text without the sentence for clients that cannot decrypt."""
+        return await self.send_omemo(to, text.encode(), fallback=False)
 
     async def do_send_plain(self, to: str, text: str) -> dict[str, Any]:
         message = self.make_message(mto=JID(to), mtype="chat", mbody=text)
@@ -464,7 +474,7 @@ class Phone(ClientXMPP):
         if url_name is not None:
             url = url.rsplit("/", 1)[0] + "/" + url_name
         body = "aesgcm://" + url.removeprefix("https://") + "#" + secret
-        sent = await self.send_omemo(to, body)
+        sent = await self.send_omemo(to, body.encode())
         return {**sent, "body": body, "url": url, "size": len(data), "sealed_size": len(blob),
                 "sha256": hashlib.sha256(data).hexdigest()}
 
