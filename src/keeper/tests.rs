@@ -1,8 +1,13 @@
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names the effects it looks for"
+)]
+
 use super::{
     command::Command,
     intake::Stage,
     owner::{PAIRING_SECONDS, PAIRING_TRIES, normal},
-    reply::DeviceReply,
+    reply::{DeliveryFailure, DeviceReply, Line},
     *,
 };
 
