@@ -2,7 +2,7 @@
 //!
 //! One task owns the state, the keeper and the vault process's handle; what takes long (fetching,
 //! sealing, uploading, asking the server) runs in tasks of its own that report back as
-//! [`Happening`]s. It decides nothing.
+//! `Happening`s. It decides nothing.
 
 use std::{
     collections::HashSet,

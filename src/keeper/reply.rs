@@ -1,4 +1,4 @@
-//! What the owner is told, and in [`words`] every sentence of it.
+//! What the owner is told, and in `words` every sentence of it.
 //!
 //! Knows words only: what happened has been decided before it comes here. Where something went
 //! wrong a reply has two sentences: what happened; what to do.
