@@ -25,9 +25,7 @@ const FEATURES: [&str; 9] = [
     "http://jabber.org/protocol/chatstates",
     ns::DISCO_INFO,
     VERSION,
-    "urn:xmpp:message-correct:0",
     PING,
-    "urn:xmpp:reactions:0",
     ns::RECEIPTS,
 ];
 
