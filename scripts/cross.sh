@@ -5,7 +5,7 @@
 #   scripts/cross.sh           build and check
 #   scripts/cross.sh --test    also run the tests of crates/omemo and crates/vault under qemu
 #
-# The programs are then in target/aarch64-unknown-linux-gnu/release.
+# The programs are then in target/aarch64-unknown-linux-gnu/release (or under CARGO_TARGET_DIR).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,6 +14,7 @@ triple=aarch64-linux-gnu
 # Raspberry Pi OS bookworm; trixie has 2.41
 newest_glibc=2.36
 programs=(strongroom strongroom-rescue)
+built=${CARGO_TARGET_DIR:-target}/$target/release
 
 run_tests=no
 case "${1:-}" in
@@ -67,8 +68,8 @@ say "building for $target"
 cargo build --release --locked --target $target --package strongroom --package strongroom-vault --bins
 
 for program in "${programs[@]}"; do
-    file=target/$target/release/$program
-    say "checking $program, $(stat --format=%s "$file") bytes"
+    file=$built/$program
+    say "checking $program, $(stat --format=%s -- "$file") bytes"
 
     machine=$($triple-readelf --file-header "$file" | sed -n 's/^ *Machine: *//p')
     [ "$machine" = AArch64 ] || fail "$program is for $machine"

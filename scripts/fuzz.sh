@@ -15,9 +15,11 @@ if ! cargo fuzz --version >/dev/null 2>&1; then
     echo "installing cargo-fuzz"
     cargo install cargo-fuzz --locked
 fi
-if ! rustup run nightly rustc --version >/dev/null 2>&1; then
-    echo "installing the nightly toolchain, which has the address sanitizer"
-    rustup toolchain install nightly --profile minimal
+# the sanitizer needs features that only nightly Rust has without this variable
+fuzz=(cargo +nightly fuzz)
+if ! cargo +nightly --version >/dev/null 2>&1; then
+    export RUSTC_BOOTSTRAP=1
+    fuzz=(cargo fuzz)
 fi
 
 if [ $# -eq 0 ]; then
@@ -26,12 +28,12 @@ else
     targets=("$@")
 fi
 
-cargo +nightly fuzz build
+"${fuzz[@]}" build
 for target in "${targets[@]}"; do
     echo "== $target, $seconds seconds"
     mkdir -p "fuzz/found/$target"
     log="fuzz/found/$target.log"
-    if ! cargo +nightly fuzz run "$target" "fuzz/found/$target" "fuzz/corpus/$target" -- \
+    if ! "${fuzz[@]}" run "$target" "fuzz/found/$target" "fuzz/corpus/$target" -- \
         -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=1024 \
         -print_final_stats=1 >"$log" 2>&1; then
         tail -40 "$log"
