@@ -13,12 +13,6 @@ export STRONGROOM_PEERS_PYTHON
 DENY_VERSION := 0.20.2
 DENY := $(TARGET)/tools/bin/cargo-deny
 
-CROSS := aarch64-unknown-linux-gnu
-CROSS_PROFILE ?= release
-CROSS_BINARY = $(TARGET)/$(CROSS)/$(patsubst dev,debug,$(CROSS_PROFILE))/strongroom
-
-# Needs nightly features of the compiler, hence the variable; seconds are for each target.
-FUZZ ?= RUSTC_BOOTSTRAP=1 cargo fuzz
 FUZZ_SECONDS ?= 60
 
 .PHONY: help setup check test demo bench cross fuzz advisories
@@ -55,13 +49,7 @@ bench: setup ## ratios measured in one run
 	scripts/bench.sh
 
 cross: ## build for the Raspberry Pi and start the program under qemu
-	scripts/setup.sh cross
-	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
-	CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
-	    cargo build --locked --profile $(CROSS_PROFILE) --target $(CROSS) --target-dir $(TARGET)
-	qemu-aarch64 -L /usr/aarch64-linux-gnu $(CROSS_BINARY) --version
+	scripts/cross.sh
 
-fuzz: ## a minute of fuzzing for every target
-	cd fuzz && for target in $$($(FUZZ) list); do \
-	    $(FUZZ) run $$target -- -max_total_time=$(FUZZ_SECONDS); \
-	done
+fuzz: ## a minute of fuzzing for every parser
+	scripts/fuzz.sh $(FUZZ_SECONDS)

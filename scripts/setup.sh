@@ -1,9 +1,5 @@
 #!/bin/bash
 # Installs what building and testing need, and says what it does. What is there is left alone.
-#
-#   scripts/setup.sh          the build and the tests with real peers
-#   scripts/setup.sh cross    also the build for the Raspberry Pi (aarch64)
-#
 # Debian packages come through apt-get, as root or with sudo; Python packages go into a virtual
 # environment in the target folder; nothing else of the system is touched.
 set -euo pipefail
@@ -17,11 +13,8 @@ needed=(
     "gcc /usr/bin/gcc" "make /usr/bin/make" "perl /usr/bin/perl"
     "pkg-config /usr/bin/pkg-config" "libc6-dev /usr/include/stdio.h"
     "ca-certificates /etc/ssl/certs/ca-certificates.crt" "openssl /usr/bin/openssl"
-    "prosody /usr/bin/prosodyctl" "procps /usr/bin/pgrep"
+    "prosody /usr/bin/prosodyctl"
 )
-if [ "${1:-}" = cross ]; then
-    needed+=("gcc-aarch64-linux-gnu /usr/bin/aarch64-linux-gnu-gcc" "qemu-user /usr/bin/qemu-aarch64")
-fi
 
 install_packages() {
     local missing=() root=() had_prosody=1
@@ -104,16 +97,11 @@ check_rust() {
         say "adding rustfmt and clippy"
         rustup component add rustfmt clippy
     fi
-    if [ "${1:-}" = cross ] \
-        && [ ! -d "$(rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-gnu" ]; then
-        say "adding Rust's library for aarch64"
-        rustup target add aarch64-unknown-linux-gnu
-    fi
 }
 
 python_ready=0
 if python_is_ready; then python_ready=1; fi
 install_packages
 install_python
-check_rust "$@"
+check_rust
 say "everything is there"

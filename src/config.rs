@@ -1,6 +1,6 @@
 //! The settings file: what it may say, how it is read, and its reference.
 //!
-//! The doc comment of each field is its manual: [`reference`] turns this very file into the
+//! The doc comment of each field is its manual: [`reference()`] turns this very file into the
 //! commented example `docs/strongroom.example.toml`, and a test keeps the two equal. Secrets are
 //! never in the settings, only the paths of the files that hold them, so printing them is
 //! harmless.
@@ -129,7 +129,7 @@ pub struct Transfer {
     pub pins: Vec<String>,
     /// The largest file to accept, in bytes.
     ///
-    /// Default: 68719476688
+    /// Default: 68719476720
     #[serde(default = "default_max_file")]
     pub max_file_bytes: u64,
 }

@@ -2,7 +2,7 @@
 //!
 //! One task owns the state, the keeper and the vault process's handle; what takes long (fetching,
 //! sealing, uploading, asking the server) runs in tasks of its own that report back as
-//! [`Happening`]s. It decides nothing.
+//! `Happening`s. It decides nothing.
 
 use std::{
     collections::HashSet,
@@ -46,7 +46,7 @@ pub use start::run;
 
 /// Longest wait for the stream to close at the end.
 const STOP_SECONDS: u64 = 5;
-/// Least time between two publications of our bundle. OMEMO.md 5
+/// Least time between two publications of our bundle, so that a burst of new sessions is one.
 const REPUBLISH_SECONDS: u64 = 30;
 
 /// Something that a task of ours reports.
@@ -74,6 +74,8 @@ enum Happening {
     FirstCursor(Option<String>),
     /// Our own lists are as they should be.
     Settled,
+    /// A drive did not take what was written. Nobody knows what is on it: the process has to end.
+    NotDurable(String),
     /// Our bundle was published, or not.
     Published { ok: bool },
     /// A device list was fetched.
@@ -152,7 +154,7 @@ pub enum RunError {
     Fatal(#[from] FatalReason),
 }
 
-/// Version and the way AES takes on this machine, for `--version`.
+/// The version, for `--version`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Returns the exit status for an error: 78 (EX_CONFIG, sysexits.h) where starting again would not
@@ -216,7 +218,7 @@ impl Daemon {
                 log::warn!("offline: {reason}");
                 service::status(&format!("offline: {reason}"));
                 self.went_offline();
-                Ok(())
+                self.handle(Input::Offline)
             }
             Arrival::Fatal(reason) => Err(RunError::Fatal(reason).into()),
             Arrival::Message(message) => self.message(*message),
@@ -252,6 +254,9 @@ impl Daemon {
                 self.send_outbox()
             }
             Happening::FirstCursor(id) => self.first_cursor(id),
+            Happening::NotDurable(what) => Err(anyhow::anyhow!(
+                "the data drive did not take what was written ({what})"
+            )),
             Happening::Settled => {
                 service::status("online");
                 Ok(())
@@ -271,7 +276,9 @@ impl Daemon {
 
     fn woke(&mut self) -> anyhow::Result<()> {
         self.publish_if_due();
-        self.find_drive();
+        if self.find_drive() {
+            self.handle(Input::DriveCame)?;
+        }
         self.handle(Input::Woke)
     }
 
@@ -302,12 +309,16 @@ impl Daemon {
             "online ({})",
             if fresh { "a new stream" } else { "resumed" }
         );
-        if !fresh {
-            return Ok(());
+        if fresh {
+            self.catch_up = CatchUp::Behind;
+            self.under_way.clear();
         }
-        self.catch_up = CatchUp::Behind;
-        self.under_way.clear();
-        self.settle()?;
+        if self.catch_up == CatchUp::Behind {
+            // Also where a stream broke before it was settled, and was resumed.
+            self.settle()?;
+        } else {
+            self.send_outbox()?;
+        }
         self.handle(Input::Online)
     }
 

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub mod command;
 pub mod custody;
 pub mod delivery;
+mod effect;
+mod input;
 pub mod intake;
 pub mod owner;
 pub mod reply;
@@ -21,262 +23,17 @@ use self::{
     delivery::{Deliveries, Delivery},
     intake::{Intake, Intakes},
     owner::{Owner, Pairing, Verdict},
-    reply::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply},
+    reply::{Facts, IntakeFailure, Reply, WayIn},
+};
+pub use self::{
+    effect::Effect,
+    input::{Answer, Device, Input, Placed, Standing, Told},
 };
 
 /// Names one job: a hash over the message that asked for it, so that the same message asked
 /// twice is the same job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct JobId(pub [u8; 32]);
-
-/// How far a device of the owner is trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Seen for the first time.
-    Undecided,
-    /// Known, and nobody vouched for it.
-    Quarantined,
-    /// May command.
-    Trusted,
-    /// May not any more.
-    Revoked,
-}
-
-/// The device that wrote, as OMEMO authenticated it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Device {
-    /// Bare address.
-    pub jid: String,
-    /// OMEMO device id.
-    pub id: u32,
-    /// Fingerprint of its identity key: 64 lower-case hex digits.
-    pub fingerprint: String,
-    /// What was known of it before this message.
-    pub standing: Standing,
-}
-
-impl Device {
-    /// Returns the last 8 hex digits of the fingerprint, which people compare.
-    #[must_use]
-    pub fn tail(&self) -> String {
-        self.fingerprint.get(56..).unwrap_or_default().to_owned()
-    }
-}
-
-/// A message that OMEMO opened. Not `Debug`: it carries what the owner wrote.
-pub struct Told {
-    /// Who wrote.
-    pub from: Device,
-    /// Names the job that the message may become.
-    pub job: JobId,
-    /// A blob id drawn for the file that the message may announce.
-    pub blob: [u8; 16],
-    /// The text, or `None` where the decrypted bytes are not plain text.
-    pub text: Option<String>,
-    /// When it was sent, in seconds since 1970, as far as the server tells.
-    pub sent_at: i64,
-    /// The stanza id to answer with a receipt, when one is asked for.
-    pub receipt: Option<String>,
-}
-
-/// What the vault process answered to a question.
-pub enum Answer {
-    /// There is no vault process.
-    Locked,
-    /// The index failed.
-    Failed,
-    /// To `list` and `find`.
-    Rows {
-        /// Newest first.
-        lines: Vec<Line>,
-        /// Entries in the vault.
-        total: u64,
-        /// Whether there are more that fit.
-        more: bool,
-    },
-    /// To `status`.
-    Totals {
-        /// Entries in the vault.
-        entries: u64,
-        /// Bytes of their content.
-        bytes: u64,
-    },
-    /// To `get`: which of the picks exist.
-    Picked {
-        /// Numbers of entries that exist, in the order asked for.
-        found: Vec<u64>,
-        /// Numbers that name none.
-        missing: Vec<u64>,
-    },
-}
-
-/// Where a sealed file ended up in the index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Placed {
-    /// As an entry of its own.
-    Entry(Line),
-    /// Its content was in the vault already, under this number.
-    SameAs(u64),
-}
-
-/// Something that happened outside.
-///
-/// Not `Debug`: inputs carry what the owner wrote.
-#[non_exhaustive]
-pub enum Input {
-    /// The stream is up for the first time since it was lost.
-    Online,
-    /// A message was decrypted.
-    Told(Told),
-    /// An unencrypted message with a text came from this bare address.
-    ToldPlain {
-        /// Bare address.
-        jid: String,
-    },
-    /// A message for us from this device could not be decrypted.
-    Unreadable {
-        /// Bare address.
-        jid: String,
-        /// Whether the device that claims to have sent it is trusted.
-        trusted: bool,
-    },
-    /// The key device is there.
-    KeyDeviceCame,
-    /// The key device was taken out.
-    KeyDeviceGone,
-    /// The vault process has opened the vault.
-    VaultOpened,
-    /// The vault process could not open the vault.
-    VaultNotOpened(OpenFailure),
-    /// The vault process ended without being told to.
-    VaultEnded,
-    /// A file is sealed under its final name, and durable.
-    Sealed {
-        /// The intake.
-        job: JobId,
-    },
-    /// A file could not be fetched or sealed.
-    NotSealed {
-        /// The intake.
-        job: JobId,
-        /// Why.
-        why: IntakeFailure,
-        /// Whether trying again may help.
-        transient: bool,
-    },
-    /// A sealed file is in the index.
-    Indexed {
-        /// The intake.
-        job: JobId,
-        /// Where.
-        placed: Placed,
-    },
-    /// A sealed file is not in the index because the vault process could not do it.
-    NotIndexed {
-        /// The intake.
-        job: JobId,
-    },
-    /// The vault process answered.
-    Answered {
-        /// The delivery or question.
-        job: JobId,
-        /// What it said.
-        answer: Answer,
-        /// Free bytes on the data drive.
-        free: Option<u64>,
-    },
-    /// A file lies encrypted on the server, ready to be told.
-    Uploaded {
-        /// The delivery.
-        job: JobId,
-        /// The entry.
-        line: Line,
-        /// `aesgcm://…`
-        link: String,
-    },
-    /// A file could not be put on the server.
-    NotUploaded {
-        /// The delivery.
-        job: JobId,
-        /// The entry.
-        number: u64,
-        /// Why.
-        why: DeliveryFailure,
-    },
-    /// The time that [`Keeper::next_wake`] named has come.
-    Woke,
-}
-
-/// Something the event loop is to do.
-///
-/// Not `Debug`: jobs carry links.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Effect {
-    /// Write or rewrite an intake.
-    SaveIntake(Intake),
-    /// Write or rewrite a delivery or question.
-    SaveDelivery(Delivery),
-    /// Forget a job and overwrite what it held.
-    Close(JobId),
-    /// Trust this device from now on.
-    Trust(Device),
-    /// Hold this device in quarantine from now on.
-    Quarantine(Device),
-    /// Write how pairing stands; `None` when it is done or over.
-    SavePairing(Option<Pairing>),
-    /// Write whether the owner locked the vault while the key device is in.
-    SaveLockedByOwner(bool),
-    /// Send an encrypted message to all trusted devices of the owner.
-    Say(Reply),
-    /// Send an encrypted message to one device only.
-    SayTo(Device, Reply),
-    /// Tell the owner's address, unencrypted, how to switch OMEMO on.
-    SayPlainRefused,
-    /// Send a receipt (XEP-0184) for this stanza id.
-    Receipt(String),
-    /// Show, or end showing, that the vault is at work (XEP-0085).
-    Typing(bool),
-    /// Fetch, decrypt and seal the file of this intake.
-    Fetch(Intake),
-    /// Put the sealed blob of this intake into the index.
-    Index(Intake),
-    /// Ask the vault process.
-    Ask(JobId, Command),
-    /// Encrypt this entry and put it on the server.
-    Deliver(JobId, u64),
-    /// Start the vault process with the key device that is there.
-    Open,
-    /// End the vault process, and with it every secret.
-    Lock,
-}
-
-impl Effect {
-    /// Returns whether the effect belongs to the step's own transaction.
-    #[must_use]
-    pub fn is_saved(&self) -> bool {
-        match self {
-            Self::SaveIntake(_)
-            | Self::SaveDelivery(_)
-            | Self::Close(_)
-            | Self::Trust(_)
-            | Self::Quarantine(_)
-            | Self::SavePairing(_)
-            | Self::SaveLockedByOwner(_)
-            | Self::Say(_)
-            | Self::SayTo(..)
-            | Self::SayPlainRefused => true,
-            Self::Receipt(_)
-            | Self::Typing(_)
-            | Self::Fetch(_)
-            | Self::Index(_)
-            | Self::Ask(..)
-            | Self::Deliver(..)
-            | Self::Open
-            | Self::Lock => false,
-        }
-    }
-}
 
 /// What the keeper knew when the daemon last ran, and what the settings say.
 pub struct Memory {
@@ -313,11 +70,12 @@ pub struct Keeper {
 
 /// Least time between two unencrypted sentences, in seconds.
 const PLAIN_PAUSE_SECONDS: i64 = 24 * 60 * 60;
-/// Least time between two requests to send again, in seconds. OMEMO.md 11.
+/// Least time between two requests to send again, in seconds..
 const UNREADABLE_PAUSE_SECONDS: i64 = 10 * 60;
 
 impl Keeper {
-    /// Takes up where the last run ended. What it left open begins again with [`Self::resume`].
+    /// Takes up where the last run ended. What it left open begins again
+    /// once the stream is up, and deliveries once the key device is there.
     #[must_use]
     pub fn new(memory: Memory) -> Self {
         Self {
@@ -337,17 +95,6 @@ impl Keeper {
         }
     }
 
-    /// Returns what has to be begun again after a start.
-    #[must_use = "effects do nothing until the event loop carries them out"]
-    pub fn resume(&mut self, now: i64) -> Vec<Effect> {
-        let mut effects = self.intakes.resume(self.custody.is_open(), now);
-        effects.extend(
-            self.deliveries
-                .resume(self.custody.is_open(), self.intakes.waiting()),
-        );
-        effects
-    }
-
     /// Begins pairing anew with a fresh code; its time runs from the next login on, or from now.
     #[must_use = "effects do nothing until the event loop carries them out"]
     pub fn begin_pairing(&mut self, pairing: Pairing, online: bool, now: i64) -> Vec<Effect> {
@@ -357,7 +104,8 @@ impl Keeper {
     /// Returns when, in seconds since 1970, [`Input::Woke`] is due.
     #[must_use]
     pub fn next_wake(&self) -> Option<i64> {
-        self.intakes.next_wake()
+        let wakes = [self.intakes.next_wake(), self.deliveries.next_wake()];
+        wakes.into_iter().flatten().min()
     }
 
     /// Returns the blobs of all files that are on their way into the index.
@@ -377,22 +125,37 @@ impl Keeper {
     #[must_use = "effects do nothing until the event loop carries them out"]
     pub fn handle(&mut self, input: Input, now: i64) -> Vec<Effect> {
         match input {
-            Input::Online => self.owner.login(now),
+            Input::Online => {
+                let mut effects = self.owner.login(now);
+                effects.extend(self.intakes.online(now));
+                effects.extend(self.deliveries.online());
+                effects
+            }
+            Input::Offline => {
+                self.intakes.offline();
+                self.deliveries.offline();
+                Vec::new()
+            }
             Input::Told(told) => self.told(told, now),
             Input::ToldPlain { jid } => self.told_plain(&jid, now),
             Input::Unreadable { jid, trusted } => self.unreadable(&jid, trusted, now),
-            Input::KeyDeviceCame => self.custody.key_came(),
-            Input::KeyDeviceGone => {
-                let mut effects = self.custody.key_gone();
-                effects.extend(self.after_lock(&effects));
-                effects
+            Input::KeyDeviceCame => {
+                let effects = self.custody.key_came();
+                self.after_lock(effects)
             }
+            Input::KeyDeviceGone => {
+                let effects = self.custody.key_gone();
+                self.after_lock(effects)
+            }
+            Input::DriveCame => self.custody.drive_came(),
             Input::VaultOpened => self.opened(),
-            Input::VaultNotOpened(why) => self.custody.not_opened(why),
+            Input::VaultNotOpened(why) => {
+                let effects = self.custody.not_opened(why);
+                self.after_lock(effects)
+            }
             Input::VaultEnded => {
-                let mut effects = self.custody.ended();
-                effects.extend(self.after_lock(&effects));
-                effects
+                let effects = self.custody.ended();
+                self.after_lock(effects)
             }
             Input::Sealed { job } => self.intakes.sealed(job, self.custody.is_open(), now),
             Input::NotSealed {
@@ -404,14 +167,16 @@ impl Keeper {
                 let effects = self.intakes.indexed(job, placed);
                 self.with_opening(effects)
             }
-            Input::NotIndexed { job } => {
-                let effects = self.intakes.not_indexed(job);
+            Input::NotIndexed { job, damaged } => {
+                let effects = self.intakes.not_indexed(job, damaged);
                 self.with_opening(effects)
             }
             Input::Answered { job, answer, free } => {
                 let waiting = self.intakes.waiting();
                 let arriving = self.intakes.arriving();
+                let way = self.custody.way_in();
                 let facts = Facts {
+                    way,
                     waiting,
                     arriving,
                     free,
@@ -421,9 +186,13 @@ impl Keeper {
             }
             Input::Uploaded { job, line, link } => self.deliveries.uploaded(job, line, link),
             Input::NotUploaded { job, number, why } => {
-                self.deliveries.not_uploaded(job, number, why)
+                self.deliveries.not_uploaded(job, number, why, now)
             }
-            Input::Woke => self.intakes.woke(now),
+            Input::Woke => {
+                let mut effects = self.intakes.woke(now);
+                effects.extend(self.deliveries.woke(now));
+                effects
+            }
         }
     }
 
@@ -469,37 +238,44 @@ impl Keeper {
         match command {
             Command::Help => vec![Effect::Say(Reply::Help)],
             Command::Lock => {
-                let mut effects = self.custody.lock();
-                effects.extend(self.after_lock(&effects));
-                effects
+                let effects = self.custody.lock();
+                self.after_lock(effects)
             }
             Command::Status => self.deliveries.ask(job, Command::Status),
             command if self.custody.is_open() => self.deliveries.ask(job, command),
             Command::List { .. } | Command::Find { .. } | Command::Get { .. } => {
-                vec![Effect::Say(Reply::NeedsKey {
-                    waiting: self.intakes.waiting(),
-                })]
+                vec![Effect::Say(self.needs_key())]
             }
         }
     }
 
-    /// When the vault was just locked: sealed files that were about to be indexed wait, and
-    /// deliveries end.
-    fn after_lock(&mut self, effects: &[Effect]) -> Vec<Effect> {
-        if !effects.contains(&Effect::Lock) && self.custody.is_open() {
-            return Vec::new();
+    /// Adds what follows from a vault that is locked: sealed files that were about to be indexed
+    /// wait, and deliveries end, unless it is being opened.
+    fn after_lock(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
+        if !self.custody.is_open() {
+            effects.extend(self.intakes.locked());
         }
-        let mut more = self.intakes.locked();
-        more.extend(self.deliveries.locked(self.intakes.waiting()));
-        more
+        if matches!(self.custody.way_in(), WayIn::PutIn | WayIn::PutInAgain) {
+            effects.extend(self.deliveries.locked(self.needs_key()));
+        }
+        effects
+    }
+
+    fn needs_key(&self) -> Reply {
+        Reply::NeedsKey {
+            waiting: self.intakes.waiting(),
+            way: self.custody.way_in(),
+        }
     }
 
     fn opened(&mut self) -> Vec<Effect> {
         let announce = self.custody.opened();
+        if !self.custody.is_open() {
+            return Vec::new();
+        }
         let mut effects = self.intakes.adopt(announce);
-        effects.extend(self.deliveries.resume(true, self.intakes.waiting()));
-        effects = self.with_opening(effects);
-        effects
+        effects.extend(self.deliveries.resume());
+        self.with_opening(effects)
     }
 
     /// Adds the summary once the last waiting file is adopted.

@@ -22,8 +22,8 @@ pub fn start_log(level: LevelFilter) {
     }
 }
 
-/// Lets only our own rooms speak below `warn`: what dependencies say may hold other people's
-/// addresses or bodies.
+/// Lets only our own rooms speak: what dependencies say may hold other people's addresses or
+/// bodies.
 struct Quiet<L>(L);
 
 impl<L: Log> Log for Quiet<L> {

@@ -5,7 +5,7 @@
 use std::{
     fmt, fs,
     io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -13,20 +13,18 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use qrcode::{QrCode, render::unicode::Dense1x2};
 use vault::{
-    SlotSecret, VaultFolder, header::VaultId, key::file::KEY_FILE_NAME, words::RecoveryWords,
+    SlotSecret, VaultFolder, header::VaultId, key::file::KEY_FILE_NAME, slot::SlotRecord,
+    words::RecoveryWords,
 };
 use zeroize::Zeroizing;
 
 use crate::{
     config::{Account, Config, Owner, Transfer, Vault},
-    daemon::start::{PAIRING_FILE, PUBLIC_HALF_FILE, own_address},
+    daemon::start::{PAIRING_FILE, PUBLIC_HALF_FILE, SLOTS_FOLDER, own_address},
     disk,
     keeper::owner::{CODE_ALPHABET, CODE_LETTERS},
     state::write_private,
 };
-
-/// Folder of copies of the slot records in the system folder.
-const SLOTS_FOLDER: &str = "slots";
 
 /// What `strongroom init` is told.
 #[derive(Debug, clap::Args)]
@@ -81,14 +79,10 @@ pub fn init(path: &Path, init: Init) -> anyhow::Result<()> {
     config.check()?;
     check_places(path, &config)?;
     check_disks(&config, trial)?;
-    let key_path = config.vault.key.join(KEY_FILE_NAME);
-    let made = make(path, &config, &key_path);
-    if made.is_err() && !config.vault.system.join(PUBLIC_HALF_FILE).exists() {
-        // Without the public half there is no vault that this key could open.
-        let _ = fs::remove_file(&key_path);
-    }
-    let (words, code) = made?;
-    report(path, &config, &words, code.as_ref(), trial)
+    // Whatever can fail comes before the words, which are shown this once.
+    let own = own_address(&config)?;
+    let (words, code) = make(path, &config)?;
+    report(path, &config, &words, code.as_ref(), &own, trial)
 }
 
 fn config(init: Init) -> anyhow::Result<Config> {
@@ -181,40 +175,65 @@ fn check_disks(config: &Config, trial: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What has to be taken back when set-up fails half-way: the next try finds nothing in its way.
+struct Undo<'a> {
+    made: Vec<&'a Path>,
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        for path in self.made.drain(..).rev() {
+            // All of it was made by this very run, a moment ago.
+            let _ = if path.is_dir() {
+                fs::remove_dir_all(path)
+            } else {
+                fs::remove_file(path)
+            };
+        }
+    }
+}
+
 fn make(
     path: &Path,
     config: &Config,
-    key_path: &Path,
 ) -> anyhow::Result<(RecoveryWords, Option<Zeroizing<String>>)> {
     let mut rng = getrandom::SysRng;
     let vault = VaultId::random(&mut rng)?;
     let stick = SlotSecret::generate(&mut rng)?;
     let spare = SlotSecret::generate(&mut rng)?;
-    write_key(key_path, &stick.to_key_file(&vault))
+    let (folder, system) = (&config.vault.folder, &config.vault.system);
+    let key_path = config.vault.key.join(KEY_FILE_NAME);
+    let mut undo = Undo { made: Vec::new() };
+    write_key(&key_path, &stick.to_key_file(&vault))
         .with_context(|| format!("while writing the key to {}", key_path.display()))?;
+    undo.made.push(&key_path);
     let slots = [(&stick, "key device"), (&spare, "recovery words")];
-    let folder = &config.vault.folder;
     let public_half = VaultFolder::create(folder, Some(vault), &slots, &mut rng, SystemTime::now())
         .with_context(|| format!("while making the vault in {}", folder.display()))?;
-    let system = &config.vault.system;
+    undo.made.push(folder);
     fs::set_permissions(system, fs::Permissions::from_mode(0o700))?;
-    // A damaged record on the drive is mended from its copy here.
-    let copies = system.join(SLOTS_FOLDER);
-    fs::create_dir_all(&copies)?;
-    for (number, record) in VaultFolder::open(folder)?
-        .slot_records()?
-        .iter()
-        .enumerate()
-    {
-        write_private(&copies.join(format!("{number}.slot")), record)?;
-    }
+    copy_slots(config)?;
     let code = match config.owner.fingerprints.as_slice() {
         [] => Some(new_code(system)?),
         _ => None,
     };
     write_settings(path, config)?;
+    undo.made.push(path);
     write_private(&system.join(PUBLIC_HALF_FILE), &public_half.to_bytes())?;
+    undo.made.clear();
     Ok((spare.to_words(), code))
+}
+
+/// Keeps copies of the slot records on the card, from which the daemon mends damaged ones. They
+/// bear the names that they have on the drive.
+fn copy_slots(config: &Config) -> anyhow::Result<()> {
+    let copies = config.vault.system.join(SLOTS_FOLDER);
+    fs::create_dir_all(&copies)?;
+    for record in VaultFolder::open(&config.vault.folder)?.slot_records()? {
+        let slot = SlotRecord::parse(&record)?.slot;
+        write_private(&copies.join(format!("{slot}.slot")), &record)?;
+    }
+    Ok(())
 }
 
 /// Writes the key file durably; a stick may not know owners and modes.
@@ -254,7 +273,7 @@ pub fn pair(config: &Config) -> anyhow::Result<()> {
     writeln!(
         out,
         "Send this code to {} from your phone, encrypted, within 30 minutes:\n\n    {}\n\n\
-         A running daemon takes it in with: systemctl reload strongroom",
+         The daemon takes it in when it starts, or at once on SIGHUP: pkill -HUP -x strongroom",
         config.account.jid, *code
     )?;
     Ok(())
@@ -275,8 +294,14 @@ fn new_code(system: &Path) -> anyhow::Result<Zeroizing<String>> {
             .unwrap_or(b'0');
         code.push(char::from(letter));
     }
-    write_private(&system.join(PAIRING_FILE), code.as_bytes())
-        .context("while laying down the pairing code")?;
+    let path = system.join(PAIRING_FILE);
+    let lay_down = || {
+        write_private(&path, code.as_bytes())?;
+        // Made by root, it is for the daemon's user all the same.
+        let folder = fs::metadata(system)?;
+        chown(&path, Some(folder.uid()), Some(folder.gid()))
+    };
+    lay_down().context("while laying down the pairing code")?;
     Ok(code)
 }
 
@@ -336,9 +361,9 @@ fn report(
     config: &Config,
     words: &RecoveryWords,
     code: Option<&Zeroizing<String>>,
+    (device, fingerprint): &(u32, String),
     trial: bool,
 ) -> anyhow::Result<()> {
-    let (device, fingerprint) = own_address(config)?;
     let mut out = io::stdout().lock();
     writeln!(
         out,
@@ -374,12 +399,13 @@ fn report(
         out,
         "\nThe vault's address. Scan it with your phone's XMPP app, or add it by hand:\n"
     )?;
-    print_address(&mut out, &config.account.jid, device, &fingerprint)?;
+    print_address(&mut out, &config.account.jid, *device, fingerprint)?;
     if let Some(code) = code {
         writeln!(
             out,
-            "PAIRING CODE. Send it to the vault as your first message, encrypted, within 30 \
-             minutes\nof the daemon's first start:\n\n    {}\n",
+            "PAIRING CODE. First compare the fingerprint above with what your phone shows for the \
+             vault;\nthen send the code as your first message, encrypted, within 30 minutes of \
+             the daemon's\nfirst login:\n\n    {}\n",
             **code
         )?;
     }

@@ -41,7 +41,7 @@ pub enum StateError {
     /// The key file is not 32 bytes in hex.
     #[error("the state key file is damaged")]
     BadKeyFile,
-    /// There is a database and no key for it, or the reverse.
+    /// There is a database and no key for it, or another one.
     #[error("the state database and its key file do not belong together")]
     KeyMismatch,
     /// A row does not read.

@@ -32,8 +32,10 @@ pub mod serve;
 
 /// The hidden sub-command that turns the binary into the vault process.
 pub const SUBCOMMAND: &str = "vault-process";
-/// Longest frame on the control socket, in bytes: 50 names of 1 KiB and their frame.
+/// Longest word of the vault process, in bytes: 100 names of 1 KiB and their frame.
 pub const MAX_FRAME_BYTES: usize = 256 * 1024;
+/// Longest order, in bytes: a million blobs that wait.
+pub const MAX_ORDER_BYTES: usize = 16 * 1024 * 1024;
 /// Longest frame on the data socket, in bytes.
 pub const MAX_DATA_BYTES: usize = 64 * 1024;
 /// Closes a delivery that is whole.
@@ -161,6 +163,11 @@ pub enum Word {
         /// Names the order.
         job: [u8; 32],
     },
+    /// The blob does not open, or is not there. What there is was set aside.
+    Damaged {
+        /// Names the order.
+        job: [u8; 32],
+    },
     /// Answer to list and find.
     Rows {
         /// Names the order.
@@ -225,6 +232,8 @@ pub struct VaultProcess {
 /// The receiving end of the data socket.
 pub struct Deliveries {
     socket: UnixStream,
+    /// Whether the delivery that was begun has not come to its end yet.
+    running: bool,
 }
 
 impl VaultProcess {
@@ -259,7 +268,10 @@ impl VaultProcess {
         let process = Self {
             child,
             orders,
-            data: Some(Deliveries { socket: data }),
+            data: Some(Deliveries {
+                socket: data,
+                running: false,
+            }),
         };
         process.order(open);
         Ok((process, words))
@@ -308,6 +320,11 @@ impl VaultProcess {
 }
 
 impl Deliveries {
+    /// Takes note that a delivery begins: what follows up to its end belongs to it.
+    pub fn begin(&mut self) {
+        self.running = true;
+    }
+
     /// Returns the next piece of ciphertext, or `None` at its regular end.
     ///
     /// # Errors
@@ -315,8 +332,14 @@ impl Deliveries {
     /// `BrokenPipe` when the vault process broke the delivery off or is gone.
     pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
         match self.socket.read_u32_le().await? {
-            WHOLE => Ok(None),
-            BROKEN => Err(io::ErrorKind::BrokenPipe.into()),
+            WHOLE => {
+                self.running = false;
+                Ok(None)
+            }
+            BROKEN => {
+                self.running = false;
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
             length => {
                 let length = usize::try_from(length).unwrap_or(usize::MAX);
                 if length > MAX_DATA_BYTES {
@@ -335,14 +358,14 @@ impl Deliveries {
     ///
     /// When the vault process is gone.
     pub async fn drain(&mut self) -> io::Result<()> {
-        loop {
-            match self.next().await {
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-                Err(error) => return Err(error),
+        while self.running {
+            if let Err(error) = self.next().await
+                && self.running
+            {
+                return Err(error);
             }
         }
+        Ok(())
     }
 }
 
@@ -357,7 +380,10 @@ async fn write_orders(
     mut queue: mpsc::UnboundedReceiver<Order>,
 ) {
     while let Some(order) = queue.recv().await {
-        let Some(frame) = frame(&order) else { continue };
+        let Some(frame) = frame(&order, MAX_ORDER_BYTES) else {
+            // Without an answer the daemon would wait for ever: closing ends the process.
+            return log::error!("an order to the vault process is too long");
+        };
         if socket.write_all(&frame).await.is_err() {
             return;
         }
@@ -384,9 +410,9 @@ async fn read_words(mut socket: tokio::net::unix::OwnedReadHalf, tell: mpsc::Sen
 }
 
 /// Writes one frame; `None` for one that would be too long.
-fn frame<T: Serialize>(value: &T) -> Option<Vec<u8>> {
+fn frame<T: Serialize>(value: &T, longest: usize) -> Option<Vec<u8>> {
     let body = postcard::to_stdvec(value).ok()?;
-    if body.len() > MAX_FRAME_BYTES {
+    if body.len() > longest {
         return None;
     }
     let length = u32::try_from(body.len()).ok()?;
@@ -424,7 +450,7 @@ mod tests {
             job: [7; 32],
             question: Question::Totals,
         };
-        let mut body = frame(&order).unwrap().split_off(4);
+        let mut body = frame(&order, MAX_ORDER_BYTES).unwrap().split_off(4);
         assert!(parse::<Order>(&body).is_some());
 
         body.push(0);

@@ -170,19 +170,53 @@ fn files_stay_readable() {
     }
 }
 
-/// Finds `word` where no letter goes on behind it, comments left out.
+/// Finds `word` where no letter goes on behind it, comments left out and `use crate::{…}` written
+/// out.
 fn names(text: &str, word: &str) -> bool {
-    text.lines()
+    let code = text
+        .lines()
         .map(str::trim_start)
-        .filter(|line| !line.starts_with("//"))
-        .any(|line| {
-            line.match_indices(word).any(|(at, _)| {
-                let after = line[at + word.len()..].chars().next();
-                let before = line[..at].chars().next_back();
-                let goes_on = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-                (word.ends_with(':') || !goes_on(after)) && !goes_on(before)
-            })
-        })
+        .filter(|line| !line.starts_with("//"));
+    let mut code: String = code.flat_map(|line| [line, "\n"]).collect();
+    for (at, opening) in text.match_indices("crate::{") {
+        let inside = &text[at + opening.len()..];
+        code.push_str(&written_out(inside));
+    }
+    code.match_indices(word).any(|(at, _)| {
+        let after = code[at + word.len()..].chars().next();
+        let before = code[..at].chars().next_back();
+        let goes_on = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        (word.ends_with(':') || !goes_on(after)) && !goes_on(before)
+    })
+}
+
+/// Writes `a::{b, c}, d}` as `crate::a` and `crate::d`.
+fn written_out(inside: &str) -> String {
+    let mut paths = String::new();
+    let (mut depth, mut name) = (0, String::new());
+    for c in inside.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => name.clear(),
+            _ if depth == 0 && (c.is_alphanumeric() || c == '_') => name.push(c),
+            ':' if depth == 0 && !name.is_empty() => {
+                paths.push_str(&format!("crate::{name}\n"));
+                name.clear();
+            }
+            _ => {}
+        }
+    }
+    paths
+}
+
+#[test]
+fn a_room_inside_braces_is_seen() {
+    let text = "use crate::{\n    keeper::{Input, reply::Reply},\n    xmpp::Link,\n};";
+
+    assert!(names(text, "crate::keeper") && names(text, "crate::xmpp"));
+    assert!(!names(text, "crate::reply") && !names(text, "crate::state"));
 }
 
 struct Source {

@@ -220,7 +220,13 @@ impl Daemon {
             Effect::Fetch(intake) => self.receive(intake),
             Effect::Index(intake) => {
                 let (job, blob) = (intake.job, intake.blob);
-                self.order(Order::Adopt { job: job.0, blob }, Input::NotIndexed { job });
+                self.order(
+                    Order::Adopt { job: job.0, blob },
+                    Input::NotIndexed {
+                        job,
+                        damaged: false,
+                    },
+                );
             }
             Effect::Ask(job, command) => self.ask(job, command),
             Effect::Deliver(job, number) => self.order(

@@ -42,7 +42,8 @@ impl Daemon {
                 after = desk.open(&mut step, &message)?;
             }
             if let Some(cursor) = cursor {
-                move_cursor(&step, &cursor, message.stamp.map(seconds))?;
+                let at = message.stamp.map_or_else(now, seconds);
+                move_cursor(&step, &cursor, Some(at))?;
             }
             step.commit().context("while saving a message")?;
             after

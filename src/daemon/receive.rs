@@ -35,12 +35,15 @@ enum Piece {
 struct NotSealed {
     why: IntakeFailure,
     transient: bool,
+    /// Set where the drive did not take what was written: the process has to end.
+    not_durable: Option<String>,
 }
 
 fn fails(why: IntakeFailure) -> NotSealed {
     NotSealed {
         why,
         transient: false,
+        not_durable: None,
     }
 }
 
@@ -48,6 +51,7 @@ fn may_pass(why: IntakeFailure) -> NotSealed {
     NotSealed {
         why,
         transient: true,
+        not_durable: None,
     }
 }
 
@@ -74,11 +78,18 @@ impl Daemon {
         let task = tokio::spawn(async move {
             let input = match take_in(client, sealer, intake, room).await {
                 Ok(()) => Input::Sealed { job },
-                Err(NotSealed { why, transient }) => Input::NotSealed {
-                    job,
-                    why,
-                    transient,
-                },
+                Err(failed) => {
+                    if let Some(what) = failed.not_durable {
+                        // The loop ends with it.
+                        let _ = tell.send(Happening::NotDurable(what));
+                    }
+                    let NotSealed { why, transient, .. } = failed;
+                    Input::NotSealed {
+                        job,
+                        why,
+                        transient,
+                    }
+                }
             };
             // The receiver is gone only when the daemon stops.
             let _ = tell.send(Happening::Input(input));
@@ -224,10 +235,11 @@ fn drive_failed(what: &str, error: &StoreError) -> NotSealed {
     match error {
         StoreError::Write(source) => write_failed(source),
         StoreError::NotDurable(source) => {
-            // fsync says this once; what is on the drive is unknown from here on, and only a new
-            // start looks at it afresh.
-            log::error!("the data drive did not take what was written ({what}): {source}");
-            may_pass(IntakeFailure::DriveTrouble)
+            // fsync says this once; what is on the drive is unknown from here on.
+            NotSealed {
+                not_durable: Some(format!("{what}: {source}")),
+                ..may_pass(IntakeFailure::DriveTrouble)
+            }
         }
         other @ (StoreError::OtherVault | StoreError::AlreadyKept | _) => {
             log::error!("the data drive failed while {what}: {other}");
@@ -243,7 +255,7 @@ fn fetch_failed(error: &FetchError, short_of_room: bool) -> NotSealed {
         FetchError::NotFound { .. } => IntakeFailure::Gone,
         FetchError::Redirect { .. } => IntakeFailure::Redirected,
         FetchError::TooLarge { .. } if short_of_room => return may_pass(IntakeFailure::DriveFull),
-        FetchError::TooLarge { .. } => IntakeFailure::TooLong,
+        FetchError::TooLarge { .. } => IntakeFailure::TooLarge,
         FetchError::Length {
             announced,
             received,
@@ -258,8 +270,9 @@ fn fetch_failed(error: &FetchError, short_of_room: bool) -> NotSealed {
         | FetchError::Unreachable(_)
         | FetchError::Protocol => IntakeFailure::ServerTrouble,
     };
-    NotSealed {
-        why,
-        transient: error.is_transient(),
+    if error.is_transient() {
+        may_pass(why)
+    } else {
+        fails(why)
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     service,
     transfer::{self, PutError, Upload},
     vault_process::{Deliveries, Order, Row, Shut, Word},
-    xmpp::{Link, SlotError},
+    xmpp::{Link, RequestError, SlotError},
 };
 
 /// Pieces of ciphertext between the vault process and the network.
@@ -72,7 +72,14 @@ impl Daemon {
                 job: JobId(job),
                 placed: Placed::SameAs(number),
             },
-            Word::NotAdopted { job } => Input::NotIndexed { job: JobId(job) },
+            Word::NotAdopted { job } => Input::NotIndexed {
+                job: JobId(job),
+                damaged: false,
+            },
+            Word::Damaged { job } => Input::NotIndexed {
+                job: JobId(job),
+                damaged: true,
+            },
             Word::Rows {
                 job,
                 rows,
@@ -136,6 +143,7 @@ impl Daemon {
             log::error!("a delivery came out of turn");
             return self.handle(broken);
         };
+        deliveries.begin();
         let generation = vault.generation;
         let outgoing = Outgoing {
             row,
@@ -213,6 +221,7 @@ async fn upload(
             match error {
                 SlotError::NoService => DeliveryFailure::NoUpload,
                 SlotError::TooLarge { max_bytes } => DeliveryFailure::TooLarge { limit: max_bytes },
+                SlotError::Request(RequestError::Offline) => DeliveryFailure::Offline,
                 SlotError::NotAllowed | SlotError::Later | SlotError::Request(_) => {
                     DeliveryFailure::ServerTrouble
                 }

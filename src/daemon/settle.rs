@@ -1,5 +1,5 @@
 //! What a new stream needs, in this order: our lists, presence, subscription, the archive, the
-//! outbox. XMPP.md "Use"
+//! outbox.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use crate::xmpp::{ArchiveError, ArchivePosition, Link, RequestError};
 
 /// Messages asked of the archive at a time.
 const PAGE_MESSAGES: u32 = 50;
-/// An expired position is replaced by the time of its message less this. HOUSE section 3
+/// An expired position is replaced by the time of its message less this.
 const OVERLAP_SECONDS: u64 = 24 * 60 * 60;
 /// Seconds before a failed request is repeated on the same stream.
 const AGAIN_SECONDS: u64 = 20;
@@ -84,7 +84,7 @@ impl Settling {
         let _ = self.tell.send(happening);
     }
 
-    /// Publishes our bundle and device list where the server has others. OMEMO.md 9
+    /// Publishes our bundle and device list where the server has others.
     async fn publish(&self) -> Result<(), RequestError> {
         let own = self.link.own_bare_jid();
         let there = self
@@ -94,11 +94,8 @@ impl Settling {
         if there.ok().flatten().as_ref() != Some(&self.bundle) {
             self.link.publish_bundle(self.device, &self.bundle).await?;
         }
-        let mut list = self
-            .link
-            .fetch_device_list(Namespace::Legacy, own)
-            .await
-            .unwrap_or_default();
+        // A list that cannot be read must not be replaced by one with only us.
+        let mut list = self.link.fetch_device_list(Namespace::Legacy, own).await?;
         if list.announce(self.device) {
             self.link
                 .publish_device_list(Namespace::Legacy, &list)

@@ -27,6 +27,8 @@ use crate::{
 pub const PUBLIC_HALF_FILE: &str = "vault.pub";
 /// File of a new pairing code in the system folder; it is removed once it is taken in.
 pub const PAIRING_FILE: &str = "pairing-code";
+/// Folder of copies of the slot records in the system folder.
+pub const SLOTS_FOLDER: &str = "slots";
 /// The resource of the vault's stream: fixed, so that a new stream replaces a lost one.
 const RESOURCE: &str = "strongroom";
 /// Reports that may wait for the loop before the stream has to.
@@ -78,10 +80,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         receiving: Vec::new(),
     };
     daemon.find_drive();
-    daemon.sweep();
     daemon.read_pairing_file()?;
-    let effects = daemon.keeper.resume(super::now());
-    daemon.carry_out(effects)?;
     service::ready();
     let ended = daemon.turn(arrivals, happenings, presence).await;
     daemon.stop().await;
@@ -89,24 +88,23 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 }
 
 impl Daemon {
-    /// Looks for the vault folder unless it is known: the data drive may come late.
-    pub(super) fn find_drive(&mut self) {
+    /// Looks for the vault folder unless it is known: the data drive may come late. Returns
+    /// whether it was found just now.
+    pub(super) fn find_drive(&mut self) -> bool {
         if self.sealer.is_some() {
-            return;
+            return false;
         }
         match find_sealer(&self.config) {
-            Ok(sealer) => self.sealer = Some(Arc::new(sealer)),
-            Err(error) => log::warn!("the vault cannot be used yet: {error:#}"),
-        }
-    }
-
-    /// Removes what a crash left half-written.
-    fn sweep(&self) {
-        let Some(sealer) = &self.sealer else { return };
-        match sealer.sweep(&[]) {
-            Ok(0) => {}
-            Ok(swept) => log::info!("{swept} unfinished blobs of the last run were removed"),
-            Err(error) => log::warn!("unfinished blobs could not be removed: {error}"),
+            Ok(sealer) => {
+                mend_slots(&self.config, sealer.folder());
+                sweep(&sealer);
+                self.sealer = Some(Arc::new(sealer));
+                true
+            }
+            Err(error) => {
+                log::warn!("the vault cannot be used yet: {error:#}");
+                false
+            }
         }
     }
 
@@ -121,14 +119,42 @@ impl Daemon {
         let path = self.config.vault.system.join(PAIRING_FILE);
         let code = match fs::read_to_string(&path) {
             Ok(code) => Zeroizing::new(code),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error).context("while reading the pairing code"),
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    log::warn!("the pairing code could not be read: {error}");
+                }
+                return Ok(());
+            }
         };
         let effects = self
             .keeper
             .begin_pairing(Pairing::new(&code), self.online, super::now());
         self.carry_out(effects)?;
         fs::remove_file(&path).context("while removing the pairing code")
+    }
+}
+
+/// Puts slot records that are lost or damaged on the drive back from their copies on the card.
+fn mend_slots(config: &Config, folder: &VaultFolder) {
+    let copies = match fs::read_dir(config.vault.system.join(SLOTS_FOLDER)) {
+        Ok(copies) => copies
+            .filter_map(|copy| fs::read(copy.ok()?.path()).ok())
+            .collect(),
+        Err(_) => Vec::new(),
+    };
+    match folder.restore_slot_records(&copies) {
+        Ok(0) => {}
+        Ok(mended) => log::warn!("{mended} damaged slot records were put back from the card"),
+        Err(error) => log::warn!("slot records could not be put back: {error}"),
+    }
+}
+
+/// Removes what a crash left half-written.
+fn sweep(sealer: &Sealer) {
+    match sealer.sweep(&[]) {
+        Ok(0) => {}
+        Ok(swept) => log::info!("{swept} unfinished blobs of the last run were removed"),
+        Err(error) => log::warn!("unfinished blobs could not be removed: {error}"),
     }
 }
 
@@ -212,7 +238,7 @@ fn tls(config: &Config) -> anyhow::Result<(TlsTrust, rustls::ClientConfig)> {
         let pem = fs::read(path).with_context(|| format!("while reading {}", path.display()))?;
         (
             TlsTrust::Ca(pem.clone()),
-            transfer::tls::Trust::Authority(pem),
+            transfer::tls::Trust::SystemAnd(pem),
         )
     } else if let Some(digest) = &account.certificate_sha256 {
         let mut bytes = [0; 32];

@@ -4,7 +4,7 @@
 
 use super::{
     Effect,
-    reply::{OpenFailure, Reply},
+    reply::{OpenFailure, Reply, WayIn},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,24 @@ impl Custody {
         self.state == State::Open
     }
 
+    /// Returns what opens the vault.
+    pub(super) fn way_in(&self) -> WayIn {
+        match self.state {
+            State::Opening | State::Open => WayIn::Wait,
+            State::Locked if self.key_is_in => WayIn::PutInAgain,
+            State::Locked => WayIn::PutIn,
+        }
+    }
+
+    /// Tries once more with a key that is in: the data drive was not there before.
+    pub(super) fn drive_came(&mut self) -> Vec<Effect> {
+        if self.key_is_in {
+            self.key_came()
+        } else {
+            Vec::new()
+        }
+    }
+
     pub(super) fn key_came(&mut self) -> Vec<Effect> {
         self.key_is_in = true;
         if self.state != State::Locked || self.locked_by_owner {
@@ -79,7 +97,7 @@ impl Custody {
 
     pub(super) fn lock(&mut self) -> Vec<Effect> {
         if self.state == State::Locked {
-            return vec![Effect::Say(Reply::AlreadyLocked)];
+            return vec![Effect::Say(Reply::AlreadyLocked(self.way_in()))];
         }
         self.state = State::Locked;
         self.locked_by_owner = true;

@@ -97,23 +97,29 @@ pub(super) struct Deliveries {
     open: VecDeque<Delivery>,
     /// The delivery whose file is being unsealed and uploaded: one at a time.
     sending: Option<JobId>,
+    online: bool,
+    is_open: bool,
+    /// When to try again after the stream went down in the middle, in seconds since 1970.
+    retry_at: Option<i64>,
 }
+
+/// Seconds before a delivery is tried again that ended with the stream.
+const RETRY_SECONDS: i64 = 10;
 
 impl Deliveries {
     pub(super) fn new(deliveries: Vec<Delivery>) -> Self {
         Self {
             open: deliveries.into(),
             sending: None,
+            online: false,
+            is_open: false,
+            retry_at: None,
         }
     }
 
-    /// Begins again what was open, or ends it when the vault is locked.
-    pub(super) fn resume(&mut self, is_open: bool, waiting: u64) -> Vec<Effect> {
-        if !is_open {
-            let mut effects = self.ask_again(|asked| *asked == Asked::Status);
-            effects.extend(self.locked(waiting));
-            return effects;
-        }
+    /// Begins again what was open when the last run ended.
+    pub(super) fn resume(&mut self) -> Vec<Effect> {
+        self.is_open = true;
         let mut effects = self.ask_again(|_| true);
         effects.extend(self.send_next());
         effects
@@ -171,6 +177,7 @@ impl Deliveries {
             (Answer::Locked, Asked::Status) => Reply::Status { kept: None, facts },
             (Answer::Locked, _) => Reply::NeedsKey {
                 waiting: facts.waiting,
+                way: facts.way,
             },
             (Answer::Failed | Answer::Picked { .. }, _) => Reply::NoAnswer,
         };
@@ -202,8 +209,41 @@ impl Deliveries {
         effects
     }
 
+    /// The stream is up: files can go.
+    pub(super) fn online(&mut self) -> Vec<Effect> {
+        self.online = true;
+        self.send_if_open()
+    }
+
+    pub(super) fn offline(&mut self) {
+        self.online = false;
+    }
+
+    pub(super) fn next_wake(&self) -> Option<i64> {
+        self.retry_at.filter(|_| self.online)
+    }
+
+    pub(super) fn woke(&mut self, now: i64) -> Vec<Effect> {
+        // A retry further ahead than its pause was set by a clock that was put back since.
+        let due = |at: i64| at <= now || at > now.saturating_add(RETRY_SECONDS);
+        if self.retry_at.is_some_and(due) {
+            self.retry_at = None;
+            return self.send_if_open();
+        }
+        Vec::new()
+    }
+
+    /// While locked nothing is sent: what is open then waits for the vault that is being opened.
+    fn send_if_open(&mut self) -> Vec<Effect> {
+        if self.is_open {
+            self.send_next()
+        } else {
+            Vec::new()
+        }
+    }
+
     fn send_next(&mut self) -> Vec<Effect> {
-        if self.sending.is_some() {
+        if self.sending.is_some() || self.retry_at.is_some() || !self.online {
             return Vec::new();
         }
         let next = self.open.iter().find_map(|it| {
@@ -233,7 +273,13 @@ impl Deliveries {
         job: JobId,
         number: u64,
         why: DeliveryFailure,
+        now: i64,
     ) -> Vec<Effect> {
+        if why == DeliveryFailure::Offline && self.sending == Some(job) {
+            self.sending = None;
+            self.retry_at = Some(now.saturating_add(RETRY_SECONDS));
+            return Vec::new();
+        }
         self.finish(job, number, vec![Reply::NotSent { number, why }])
     }
 
@@ -266,9 +312,10 @@ impl Deliveries {
 
     /// The vault was locked: every open delivery ends with one sentence; a `status` is still
     /// answered.
-    pub(super) fn locked(&mut self, waiting: u64) -> Vec<Effect> {
+    pub(super) fn locked(&mut self, needs_key: Reply) -> Vec<Effect> {
+        self.is_open = false;
         self.sending = None;
-        let mut effects = Vec::new();
+        let mut effects = self.ask_again(|asked| *asked == Asked::Status);
         let mut ended = false;
         self.open.retain(|delivery| {
             if delivery.command == Asked::Status {
@@ -285,7 +332,7 @@ impl Deliveries {
             false
         });
         if ended {
-            effects.push(Effect::Say(Reply::NeedsKey { waiting }));
+            effects.push(Effect::Say(needs_key));
         }
         effects
     }

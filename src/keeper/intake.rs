@@ -102,6 +102,7 @@ pub(super) struct Intakes {
     open: BTreeMap<JobId, Intake>,
     fetching: BTreeSet<JobId>,
     indexing: BTreeSet<JobId>,
+    online: bool,
     /// Set between an opening and the adoption of the last file that waited.
     opening: Option<Opening>,
 }
@@ -119,6 +120,7 @@ impl Intakes {
                 .collect(),
             fetching: BTreeSet::new(),
             indexing: BTreeSet::new(),
+            online: false,
             opening: None,
         }
     }
@@ -144,9 +146,12 @@ impl Intakes {
     }
 
     pub(super) fn next_wake(&self) -> Option<i64> {
+        if !self.online {
+            return None;
+        }
         self.open
             .values()
-            .filter(|intake| !self.fetching.contains(&intake.job))
+            .filter(|intake| !self.is_busy(&intake.job))
             .filter_map(|intake| match intake.stage {
                 Stage::Announced { attempts, retry_at } if attempts > 0 => Some(retry_at),
                 Stage::Announced { .. } | Stage::Waiting | Stage::Indexed { .. } => None,
@@ -154,12 +159,15 @@ impl Intakes {
             .min()
     }
 
-    pub(super) fn resume(&mut self, is_open: bool, now: i64) -> Vec<Effect> {
-        let mut effects = self.start_due(now);
-        if is_open {
-            effects.extend(self.adopt(false));
-        }
-        effects
+    /// The stream is up: files are fetched, since an upload server at home is only known to be
+    /// one while we are logged in to it.
+    pub(super) fn online(&mut self, now: i64) -> Vec<Effect> {
+        self.online = true;
+        self.start_due(now)
+    }
+
+    pub(super) fn offline(&mut self) {
+        self.online = false;
     }
 
     pub(super) fn announced(&mut self, mut intake: Intake) -> Vec<Effect> {
@@ -180,12 +188,20 @@ impl Intakes {
         self.start_due(now)
     }
 
+    /// Returns whether a step of this intake is under way.
+    fn is_busy(&self, job: &JobId) -> bool {
+        self.fetching.contains(job) || self.indexing.contains(job)
+    }
+
     /// Starts as many fetches as may run, the oldest first.
     fn start_due(&mut self, now: i64) -> Vec<Effect> {
+        if !self.online {
+            return Vec::new();
+        }
         let mut due: Vec<&Intake> = self
             .open
             .values()
-            .filter(|intake| !self.fetching.contains(&intake.job) && is_due(intake, now))
+            .filter(|intake| !self.is_busy(&intake.job) && is_due(intake, now))
             .collect();
         due.sort_by_key(|intake| intake.order);
         let free = MAX_FETCHES.saturating_sub(self.fetching.len());
@@ -240,15 +256,7 @@ impl Intakes {
                         }));
                     }
                 }
-                _ => {
-                    self.open.remove(&job);
-                    effects.push(Effect::Close(job));
-                    effects.push(Effect::Say(Reply::NotStored {
-                        name,
-                        why,
-                        retrying: false,
-                    }));
-                }
+                _ => effects.extend(self.end(job, why)),
             }
         }
         effects.extend(self.start_due(now));
@@ -284,15 +292,31 @@ impl Intakes {
         vec![Effect::Close(job), Effect::Say(reply)]
     }
 
-    /// The blob is safe, only the index did not take it: it waits for the next opening.
-    pub(super) fn not_indexed(&mut self, job: JobId) -> Vec<Effect> {
+    /// Only the index did not take the blob: it waits for the next opening. A blob that does not
+    /// open is told, and its job ends.
+    pub(super) fn not_indexed(&mut self, job: JobId, damaged: bool) -> Vec<Effect> {
         if !self.indexing.remove(&job) {
             return Vec::new();
         }
         match self.open.get(&job) {
+            Some(_) if damaged => self.end(job, IntakeFailure::Damaged),
             Some(intake) if intake.stage != Stage::Waiting => self.wait(&[job]),
             _ => Vec::new(),
         }
+    }
+
+    fn end(&mut self, job: JobId, why: IntakeFailure) -> Vec<Effect> {
+        let name = self.open.remove(&job).map(|intake| intake.name);
+        let name = name.unwrap_or_default();
+        let retrying = false;
+        vec![
+            Effect::Close(job),
+            Effect::Say(Reply::NotStored {
+                name,
+                why,
+                retrying,
+            }),
+        ]
     }
 
     /// The vault was locked: what was about to be indexed waits.

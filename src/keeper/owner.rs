@@ -10,7 +10,7 @@ use super::{
     reply::{DeviceReply, Reply},
 };
 
-/// Seconds a pairing code is good for, from the first login on. THREATS "Trust".
+/// Seconds a pairing code is good for, from the first login on.
 pub const PAIRING_SECONDS: i64 = 30 * 60;
 /// Wrong codes after which pairing is over.
 pub const PAIRING_TRIES: u8 = 5;

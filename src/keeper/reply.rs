@@ -1,4 +1,4 @@
-//! What the owner is told, and in [`words`] every sentence of it.
+//! What the owner is told, and in `words` every sentence of it.
 //!
 //! Knows words only: what happened has been decided before it comes here. Where something went
 //! wrong a reply has two sentences: what happened; what to do.
@@ -27,6 +27,8 @@ pub struct Line {
 pub struct Facts {
     /// Files that wait for the key.
     pub waiting: u64,
+    /// What opens the vault while it is locked.
+    pub way: WayIn,
     /// Files on their way in.
     pub arriving: u64,
     /// Free bytes on the data drive, when known.
@@ -56,10 +58,25 @@ pub enum IntakeFailure {
     ServerTrouble,
     /// The server's certificate is not trusted.
     Certificate,
+    /// It is larger than the settings allow.
+    TooLarge,
+    /// It was kept, and its blob does not open or is gone.
+    Damaged,
     /// The data drive has no room for it.
     DriveFull,
     /// The data drive is missing or failed.
     DriveTrouble,
+}
+
+/// What the owner has to do to open a locked vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WayIn {
+    /// Put the key in.
+    PutIn,
+    /// Take the key out and put it in again.
+    PutInAgain,
+    /// Wait: it is being opened.
+    Wait,
 }
 
 /// Why a file could not be sent to the owner.
@@ -78,6 +95,8 @@ pub enum DeliveryFailure {
     },
     /// The upload failed.
     ServerTrouble,
+    /// The stream went down; it is tried again.
+    Offline,
 }
 
 /// Why the vault did not open with the key that was put in.
@@ -167,7 +186,7 @@ pub enum Reply {
     /// The vault was locked by `lock`.
     LockedByCommand,
     /// It was locked already.
-    AlreadyLocked,
+    AlreadyLocked(WayIn),
     /// The vault process ended by itself.
     LockedByTrouble,
     /// The index did not answer.
@@ -176,6 +195,8 @@ pub enum Reply {
     NeedsKey {
         /// Files that wait.
         waiting: u64,
+        /// What opens the vault.
+        way: WayIn,
     },
     /// An announced file was not taken in.
     NotStored {

@@ -1,8 +1,13 @@
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names the effects it looks for"
+)]
+
 use super::{
     command::Command,
     intake::Stage,
     owner::{PAIRING_SECONDS, PAIRING_TRIES, normal},
-    reply::DeviceReply,
+    reply::{DeliveryFailure, DeviceReply, Line},
     *,
 };
 
@@ -24,6 +29,13 @@ fn memory() -> Memory {
         own_tail: "0badcafe".to_owned(),
         aes: "in software",
     }
+}
+
+/// A keeper that is online.
+fn started(memory: Memory) -> Keeper {
+    let mut keeper = Keeper::new(memory);
+    let _ = keeper.handle(Input::Online, NOW);
+    keeper
 }
 
 fn device(standing: Standing) -> Device {
@@ -94,7 +106,7 @@ fn open(keeper: &mut Keeper) -> Vec<Effect> {
 
 #[test]
 fn a_photo_is_told_as_stored_only_after_it_is_in_the_index() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let _ = open(&mut keeper);
     let job = JobId([1; 32]);
 
@@ -115,6 +127,10 @@ fn a_photo_is_told_as_stored_only_after_it_is_in_the_index() {
     assert_eq!(says(&announced), []);
     assert_eq!((says(&sealed), indexed(&sealed)), (vec![], vec![1]));
     assert!(
+        fetched(&sealed).is_empty(),
+        "what is sealed is not fetched again"
+    );
+    assert!(
         done == [
             Effect::Close(job),
             Effect::Say(Reply::Stored { line: line(1) })
@@ -124,17 +140,17 @@ fn a_photo_is_told_as_stored_only_after_it_is_in_the_index() {
 
 #[test]
 fn the_same_message_again_is_the_same_job() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let _ = keeper.handle(Input::Told(photo(1)), NOW);
 
     let again = keeper.handle(Input::Told(photo(1)), NOW);
 
-    assert_eq!(fetched(&again), []);
+    assert!(fetched(&again).is_empty());
 }
 
 #[test]
 fn photos_that_come_while_locked_wait_and_are_told_together_at_the_opening() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let mut kept = Vec::new();
     for number in 1..=3 {
         let _ = keeper.handle(Input::Told(photo(number)), NOW);
@@ -166,7 +182,7 @@ fn photos_that_come_while_locked_wait_and_are_told_together_at_the_opening() {
 
 #[test]
 fn a_photo_that_waited_before_a_restart_is_adopted_after_it() {
-    let mut first = Keeper::new(memory());
+    let mut first = started(memory());
     let _ = first.handle(Input::Told(photo(1)), NOW);
     let saved = first.handle(
         Input::Sealed {
@@ -182,18 +198,17 @@ fn a_photo_that_waited_before_a_restart_is_adopted_after_it() {
         })
         .collect();
     assert!(intakes[0].stage == Stage::Waiting && intakes[0].link.is_empty());
-    let mut second = Keeper::new(Memory {
+    let mut second = started(Memory {
         intakes,
         ..memory()
     });
 
-    assert!(second.resume(NOW).is_empty());
     assert_eq!(indexed(&open(&mut second)), [1]);
 }
 
 #[test]
 fn at_most_two_files_are_fetched_at_a_time_and_all_in_the_end() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let mut started = Vec::new();
     for number in 1..=4 {
         started.push(fetched(&keeper.handle(Input::Told(photo(number)), NOW)));
@@ -212,7 +227,7 @@ fn at_most_two_files_are_fetched_at_a_time_and_all_in_the_end() {
 
 #[test]
 fn a_server_in_trouble_is_asked_again_and_told_once() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let job = JobId([1; 32]);
     let failed = || Input::NotSealed {
         job,
@@ -243,7 +258,7 @@ fn a_server_in_trouble_is_asked_again_and_told_once() {
 
 #[test]
 fn a_clock_that_is_set_back_does_not_delay_a_retry_for_ever() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let job = JobId([1; 32]);
     let _ = keeper.handle(Input::Told(photo(1)), NOW);
     let failed = Input::NotSealed {
@@ -260,7 +275,7 @@ fn a_clock_that_is_set_back_does_not_delay_a_retry_for_ever() {
 
 #[test]
 fn taking_the_key_out_locks_before_it_tells_and_what_was_sealed_waits() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let _ = open(&mut keeper);
     let _ = keeper.handle(Input::Told(photo(1)), NOW);
     let _ = keeper.handle(
@@ -282,7 +297,7 @@ fn taking_the_key_out_locks_before_it_tells_and_what_was_sealed_waits() {
 
 #[test]
 fn a_lock_by_command_holds_until_the_key_was_out() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let _ = open(&mut keeper);
 
     let locked = keeper.handle(Input::Told(told(1, "lock")), NOW);
@@ -297,7 +312,7 @@ fn a_lock_by_command_holds_until_the_key_was_out() {
 
 #[test]
 fn a_lock_by_command_outlives_a_restart() {
-    let mut keeper = Keeper::new(Memory {
+    let mut keeper = started(Memory {
         locked_by_owner: true,
         ..memory()
     });
@@ -309,11 +324,17 @@ fn a_lock_by_command_outlives_a_restart() {
 
 #[test]
 fn while_locked_a_get_is_answered_and_nothing_is_sent() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
 
     let effects = keeper.handle(Input::Told(told(1, "get 1")), NOW);
 
-    assert_eq!(says(&effects), [Reply::NeedsKey { waiting: 0 }]);
+    assert_eq!(
+        says(&effects),
+        [Reply::NeedsKey {
+            waiting: 0,
+            way: WayIn::PutIn
+        }]
+    );
     assert!(
         !effects
             .iter()
@@ -323,7 +344,7 @@ fn while_locked_a_get_is_answered_and_nothing_is_sent() {
 
 #[test]
 fn a_get_sends_one_file_after_another_with_its_name_before_it() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let _ = open(&mut keeper);
     let job = JobId([1; 32]);
     let asked = keeper.handle(Input::Told(told(1, "get 2 5-6")), NOW);
@@ -369,8 +390,69 @@ fn a_get_sends_one_file_after_another_with_its_name_before_it() {
 }
 
 #[test]
+fn a_delivery_cut_by_the_network_is_tried_again() {
+    let mut keeper = started(memory());
+    let _ = open(&mut keeper);
+    let job = JobId([1; 32]);
+    let _ = keeper.handle(Input::Told(told(1, "get 2")), NOW);
+    let answer = Answer::Picked {
+        found: vec![2],
+        missing: vec![],
+    };
+    let _ = keeper.handle(
+        Input::Answered {
+            job,
+            answer,
+            free: None,
+        },
+        NOW,
+    );
+    let why = DeliveryFailure::Offline;
+
+    let cut = keeper.handle(
+        Input::NotUploaded {
+            job,
+            number: 2,
+            why,
+        },
+        NOW,
+    );
+    let _ = keeper.handle(Input::Offline, NOW);
+    let while_offline = keeper.handle(Input::Woke, NOW + 60);
+    let back = keeper.handle(Input::Online, NOW + 70);
+
+    assert!(cut.is_empty() && while_offline.is_empty());
+    assert!(back.contains(&Effect::Deliver(job, 2)));
+}
+
+#[test]
+fn a_delivery_that_was_open_at_a_restart_goes_on_once_the_vault_is_open_and_online() {
+    let deliveries = vec![Delivery {
+        job: JobId([1; 32]),
+        command: delivery::Asked::Get {
+            picks: vec![(2, 2)],
+        },
+        remaining: Some(vec![2]),
+    }];
+    let mut keeper = Keeper::new(Memory {
+        deliveries,
+        ..memory()
+    });
+
+    let opened = open(&mut keeper);
+    let online = keeper.handle(Input::Online, NOW);
+
+    assert!(
+        !opened
+            .iter()
+            .any(|it| matches!(it, Effect::Deliver(..) | Effect::Close(_)))
+    );
+    assert!(online.contains(&Effect::Deliver(JobId([1; 32]), 2)));
+}
+
+#[test]
 fn a_delivery_cut_by_the_lock_is_told_and_closed() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let _ = open(&mut keeper);
     let job = JobId([1; 32]);
     let _ = keeper.handle(Input::Told(told(1, "get 2")), NOW);
@@ -409,7 +491,7 @@ fn a_delivery_cut_by_the_lock_is_told_and_closed() {
 #[test]
 fn only_the_code_pairs_and_only_five_times() {
     let pairing = Pairing::new("abcde-12345");
-    let mut keeper = Keeper::new(Memory {
+    let mut keeper = started(Memory {
         has_trusted_device: false,
         pairing: Some(pairing.clone()),
         ..memory()
@@ -420,7 +502,7 @@ fn only_the_code_pairs_and_only_five_times() {
         told.from = device(Standing::Undecided);
         keeper.handle(Input::Told(told), NOW + 1)
     };
-    let mut other = Keeper::new(Memory {
+    let mut other = started(Memory {
         has_trusted_device: false,
         pairing: Some(pairing),
         ..memory()
@@ -449,7 +531,7 @@ fn only_the_code_pairs_and_only_five_times() {
 fn a_pairing_code_is_good_for_thirty_minutes_from_the_first_login() {
     let code = "ABCDE-12345";
     let after = |seconds: i64| {
-        let mut keeper = Keeper::new(Memory {
+        let mut keeper = started(Memory {
             has_trusted_device: false,
             pairing: Some(Pairing::new(code)),
             ..memory()
@@ -467,7 +549,7 @@ fn a_pairing_code_is_good_for_thirty_minutes_from_the_first_login() {
 
 #[test]
 fn a_pinned_fingerprint_needs_no_code_and_another_one_gets_nothing() {
-    let mut keeper = Keeper::new(Memory {
+    let mut keeper = started(Memory {
         pins: vec![FINGERPRINT.to_owned()],
         has_trusted_device: false,
         ..memory()
@@ -494,7 +576,7 @@ fn a_pinned_fingerprint_needs_no_code_and_another_one_gets_nothing() {
 
 #[test]
 fn strangers_revoked_and_quarantined_devices_get_silence() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let mut stranger = told(1, "help");
     stranger.from.jid = "stranger@example.org".to_owned();
     let mut revoked = told(2, "help");
@@ -511,7 +593,7 @@ fn strangers_revoked_and_quarantined_devices_get_silence() {
 
 #[test]
 fn plain_text_of_the_owner_is_answered_once_a_day_and_of_others_never() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let plain = |jid: &str| Input::ToldPlain {
         jid: jid.to_owned(),
     };
@@ -528,7 +610,7 @@ fn plain_text_of_the_owner_is_answered_once_a_day_and_of_others_never() {
 
 #[test]
 fn a_body_that_is_no_text_is_refused_whole() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let mut told = told(1, "");
     told.text = None;
 
@@ -539,7 +621,7 @@ fn a_body_that_is_no_text_is_refused_whole() {
 
 #[test]
 fn a_vault_process_that_ends_by_itself_is_started_again_twice() {
-    let mut keeper = Keeper::new(memory());
+    let mut keeper = started(memory());
     let _ = open(&mut keeper);
     let mut ended = Vec::new();
     for _ in 0..3 {

@@ -253,7 +253,7 @@ fn pages_hold(folder: &Path, needle: &str) -> bool {
     let key = fs::read_to_string(folder.join(STATE_KEY_FILE)).unwrap();
     let key = hex::decode(key.trim()).unwrap();
     let file = fs::read(folder.join(STATE_FILE)).unwrap();
-    assert!(file.len() % 4_096 == 0 && !file.is_empty());
+    assert!(file.len().is_multiple_of(4_096) && !file.is_empty());
     file.chunks(4_096).enumerate().any(|(number, page)| {
         let start = if number == 0 { 16 } else { 0 };
         let mut text = page[start..4_016].to_vec();

@@ -24,6 +24,9 @@ pub enum Trust {
     System,
     /// Those signed by the owner's own authorities, given as the text of a PEM file.
     Authority(Vec<u8>),
+    /// Those signed by the owner's own authorities or by the system's, where it has any: a phone
+    /// may upload to a server that is not the owner's.
+    SystemAnd(Vec<u8>),
     /// The one certificate with this SHA-256 fingerprint, whatever name and dates are in it.
     Certificate([u8; FINGERPRINT_BYTES]),
 }
@@ -58,6 +61,11 @@ pub fn client_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
         match trust {
             Trust::System => builder.with_root_certificates(system_authorities()?),
             Trust::Authority(pem) => builder.with_root_certificates(own_authorities(pem)?),
+            Trust::SystemAnd(pem) => {
+                let mut roots = own_authorities(pem)?;
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                builder.with_root_certificates(roots)
+            }
             Trust::Certificate(fingerprint) => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(OneCertificate {

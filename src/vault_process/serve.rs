@@ -23,11 +23,14 @@ use rustix::process::DumpableBehavior;
 use serde::Serialize;
 use vault::{
     Adopted, Attributes, BlobId, Entry, Index, IndexError, OpenError, OpenVault, Origin,
-    SlotSecret, index::EntryNumber, key::file::KeyFileError,
+    SlotSecret, UnsealError, VaultFolder, index::EntryNumber, key::file::KeyFileError,
 };
 use zeroize::Zeroizing;
 
-use super::{BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, Order, Question, Row, Shut, WHOLE, Word};
+use super::{
+    BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, Question, Row, Shut, WHOLE,
+    Word,
+};
 
 /// Bytes unsealed at a time.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -63,6 +66,7 @@ pub fn serve() -> io::Result<()> {
     };
     mouth.say(&Word::Opened)?;
     let running = Arc::new(AtomicU64::new(0));
+    let folder = vault.folder().clone();
     let (deliver, queue) = mpsc::channel();
     let sender = Sender {
         vault,
@@ -71,6 +75,7 @@ pub fn serve() -> io::Result<()> {
     };
     thread::spawn(move || sender.run(data, &queue));
     let mut clerk = Clerk {
+        folder,
         index,
         mouth,
         deliver,
@@ -91,7 +96,7 @@ fn next_order(ear: &mut UnixStream) -> io::Result<Option<Order>> {
         other => other?,
     }
     let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
-    if length > MAX_FRAME_BYTES {
+    if length > MAX_ORDER_BYTES {
         return Ok(None);
     }
     let mut body = vec![0; length];
@@ -153,7 +158,7 @@ struct Mouth(Arc<Mutex<UnixStream>>);
 
 impl Mouth {
     fn say<T: Serialize>(&self, word: &T) -> io::Result<()> {
-        let frame = super::frame(word).ok_or(io::ErrorKind::InvalidData)?;
+        let frame = super::frame(word, MAX_FRAME_BYTES).ok_or(io::ErrorKind::InvalidData)?;
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -163,6 +168,7 @@ impl Mouth {
 
 /// Obeys orders with the index at hand.
 struct Clerk {
+    folder: VaultFolder,
     index: Index,
     mouth: Mouth,
     deliver: mpsc::Sender<Delivery>,
@@ -185,12 +191,18 @@ impl Clerk {
             // A vault is opened once.
             Order::Open { .. } => Ok(()),
             Order::Adopt { job, blob } => {
-                let word = self.adopt(job, blob).unwrap_or_else(|error| {
-                    log::error!("a blob was not adopted: {error}");
-                    Word::NotAdopted { job }
-                });
+                let adopted = self.adopt(job, blob);
                 crate::crash::point("adopted");
-                self.mouth.say(&word)
+                match adopted {
+                    Ok(word) => self.mouth.say(&word),
+                    Err(IndexError::Blob(error)) => self.not_opened(job, blob, &error),
+                    Err(error) => {
+                        log::error!("a blob was not adopted: {error}");
+                        self.mouth.say(&Word::NotAdopted { job })?;
+                        // After a failed write the index takes no more: a new process opens it.
+                        Err(io::Error::other(error))
+                    }
+                }
             }
             Order::Ask { job, question } => {
                 let word = self.answer(job, question).unwrap_or_else(|error| {
@@ -223,6 +235,26 @@ impl Clerk {
                 row: row(&entry),
             }),
             None => Ok(Word::NotAdopted { job }),
+        }
+    }
+
+    /// Sets a blob aside that does not open. A drive that fails is no reason to.
+    fn not_opened(&self, job: [u8; 32], blob: [u8; 16], error: &UnsealError) -> io::Result<()> {
+        log::error!("a blob does not open: {error}");
+        match error {
+            UnsealError::NotAuthentic | UnsealError::Header(_) | UnsealError::Malformed => {
+                match self.folder.set_aside(&BlobId::from_bytes(blob)) {
+                    Ok(_) => self.mouth.say(&Word::Damaged { job }),
+                    Err(error) => {
+                        log::error!("it could not be set aside: {error}");
+                        self.mouth.say(&Word::NotAdopted { job })
+                    }
+                }
+            }
+            UnsealError::Missing => self.mouth.say(&Word::Damaged { job }),
+            UnsealError::UnknownEpoch { .. } | UnsealError::Io(_) | _ => {
+                self.mouth.say(&Word::NotAdopted { job })
+            }
         }
     }
 

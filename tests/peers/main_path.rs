@@ -177,7 +177,7 @@ fn several_files_come_one_after_another_and_missing_numbers_are_named() {
         );
     }
 
-    phone.send_text(&jid(VAULT), "get 2-3, last 9");
+    phone.send_text(&jid(VAULT), "get 2-3, 9");
     let missing = phone.wait_reply("There is no");
     let got: Vec<Vec<u8>> = (0..2)
         .map(|_| fs::read(phone.wait_file().path).unwrap())

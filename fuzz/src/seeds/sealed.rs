@@ -120,6 +120,7 @@ pub(super) fn orders(seeds: &mut Seeds) {
         folder,
         key_file,
         public_half,
+        waiting: vec![[3; 16]],
     };
     let ask = |question| Order::Ask { job, question };
     let orders = [

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use chrono::DateTime;
 
-use super::{DeliveryFailure, DeviceReply, Facts, IntakeFailure, Line, OpenFailure, Reply};
+use crate::keeper::command::MAX_LINES;
+
+use super::{DeliveryFailure, DeviceReply, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
 /// The one sentence that is ever sent unencrypted, and only to the owner's address.
 pub const PLAIN_REFUSED: &str = "I only read encrypted messages and kept nothing of this one. \
@@ -51,8 +53,8 @@ impl Reply {
             Self::LockedByCommand => "The vault is locked. Photos still arrive; take the key out \
                  and put it in again to open it."
                 .to_owned(),
-            Self::AlreadyLocked => {
-                "The vault is locked already. Put the key in to open it.".to_owned()
+            Self::AlreadyLocked(way) => {
+                format!("The vault is locked already. {}", way_in(*way))
             }
             Self::LockedByTrouble => {
                 "The vault locked itself after a fault. Nothing is lost; take \
@@ -64,7 +66,7 @@ impl Reply {
                  out and put it in again, then ask once more."
                     .to_owned()
             }
-            Self::NeedsKey { waiting } => needs_key(*waiting),
+            Self::NeedsKey { waiting, way } => needs_key(*waiting, *way),
             Self::NotStored {
                 name,
                 why,
@@ -122,6 +124,7 @@ impl DeviceReply {
 fn status(kept: Option<(u64, u64)>, facts: &Facts) -> String {
     let Facts {
         waiting,
+        way,
         arriving,
         free,
         aes,
@@ -129,9 +132,7 @@ fn status(kept: Option<(u64, u64)>, facts: &Facts) -> String {
     let mut text = match kept {
         Some((1, size)) => format!("The vault is open: 1 file, {}.", bytes(size)),
         Some((count, size)) => format!("The vault is open: {count} files, {}.", bytes(size)),
-        None => {
-            "The vault is locked. Photos still arrive; put the key in to get files out.".to_owned()
-        }
+        None => format!("The vault is locked. Photos still arrive. {}", way_in(*way)),
     };
     if *waiting > 0 {
         let _ = write!(text, "\nWaiting for the key: {waiting}.");
@@ -149,12 +150,14 @@ fn status(kept: Option<(u64, u64)>, facts: &Facts) -> String {
 fn listing(lines: &[Line], total: u64) -> String {
     let mut text = rows(lines);
     let shown = lines.len() as u64;
+    let most = u64::from(MAX_LINES);
     if total > shown {
-        let _ = write!(
-            text,
-            "\n{} of {total} shown. Send \"list {total}\" for more.",
-            lines.len()
-        );
+        let _ = write!(text, "\n{shown} of {total} shown. ");
+        if shown < most {
+            let _ = write!(text, "Send \"list {}\" for more.", total.min(most));
+        } else {
+            text.push_str("\"find WORDS\" finds the others.");
+        }
     }
     text
 }
@@ -238,13 +241,20 @@ fn not_opened(why: OpenFailure) -> &'static str {
     }
 }
 
-fn needs_key(waiting: u64) -> String {
+fn needs_key(waiting: u64, way: WayIn) -> String {
+    let way = way_in(way);
     match waiting {
-        0 => "The vault is locked. Put the key in to open it.".to_owned(),
-        1 => "The vault is locked; 1 file waits for the key. Put the key in to open it.".to_owned(),
-        waiting => format!(
-            "The vault is locked; {waiting} files wait for the key. Put the key in to open it."
-        ),
+        0 => format!("The vault is locked. {way}"),
+        1 => format!("The vault is locked; 1 file waits for the key. {way}"),
+        waiting => format!("The vault is locked; {waiting} files wait for the key. {way}"),
+    }
+}
+
+fn way_in(way: WayIn) -> &'static str {
+    match way {
+        WayIn::PutIn => "Put the key in to open it.",
+        WayIn::PutInAgain => "Take the key out and put it in again to open it.",
+        WayIn::Wait => "It is being opened; ask again in a moment.",
     }
 }
 
@@ -260,6 +270,8 @@ fn not_stored(name: &str, why: IntakeFailure, retrying: bool) -> String {
             | IntakeFailure::BadLink
             | IntakeFailure::CutShort
             | IntakeFailure::TooLong
+            | IntakeFailure::TooLarge
+            | IntakeFailure::Damaged
             | IntakeFailure::Altered
             | IntakeFailure::ServerTrouble
             | IntakeFailure::Certificate => "its server does not give it to me now",
@@ -292,6 +304,14 @@ fn not_stored(name: &str, why: IntakeFailure, retrying: bool) -> String {
         IntakeFailure::Certificate => (
             "the certificate of its server is not trusted",
             "Check the server, or put its certificate into the vault's settings.",
+        ),
+        IntakeFailure::TooLarge => (
+            "it is larger than I am set up to take",
+            "Raise max_file_bytes in the vault's settings and send it again.",
+        ),
+        IntakeFailure::Damaged => (
+            "it was kept, but its blob is damaged or gone from the drive",
+            "Please send it again, and check the drive.",
         ),
         IntakeFailure::DriveFull => ("the drive is full", "Make room and send it again."),
         IntakeFailure::DriveTrouble => (
@@ -326,7 +346,7 @@ fn not_sent(number: u64, why: DeliveryFailure) -> String {
             "#{number} was not sent because it is too large for my server. Take it from the drive \
              with strongroom-rescue, or ask the server's operator."
         ),
-        DeliveryFailure::ServerTrouble => {
+        DeliveryFailure::ServerTrouble | DeliveryFailure::Offline => {
             format!("#{number} was not sent because the upload failed. Please ask again later.")
         }
     }

@@ -1,0 +1,77 @@
+//! What the event loop is to do, as plain data.
+
+use super::{
+    JobId, command::Command, delivery::Delivery, input::Device, intake::Intake, owner::Pairing,
+    reply::Reply,
+};
+
+/// Something the event loop is to do.
+///
+/// Not `Debug`: jobs carry links.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Write or rewrite an intake.
+    SaveIntake(Intake),
+    /// Write or rewrite a delivery or question.
+    SaveDelivery(Delivery),
+    /// Forget a job and overwrite what it held.
+    Close(JobId),
+    /// Trust this device from now on.
+    Trust(Device),
+    /// Hold this device in quarantine from now on.
+    Quarantine(Device),
+    /// Write how pairing stands; `None` when it is done or over.
+    SavePairing(Option<Pairing>),
+    /// Write whether the owner locked the vault while the key device is in.
+    SaveLockedByOwner(bool),
+    /// Send an encrypted message to all trusted devices of the owner.
+    Say(Reply),
+    /// Send an encrypted message to one device only.
+    SayTo(Device, Reply),
+    /// Tell the owner's address, unencrypted, how to switch OMEMO on.
+    SayPlainRefused,
+    /// Send a receipt (XEP-0184) for this stanza id.
+    Receipt(String),
+    /// Show, or end showing, that the vault is at work (XEP-0085).
+    Typing(bool),
+    /// Fetch, decrypt and seal the file of this intake.
+    Fetch(Intake),
+    /// Put the sealed blob of this intake into the index.
+    Index(Intake),
+    /// Ask the vault process.
+    Ask(JobId, Command),
+    /// Encrypt this entry and put it on the server.
+    Deliver(JobId, u64),
+    /// Start the vault process with the key device that is there.
+    Open,
+    /// End the vault process, and with it every secret.
+    Lock,
+}
+
+impl Effect {
+    /// Returns whether the effect belongs to the step's own transaction.
+    #[must_use]
+    pub fn is_saved(&self) -> bool {
+        match self {
+            Self::SaveIntake(_)
+            | Self::SaveDelivery(_)
+            | Self::Close(_)
+            | Self::Trust(_)
+            | Self::Quarantine(_)
+            | Self::SavePairing(_)
+            | Self::SaveLockedByOwner(_)
+            | Self::Say(_)
+            | Self::SayTo(..)
+            | Self::SayPlainRefused => true,
+            Self::Receipt(_)
+            | Self::Typing(_)
+            | Self::Fetch(_)
+            | Self::Index(_)
+            | Self::Ask(..)
+            | Self::Deliver(..)
+            | Self::Open
+            | Self::Lock => false,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What the keeper is told: what happened outside, as plain data.
+
+use super::{
+    JobId,
+    reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure},
+};
+
+/// How far a device of the owner is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Seen for the first time.
+    Undecided,
+    /// Known, and nobody vouched for it.
+    Quarantined,
+    /// May command.
+    Trusted,
+    /// May not any more.
+    Revoked,
+}
+
+/// The device that wrote, as OMEMO authenticated it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Bare address.
+    pub jid: String,
+    /// OMEMO device id.
+    pub id: u32,
+    /// Fingerprint of its identity key: 64 lower-case hex digits.
+    pub fingerprint: String,
+    /// What was known of it before this message.
+    pub standing: Standing,
+}
+
+impl Device {
+    /// Returns the last 8 hex digits of the fingerprint, which people compare.
+    #[must_use]
+    pub fn tail(&self) -> String {
+        self.fingerprint.get(56..).unwrap_or_default().to_owned()
+    }
+}
+
+/// A message that OMEMO opened. Not `Debug`: it carries what the owner wrote.
+pub struct Told {
+    /// Who wrote.
+    pub from: Device,
+    /// Names the job that the message may become.
+    pub job: JobId,
+    /// A blob id drawn for the file that the message may announce.
+    pub blob: [u8; 16],
+    /// The text, or `None` where the decrypted bytes are not plain text.
+    pub text: Option<String>,
+    /// When it was sent, in seconds since 1970, as far as the server tells.
+    pub sent_at: i64,
+    /// The stanza id to answer with a receipt, when one is asked for.
+    pub receipt: Option<String>,
+}
+
+/// What the vault process answered to a question.
+pub enum Answer {
+    /// There is no vault process.
+    Locked,
+    /// The index failed.
+    Failed,
+    /// To `list` and `find`.
+    Rows {
+        /// Newest first.
+        lines: Vec<Line>,
+        /// Entries in the vault.
+        total: u64,
+        /// Whether there are more that fit.
+        more: bool,
+    },
+    /// To `status`.
+    Totals {
+        /// Entries in the vault.
+        entries: u64,
+        /// Bytes of their content.
+        bytes: u64,
+    },
+    /// To `get`: which of the picks exist.
+    Picked {
+        /// Numbers of entries that exist, in the order asked for.
+        found: Vec<u64>,
+        /// Numbers that name none.
+        missing: Vec<u64>,
+    },
+}
+
+/// Where a sealed file ended up in the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placed {
+    /// As an entry of its own.
+    Entry(Line),
+    /// Its content was in the vault already, under this number.
+    SameAs(u64),
+}
+
+/// Something that happened outside.
+///
+/// Not `Debug`: inputs carry what the owner wrote.
+#[non_exhaustive]
+pub enum Input {
+    /// The stream is up.
+    Online,
+    /// The stream is down.
+    Offline,
+    /// A message was decrypted.
+    Told(Told),
+    /// An unencrypted message with a text came from this bare address.
+    ToldPlain {
+        /// Bare address.
+        jid: String,
+    },
+    /// A message for us from this device could not be decrypted.
+    Unreadable {
+        /// Bare address.
+        jid: String,
+        /// Whether the device that claims to have sent it is trusted.
+        trusted: bool,
+    },
+    /// The key device is there.
+    KeyDeviceCame,
+    /// The key device was taken out, or is not there at the start.
+    KeyDeviceGone,
+    /// The data drive with the vault is there after it was not.
+    DriveCame,
+    /// The vault process has opened the vault.
+    VaultOpened,
+    /// The vault process could not open the vault.
+    VaultNotOpened(OpenFailure),
+    /// The vault process ended without being told to.
+    VaultEnded,
+    /// A file is sealed under its final name, and durable.
+    Sealed {
+        /// The intake.
+        job: JobId,
+    },
+    /// A file could not be fetched or sealed.
+    NotSealed {
+        /// The intake.
+        job: JobId,
+        /// Why.
+        why: IntakeFailure,
+        /// Whether trying again may help.
+        transient: bool,
+    },
+    /// A sealed file is in the index.
+    Indexed {
+        /// The intake.
+        job: JobId,
+        /// Where.
+        placed: Placed,
+    },
+    /// A sealed file is not in the index because the vault process could not do it.
+    NotIndexed {
+        /// The intake.
+        job: JobId,
+        /// Whether its blob does not open, so that trying again would not help.
+        damaged: bool,
+    },
+    /// The vault process answered.
+    Answered {
+        /// The delivery or question.
+        job: JobId,
+        /// What it said.
+        answer: Answer,
+        /// Free bytes on the data drive.
+        free: Option<u64>,
+    },
+    /// A file lies encrypted on the server, ready to be told.
+    Uploaded {
+        /// The delivery.
+        job: JobId,
+        /// The entry.
+        line: Line,
+        /// `aesgcm://…`
+        link: String,
+    },
+    /// A file could not be put on the server.
+    NotUploaded {
+        /// The delivery.
+        job: JobId,
+        /// The entry.
+        number: u64,
+        /// Why.
+        why: DeliveryFailure,
+    },
+    /// The time that [`Keeper::next_wake`](super::Keeper::next_wake) named has come.
+    Woke,
+}
