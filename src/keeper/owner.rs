@@ -130,6 +130,8 @@ impl Owner {
             return Verdict::Silence;
         }
         if device.standing == Standing::Trusted {
+            // A pinned device is trusted before it has ever written.
+            self.has_trusted_device = true;
             return Verdict::Obey(Vec::new());
         }
         if self.pins.contains(&device.fingerprint) {

@@ -1,6 +1,7 @@
 //! The program under test as a process: its log, its end, and ways to bring that about.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::Arc,
@@ -76,6 +77,22 @@ impl Daemon {
     /// The process id, for looking at its memory or its children.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The process ids of its children: the vault process, while it is open.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        let mut found = Vec::new();
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap() {
+            let children = task.unwrap().path().join("children");
+            // A thread may have ended meanwhile.
+            let children = fs::read_to_string(children).unwrap_or_default();
+            found.extend(
+                children
+                    .split_whitespace()
+                    .map(|it| it.parse::<u32>().unwrap()),
+            );
+        }
+        found
     }
 
     /// Kills it without warning, as a power cut would, and waits until it is gone.

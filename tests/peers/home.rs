@@ -88,12 +88,7 @@ impl Home {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        home.code = said
-            .lines()
-            .skip_while(|line| !line.starts_with("PAIRING CODE"))
-            .map(str::trim)
-            .find(|line| line.len() == 11 && line.as_bytes()[5] == b'-')
-            .map(str::to_owned);
+        home.code = pairing_code(&said);
         home.words = recovery_words(&said);
         home
     }
@@ -145,6 +140,13 @@ impl Home {
     /// Whether set-up printed a pairing code at all.
     pub(crate) fn has_code(&self) -> bool {
         self.code.is_some()
+    }
+
+    /// Has the program make a new pairing code, and returns it.
+    pub(crate) fn new_code(&self) -> String {
+        let output = self.run("pair");
+        assert!(output.status.success(), "{output:?}");
+        pairing_code(&String::from_utf8(output.stdout).unwrap()).unwrap()
     }
 
     /// The 24 recovery words that set-up printed.
@@ -225,6 +227,14 @@ impl Home {
         let settings = self.settings();
         run_to_end(&["--config", settings.to_str().unwrap(), argument])
     }
+}
+
+/// Finds the pairing code in what the program printed.
+fn pairing_code(said: &str) -> Option<String> {
+    said.lines()
+        .map(str::trim)
+        .find(|line| line.len() == 11 && line.as_bytes()[5] == b'-')
+        .map(str::to_owned)
 }
 
 /// Reads the table of numbered words in what set-up printed.

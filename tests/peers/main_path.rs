@@ -192,28 +192,14 @@ fn lock_ends_the_vault_process_at_once() {
     let mut home = Home::new();
     home.start();
     let mut phone = home.paired_phone();
-    let children = || {
-        let pid = home.daemon().pid();
-        let mut found = Vec::new();
-        for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
-            let children = task.unwrap().path().join("children");
-            found.extend(
-                fs::read_to_string(children)
-                    .unwrap()
-                    .split_whitespace()
-                    .map(str::to_owned)
-                    .collect::<Vec<_>>(),
-            );
-        }
-        found
-    };
+    let children = || home.daemon().children();
     let before = children();
 
     phone.send_text(&jid(VAULT), "lock");
     phone.wait_reply("The vault is locked.");
 
     assert_eq!(before.len(), 1, "the vault process runs");
-    assert_eq!(children(), [] as [String; 0]);
+    assert_eq!(children(), [] as [u32; 0]);
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(crate) struct Phone {
     events: Arc<Journal<Value>>,
     seq: u64,
     state: Arc<TempDir>,
+    /// How long it waits for anything that is expected.
+    pub(crate) patience: Duration,
     /// Its OMEMO device id.
     pub(crate) device: u64,
     /// Its OMEMO fingerprint in hex.
@@ -42,6 +44,8 @@ pub(crate) struct File {
     pub(crate) name: String,
     /// The link as it came.
     pub(crate) link: String,
+    /// The SHA-256 of its content in hex, as the phone computed it.
+    pub(crate) sha256: String,
 }
 
 impl Phone {
@@ -80,6 +84,7 @@ impl Phone {
             events,
             seq: 0,
             state,
+            patience: PATIENCE,
             device: 0,
             fingerprint: String::new(),
         };
@@ -147,7 +152,7 @@ impl Phone {
 
     /// Waits for an event of this kind and takes it.
     pub(crate) fn wait(&self, kind: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        self.wait_within(PATIENCE, kind, wanted)
+        self.wait_within(self.patience, kind, wanted)
             .unwrap_or_else(|| panic!("{}'s phone waited in vain: {kind}", self.account))
     }
 
@@ -179,6 +184,7 @@ impl Phone {
             path: PathBuf::from(text(&file["path"])),
             name: text(&file["name"]),
             link: text(&file["link"]),
+            sha256: text(&file["sha256"]),
         }
     }
 
@@ -264,7 +270,7 @@ pub(crate) fn text(value: &Value) -> String {
 }
 
 /// The Python that has what phone.py imports.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     env::var_os("STRONGROOM_PEERS_PYTHON").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers-venv/bin/python"),
         PathBuf::from,
