@@ -114,7 +114,7 @@ fn a_file_of_200_mib_goes_in_and_out_in_24_mib_of_memory() {
         most <= idle + ALLOWED_KIB,
         "idle {idle} KiB, at most {most} KiB"
     );
-    let control: Vec<u8> = vec![1; 2 * 1024 * ALLOWED_KIB as usize];
+    let control: Vec<u8> = vec![1; 2 * 1024 * usize::try_from(ALLOWED_KIB).unwrap()];
     assert!(
         anonymous_kib(&[std::process::id()]) > ALLOWED_KIB,
         "{}",
