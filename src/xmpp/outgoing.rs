@@ -10,7 +10,6 @@ use super::xml::{Xml, ns};
 const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 const EME: &str = "urn:xmpp:eme:0";
 const HINTS: &str = "urn:xmpp:hints";
-const REACTIONS: &str = "urn:xmpp:reactions:0";
 /// What programs show that cannot decrypt.
 const FALLBACK: &str = "I sent you an OMEMO encrypted message but your client doesn't seem to \
                         support that. Find more information on https://conversations.im/omemo";
@@ -104,20 +103,6 @@ pub fn chat_state(to: &str, state: ChatState) -> String {
         .into_text()
 }
 
-/// Builds a reaction to message `target` (XEP-0444); no emoji takes earlier ones back.
-#[must_use]
-pub fn reaction(to: &str, id: &str, target: &str, emoji: &[&str]) -> String {
-    let reactions = emoji.iter().map(|emoji| Xml::new("reaction").text(emoji));
-    message(to, Some(id))
-        .child(
-            Xml::in_ns("reactions", REACTIONS)
-                .attr("id", target)
-                .children(reactions),
-        )
-        .child(Xml::in_ns("store", HINTS))
-        .into_text()
-}
-
 fn message(to: &str, id: Option<&str>) -> Xml {
     // XEP-0359 3.1
     let origin = id.map(|id| Xml::in_ns("origin-id", ns::STANZA_IDS).attr("id", id));
@@ -207,7 +192,6 @@ mod tests {
 
         for text in [
             receipt("a@x", "1", nasty),
-            reaction("a@x", "1", nasty, &["✅"]),
             chat_state("a@x", ChatState::Composing),
             plain_message("a@x", nasty, "1 < 2"),
         ] {
