@@ -22,7 +22,8 @@ use crate::{
 };
 
 const MIB: usize = 1 << 20;
-const FILM_MIB: u64 = 200;
+/// Far more than may be taken, and little enough for code that is not optimised.
+const FILM_MIB: u64 = 64;
 /// What the daemon and the vault process together may take beyond what they have when idle.
 const ALLOWED_KIB: u64 = 24 * 1024;
 
@@ -66,7 +67,7 @@ impl Watch {
     }
 }
 
-/// Shares a file, gets it back, and checks that both phones' digests agree.
+/// Shares a file, gets it back, and checks that it is the same by the phone's own digest.
 fn in_and_out(phone: &mut Phone, path: &Path, name: &str) {
     let sent = phone.send_file_with(&jid(VAULT), path, json!({ "name": name }));
     phone.wait_reply(&format!("{name}, "));
@@ -83,8 +84,8 @@ fn family(daemon: &Daemon) -> Vec<u32> {
 }
 
 #[test]
-fn a_file_of_200_mib_goes_in_and_out_in_24_mib_of_memory() {
-    let mut home = Home::with(&[], 300);
+fn a_file_of_64_mib_goes_in_and_out_in_24_mib_of_memory() {
+    let mut home = Home::with(&[], 100);
     home.start();
     let mut phone = home.paired_phone();
     phone.patience = Duration::from_secs(600);
@@ -114,6 +115,7 @@ fn a_file_of_200_mib_goes_in_and_out_in_24_mib_of_memory() {
         most <= idle + ALLOWED_KIB,
         "idle {idle} KiB, at most {most} KiB"
     );
+    // The measure sees memory that is taken.
     let control: Vec<u8> = vec![1; 2 * 1024 * usize::try_from(ALLOWED_KIB).unwrap()];
     assert!(
         anonymous_kib(&[std::process::id()]) > ALLOWED_KIB,
