@@ -240,7 +240,8 @@ def listing(bench):
     idle([vault.daemon.pid, *children(vault.daemon.pid)])
     times = bench.stage.phone.order("stopwatch", LONG, to=VAULT, text="list", rounds=LISTS)
     bench.table.heading(f"`list` with {ENTRIES} entries and more, asked {LISTS} times; beyond an "
-                        "XMPP ping from the phone to the server, which is one way of two.")
+                        "XMPP ping from the phone to the server. Question and answer pass the "
+                        "server one after the other, the ping passes it once.")
     for what, at in (("p50", 0.5), ("p99", 0.99)):
         answer, ping = (sorted(times[kind])[int(at * LISTS) - 1] * 1e3
                         for kind in ("answers", "pings"))
@@ -306,7 +307,7 @@ def main():
             print(f"{measure.__name__}: {time.monotonic() - since:.0f} s", flush=True)
     bench.table.show()
     misses = bench.table.misses()
-    print(f"\n{len(misses)} limits missed" + "".join(f"; {what}" for what in misses)
+    print("\nLimits missed: " + (", ".join(misses) or "none")
           + f". The bench took {time.monotonic() - began:.0f} seconds.")
     share = others.share()
     print(f"Others used {share:.0%} of the processors meanwhile"
