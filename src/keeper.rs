@@ -242,7 +242,8 @@ impl Keeper {
                 self.after_lock(effects)
             }
             Command::Status => self.deliveries.ask(job, Command::Status),
-            command if self.custody.is_open() => self.deliveries.ask(job, command),
+            // While it is being opened the question waits.
+            command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
             Command::List { .. } | Command::Find { .. } | Command::Get { .. } => {
                 vec![Effect::Say(self.needs_key())]
             }

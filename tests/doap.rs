@@ -18,7 +18,6 @@ const XMPP: &str = "https://linkmauve.fr/ns/xmpp-doap#";
 const BY_NAMESPACE: &[(&str, &str)] = &[
     ("0092", "jabber:iq:version"),
     ("0297", "urn:xmpp:forward:0"),
-    ("0308", "urn:xmpp:message-correct:0"),
     ("0334", "urn:xmpp:hints"),
 ];
 

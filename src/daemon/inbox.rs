@@ -11,7 +11,7 @@ use super::{
     now, omemo_now, seconds,
 };
 use crate::{
-    keeper::{Device, Input, JobId, Standing, Told},
+    keeper::{Device, Effect, Input, JobId, Standing, Told},
     state::{State, StateError, Step},
     xmpp::{Content, Message, Page, Source},
 };
@@ -117,9 +117,8 @@ impl Desk<'_> {
         let (opened, changes) = match machine::receive(step, sender, envelope, omemo_now()) {
             Ok(opened) => opened,
             Err(ReceiveError::Store(error)) => return Err(error).context("while decrypting"),
-            Err(ReceiveError::AlreadyReceived | ReceiveError::NotForUs) => {
-                return Ok(After::default());
-            }
+            Err(ReceiveError::NotForUs) => return Ok(After::default()),
+            Err(ReceiveError::AlreadyReceived) => return received_again(step, message, envelope),
             Err(why) => {
                 log::warn!(
                     "a message of device {} was not opened: {why}",
@@ -147,6 +146,23 @@ impl Desk<'_> {
         }
         Ok(after)
     }
+}
+
+/// Answers a repetition with nothing but the receipt, which a crash may have kept back.
+fn received_again(
+    step: &Step<'_>,
+    message: &Message,
+    envelope: &Envelope,
+) -> anyhow::Result<After> {
+    let address = Address::new(message.from_bare.as_str(), envelope.sender);
+    let known = step.known_device(&address)?;
+    let mut after = After::default();
+    if let (true, Some(id)) = (message.asks_receipt, &message.id)
+        && known.is_some_and(|device| device.trust.is_trusted())
+    {
+        after.effects.push(Effect::Receipt(id.clone()));
+    }
+    Ok(after)
 }
 
 /// Turns what OMEMO opened into what the keeper is told; `None` for an empty message.

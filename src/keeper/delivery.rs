@@ -149,7 +149,9 @@ impl Deliveries {
         if matches!(command, Command::Get { .. }) {
             effects.push(Effect::Typing(true));
         }
-        effects.push(Effect::Ask(job, command));
+        if self.is_open || command == Command::Status {
+            effects.push(Effect::Ask(job, command));
+        }
         self.open.push_back(delivery);
         effects
     }
@@ -189,6 +191,9 @@ impl Deliveries {
         let Some(delivery) = self.open.iter_mut().find(|it| it.job == job) else {
             return Vec::new();
         };
+        if delivery.remaining.is_some() {
+            return Vec::new();
+        }
         let mut effects = Vec::new();
         let nothing_asked = found.is_empty() && missing.is_empty();
         missing.sort_unstable();

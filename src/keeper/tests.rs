@@ -343,6 +343,37 @@ fn while_locked_a_get_is_answered_and_nothing_is_sent() {
 }
 
 #[test]
+fn a_question_while_the_vault_is_being_opened_is_answered_when_it_is_open() {
+    let mut keeper = started(memory());
+    let _ = keeper.handle(Input::KeyDeviceCame, NOW);
+
+    let asked = keeper.handle(Input::Told(told(1, "list")), NOW);
+    let opened = keeper.handle(Input::VaultOpened, NOW);
+
+    assert_eq!(says(&asked), []);
+    let question = Effect::Ask(JobId([1; 32]), Command::List { lines: 10 });
+    assert!(!asked.contains(&question) && opened.contains(&question));
+}
+
+#[test]
+fn a_question_is_answered_with_a_refusal_if_the_vault_does_not_open() {
+    let mut keeper = started(memory());
+    let _ = keeper.handle(Input::KeyDeviceCame, NOW);
+    let _ = keeper.handle(Input::Told(told(1, "list")), NOW);
+
+    let effects = keeper.handle(Input::VaultNotOpened(reply::OpenFailure::WrongKey), NOW);
+
+    let way = WayIn::PutInAgain;
+    assert_eq!(
+        says(&effects),
+        [
+            Reply::NotOpened(reply::OpenFailure::WrongKey),
+            Reply::NeedsKey { waiting: 0, way }
+        ]
+    );
+}
+
+#[test]
 fn a_get_sends_one_file_after_another_with_its_name_before_it() {
     let mut keeper = started(memory());
     let _ = open(&mut keeper);

@@ -25,5 +25,6 @@ mod prosody;
 mod rescue;
 mod scene;
 mod selftest;
+mod service;
 mod slots;
 mod trust;

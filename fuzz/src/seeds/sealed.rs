@@ -172,6 +172,7 @@ pub(super) fn words(seeds: &mut Seeds) {
         ("adopted", Word::Adopted { job, row: row() }),
         ("same-as", Word::SameAs { job, number: 3 }),
         ("not-adopted", Word::NotAdopted { job }),
+        ("damaged", Word::Damaged { job }),
         ("rows", rows),
         (
             "picked",
@@ -200,7 +201,8 @@ pub(super) fn words(seeds: &mut Seeds) {
     let cut = &cut[..cut.len() - 1];
     seeds.add("vault_message", "refused-word--cut", cut);
     // a list of 2^32 - 1 numbers that never come
-    let boasting = [&[1, 6][..], &job, &[0xFF, 0xFF, 0xFF, 0xFF, 0x0F]].concat();
+    let picked = 7;
+    let boasting = [&[1, picked][..], &job, &[0xFF, 0xFF, 0xFF, 0xFF, 0x0F]].concat();
     seeds.add(
         "vault_message",
         "refused-word--list-that-never-comes",

@@ -1,0 +1,360 @@
+//! The keeper against a plain model of the world: photos come, keys come and go, steps fail, the
+//! process dies anywhere. Whatever happens, once all is quiet again every photo that could be
+//! fetched is in the index once and was told, and no job is left over.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use strongroom::keeper::{
+    Device, Effect, Input, JobId, Keeper, Memory, Placed, Standing, Told,
+    intake::Intake,
+    reply::{IntakeFailure, Line, Reply},
+};
+
+const OWNER: &str = "owner@example.org";
+const SECRET: &str =
+    "000102030405060708090a0b000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// Something that may happen.
+#[derive(Debug, Clone, Copy)]
+enum Happens {
+    Photo(u8),
+    KeyIn,
+    KeyOut,
+    Lock,
+    /// The oldest open step of this kind comes to its end, well or not.
+    FetchEnds {
+        well: bool,
+    },
+    IndexEnds {
+        well: bool,
+    },
+    VaultOpens {
+        well: bool,
+    },
+    VaultDies,
+    LineDown,
+    LineUp,
+    TimePasses,
+    /// kill -9 and a new start.
+    Crash,
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    prop_oneof![
+        4 => (0..12_u8).prop_map(Happens::Photo),
+        2 => Just(Happens::KeyIn),
+        1 => Just(Happens::KeyOut),
+        1 => Just(Happens::Lock),
+        4 => any::<bool>().prop_map(|well| Happens::FetchEnds { well }),
+        4 => any::<bool>().prop_map(|well| Happens::IndexEnds { well }),
+        3 => any::<bool>().prop_map(|well| Happens::VaultOpens { well }),
+        1 => Just(Happens::VaultDies),
+        1 => Just(Happens::LineDown),
+        2 => Just(Happens::LineUp),
+        2 => Just(Happens::TimePasses),
+        2 => Just(Happens::Crash),
+    ]
+}
+
+/// What is durable, and what is under way.
+struct World {
+    keeper: Keeper,
+    now: i64,
+    key_is_in: bool,
+    // Durable: the card.
+    rows: BTreeMap<JobId, Intake>,
+    locked_by_owner: bool,
+    // Durable: the drive.
+    blobs: BTreeSet<u8>,
+    index: BTreeMap<u8, u64>,
+    // Under way, gone with the process.
+    fetches: Vec<Intake>,
+    adoptions: Vec<Intake>,
+    vault_is_up: bool,
+    vault_is_opening: bool,
+    // What the owner knows.
+    shared: BTreeSet<u8>,
+    told: BTreeSet<u64>,
+    given_up: BTreeSet<u8>,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut world = Self {
+            keeper: keeper(Vec::new(), false),
+            now: 1_800_000_000,
+            key_is_in: false,
+            rows: BTreeMap::new(),
+            locked_by_owner: false,
+            blobs: BTreeSet::new(),
+            index: BTreeMap::new(),
+            fetches: Vec::new(),
+            adoptions: Vec::new(),
+            vault_is_up: false,
+            vault_is_opening: false,
+            shared: BTreeSet::new(),
+            told: BTreeSet::new(),
+            given_up: BTreeSet::new(),
+        };
+        world.tell(Input::Online);
+        world
+    }
+
+    /// Tells the keeper, saves what is to be saved as one transaction, begins the rest.
+    fn tell(&mut self, input: Input) {
+        let effects = self.keeper.handle(input, self.now);
+        for effect in &effects {
+            match effect {
+                Effect::SaveIntake(intake) => {
+                    self.rows.insert(intake.job, intake.clone());
+                }
+                Effect::Close(job) => {
+                    self.rows.remove(job);
+                }
+                Effect::SaveLockedByOwner(locked) => self.locked_by_owner = *locked,
+                Effect::Say(reply) => self.hear(reply),
+                _ => {}
+            }
+        }
+        for effect in effects {
+            match effect {
+                Effect::Fetch(intake) => self.fetches.push(intake),
+                Effect::Index(intake) => self.adoptions.push(intake),
+                Effect::Open => self.vault_is_opening = true,
+                Effect::Lock => self.vault_goes(),
+                _ => {}
+            }
+        }
+    }
+
+    fn vault_goes(&mut self) {
+        self.vault_is_up = false;
+        self.vault_is_opening = false;
+        self.adoptions.clear();
+    }
+
+    fn hear(&mut self, reply: &Reply) {
+        let indexed: BTreeSet<u64> = self.index.values().copied().collect();
+        match reply {
+            Reply::Stored { line } => {
+                assert!(
+                    indexed.contains(&line.number),
+                    "told before it was in the index"
+                );
+                self.told.insert(line.number);
+            }
+            Reply::Opened { adopted, .. } => {
+                assert!(adopted.iter().all(|number| indexed.contains(number)));
+                self.told.extend(adopted);
+            }
+            Reply::NotStored {
+                name,
+                retrying: false,
+                ..
+            } => {
+                self.given_up
+                    .insert(name.trim_end_matches(".jpg").parse().unwrap());
+            }
+            _ => {}
+        }
+    }
+
+    fn happen(&mut self, what: Happens) {
+        match what {
+            Happens::Photo(number) => {
+                // A message opens once: the same one is never told twice.
+                if self.shared.insert(number) {
+                    self.tell(Input::Told(photo(number)));
+                }
+            }
+            Happens::KeyIn if !self.key_is_in => {
+                self.key_is_in = true;
+                self.tell(Input::KeyDeviceCame);
+            }
+            Happens::KeyOut if self.key_is_in => {
+                self.key_is_in = false;
+                self.tell(Input::KeyDeviceGone);
+            }
+            Happens::Lock => self.tell(Input::Told(message("lock"))),
+            Happens::FetchEnds { well } => self.fetch_ends(well),
+            Happens::IndexEnds { well } => self.index_ends(well),
+            Happens::VaultOpens { well } if self.vault_is_opening => {
+                self.vault_is_opening = false;
+                self.vault_is_up = well;
+                let why = strongroom::keeper::reply::OpenFailure::Trouble;
+                self.tell(if well {
+                    Input::VaultOpened
+                } else {
+                    Input::VaultNotOpened(why)
+                });
+            }
+            Happens::VaultDies if self.vault_is_up => {
+                self.vault_goes();
+                self.tell(Input::VaultEnded);
+            }
+            Happens::LineDown => self.tell(Input::Offline),
+            Happens::LineUp => self.tell(Input::Online),
+            Happens::TimePasses => {
+                self.now += 20_000;
+                self.tell(Input::Woke);
+            }
+            Happens::Crash => self.crash(),
+            Happens::KeyIn | Happens::KeyOut | Happens::VaultOpens { .. } | Happens::VaultDies => {}
+        }
+    }
+
+    fn fetch_ends(&mut self, well: bool) {
+        if self.fetches.is_empty() {
+            return;
+        }
+        let intake = self.fetches.remove(0);
+        let number = intake.blob[0];
+        let job = intake.job;
+        if well {
+            assert!(
+                self.blobs.contains(&number) || !intake.link.is_empty(),
+                "no link to fetch"
+            );
+            self.blobs.insert(number);
+            self.tell(Input::Sealed { job });
+        } else {
+            let why = IntakeFailure::ServerTrouble;
+            self.tell(Input::NotSealed {
+                job,
+                why,
+                transient: true,
+            });
+        }
+    }
+
+    fn index_ends(&mut self, well: bool) {
+        if self.adoptions.is_empty() || !self.vault_is_up {
+            return;
+        }
+        let intake = self.adoptions.remove(0);
+        let blob = intake.blob[0];
+        let job = intake.job;
+        assert!(
+            self.blobs.contains(&blob),
+            "a blob is durable before it is indexed"
+        );
+        if well {
+            let next = self.index.len() as u64 + 1;
+            let number = *self.index.entry(blob).or_insert(next);
+            let line = Line {
+                number,
+                name: intake.name,
+                bytes: 1,
+                received_at: 0,
+            };
+            self.tell(Input::Indexed {
+                job,
+                placed: Placed::Entry(line),
+            });
+        } else {
+            self.tell(Input::NotIndexed {
+                job,
+                damaged: false,
+            });
+        }
+    }
+
+    fn crash(&mut self) {
+        self.fetches.clear();
+        self.vault_goes();
+        self.keeper = keeper(self.rows.values().cloned().collect(), self.locked_by_owner);
+        self.tell(Input::Online);
+        self.tell(if self.key_is_in {
+            Input::KeyDeviceCame
+        } else {
+            Input::KeyDeviceGone
+        });
+    }
+
+    /// Lets everything go well until nothing is left to do.
+    fn calm_down(&mut self) {
+        self.tell(Input::Online);
+        self.happen(Happens::KeyOut);
+        self.happen(Happens::KeyIn);
+        for _ in 0..200 {
+            self.happen(Happens::VaultOpens { well: true });
+            self.happen(Happens::FetchEnds { well: true });
+            self.happen(Happens::IndexEnds { well: true });
+            self.happen(Happens::TimePasses);
+        }
+        // What failed to be indexed while open waits for the next opening.
+        self.happen(Happens::KeyOut);
+        self.happen(Happens::KeyIn);
+        for _ in 0..50 {
+            self.happen(Happens::VaultOpens { well: true });
+            self.happen(Happens::IndexEnds { well: true });
+        }
+    }
+}
+
+fn keeper(intakes: Vec<Intake>, locked_by_owner: bool) -> Keeper {
+    Keeper::new(Memory {
+        owner: OWNER.to_owned(),
+        pins: Vec::new(),
+        has_trusted_device: true,
+        pairing: None,
+        locked_by_owner,
+        intakes,
+        deliveries: Vec::new(),
+        own_tail: String::new(),
+        aes: "in software",
+    })
+}
+
+fn message(text: &str) -> Told {
+    Told {
+        from: Device {
+            jid: OWNER.to_owned(),
+            id: 1,
+            fingerprint: "0".repeat(64),
+            standing: Standing::Trusted,
+        },
+        job: JobId([255; 32]),
+        blob: [255; 16],
+        text: Some(text.to_owned()),
+        sent_at: 0,
+        receipt: None,
+    }
+}
+
+fn photo(number: u8) -> Told {
+    Told {
+        job: JobId([number; 32]),
+        blob: [number; 16],
+        ..message(&format!("aesgcm://up.example/{number}.jpg#{SECRET}"))
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn every_photo_is_stored_once_and_told_whatever_happens(
+        story in proptest::collection::vec(happens(), 0..120)
+    ) {
+        let mut world = World::new();
+        for what in story {
+            world.happen(what);
+        }
+        world.calm_down();
+
+        let stored: BTreeSet<u8> = world.index.keys().copied().collect();
+        let wanted: BTreeSet<u8> = world.shared.difference(&world.given_up).copied().collect();
+        prop_assert_eq!(stored, wanted);
+        let numbers: BTreeSet<u64> = world.index.values().copied().collect();
+        prop_assert_eq!(&world.told, &numbers, "each was told");
+        prop_assert!(world.rows.is_empty(), "no job is left");
+    }
+}
