@@ -1,0 +1,324 @@
+"""Strongroom measured against plain tools, in one run. Usage: bench.py PROGRAMS [--small]
+
+Exits with 1 when something does not work, for example when bytes come back changed. A figure that
+misses its limit is shown as a miss, and is no error.
+"""
+import http.client
+import os
+import platform
+import re
+import resource
+import shutil
+import ssl
+import statistics
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from measure import (MIB, TICKS, Cost, Table, Watch, anonymous, children, cost_of, idle, middle,
+                     processor_seconds, status)
+from stage import (OWNER, VAULT, Failed, Phone, Process, Prosody, Stage, check, free_ports,
+                   pairing_code, run)
+from stage import Vault as Home
+
+ROUNDS = 3
+LISTS = 200
+ENTRIES = 1000
+LONG = 600
+SCRIPTS = Path(__file__).resolve().parent
+# What the project asks of itself.
+CPU_LIMIT, WALL_LIMIT = 1.6, 1.5
+OVER_IDLE_MIB, SPREAD_MIB = 24, 4
+BUSY_SHARE = 0.1
+
+
+class Bench:
+    def __init__(self, stage, programs, shrink):
+        self.stage, self.programs, self.shrink = stage, programs, shrink
+        self.table, self.folder = Table(), stage.folder
+        self.bench_pass = programs / "examples/bench_pass"
+
+    def size(self, mib):
+        return max(5, mib // self.shrink)
+
+    def prepare(self, mib, name):
+        """Makes a file of ciphertext; returns its path, its secret and its content's hash."""
+        path = self.folder / "host" / name
+        return path, *run([self.bench_pass, "prepare", mib, path]).split()
+
+    def open(self):
+        """Server, vault, phone and a host of files, paired and at rest."""
+        stage, folder, [port] = self.stage, self.folder / "host", free_ports(1)
+        folder.mkdir()
+        # Prosody's own host takes in some 2 MB/s, so it grants slots on ours.
+        stage.server = Prosody(self.folder / "server", limit_mib=4096, host_port=port)
+        certificate, key = (stage.server.folder / name for name in ("server.crt", "server.key"))
+        host = stage.also(Process([sys.executable, "-B", SCRIPTS / "bench_host.py", folder,
+                                   certificate, key, port]))
+        check(host.said.take(lambda line: line == str(port), 20), "the host of files does not run")
+        self.host = f"localhost:{port}"
+        for jid in (VAULT, OWNER):
+            stage.server.register(jid, "secret of " + jid)
+        stage.vault = Home(self.folder / "pi", self.programs, stage.server)
+        said = stage.vault.init("secret of " + VAULT, pins=[self.host])
+        stage.vault.start()
+        stage.phone = Phone(self.folder / "phone", stage.server, "secret of " + OWNER,
+                            SCRIPTS / "bench_phone.py")
+        stage.phone.befriend(VAULT)
+        stage.phone.order("send_text", to=VAULT, text=pairing_code(said))
+        stage.phone.reply("Paired")
+
+    def fresh_daemon(self):
+        """A new daemon and vault process at rest; their ids and what they hold."""
+        self.stage.vault.stop()
+        self.stage.vault.start()
+        pids = [self.stage.vault.daemon.pid, *children(self.stage.vault.daemon.pid)]
+        check(len(pids) == 2, f"daemon and vault process were expected: {pids}")
+        return pids, idle(pids)
+
+    def announce(self, address, secret):
+        """Has the phone share a file that lies on a host already; returns its number."""
+        link = f"aesgcm://{address}#{secret}"
+        self.stage.phone.order("send_text", to=VAULT, text=link)
+        told = self.stage.phone.reply("stored", LONG)
+        number = re.match(r"✅ #(\d+) .*, stored\.$", told)
+        check(number, f"the vault did not store it: {told}")
+        return number[1]
+
+    def upload(self, path):
+        """Puts a file into a slot of the server; returns where it can be got."""
+        size = path.stat().st_size
+        slot = self.stage.phone.order("slot", name=path.name, size=size)
+        target = urlsplit(slot["put"])
+        tls = ssl.create_default_context(cafile=str(self.stage.server.authority))
+        line = http.client.HTTPSConnection(target.hostname, target.port, context=tls,
+                                           timeout=LONG, blocksize=1 << 18)
+        headers = {name: value.strip() for name, value in slot["headers"]}
+        with path.open("rb") as body:
+            line.request("PUT", f"{target.path}?{target.query}".rstrip("?"), body,
+                         {**headers, "Content-Length": str(size),
+                          "Content-Type": "application/octet-stream"})
+        answer = line.getresponse().status
+        line.close()
+        check(answer in (200, 201), f"the host refused an upload: {answer}")
+        return slot["get"].removeprefix("https://")
+
+
+# ------------------------------------------------------------------------------------ the measures
+
+def ingest(bench):
+    """From ciphertext on the disk to a durable blob, against copying and encrypting."""
+    mib = bench.size(1024)
+    vault = Home(bench.folder / "scratch", bench.programs, bench.stage.server)
+    vault.init("unused")
+    path, secret, _ = bench.prepare(mib, "ingest")
+    copy = bench.folder / "copy"
+    command = [bench.bench_pass, "ingest", path, secret, vault.data, vault.card / "vault.pub"]
+    rounds = {name: [] for name in ("ingest", "cp", "ring", "aes-gcm")}
+    for _ in range(ROUNDS):
+        rounds["ring"].append(cost_of([bench.bench_pass, "ring", mib]))
+        rounds["aes-gcm"].append(cost_of([bench.bench_pass, "aes-gcm", mib]))
+        rounds["cp"].append(cost_of(["cp", path, copy], ["sync", copy]))
+        copy.unlink()
+        rounds["ingest"].append(cost_of(command))
+        for blob in vault.data.glob("blobs/*/*.blob"):
+            blob.unlink()
+    path.unlink()
+    shutil.rmtree(vault.folder)
+    ours, copied, ring, aes_gcm = (middle(rounds[name]) for name in
+                                   ("ingest", "cp", "ring", "aes-gcm"))
+    bench.table.heading(
+        f"Ingest of {mib} MiB from local ciphertext to a durable blob; the middle of {ROUNDS} "
+        "rounds. Against cp, fsync and two raw passes of AES-256-GCM. The limit is held against "
+        "two passes of ring, the faster library; ours opens with the other, because ring opens no "
+        "streams, seals with ring, and takes a SHA-256 on the way.")
+    for what, raw, limits in (("2 ring", ring + ring, (CPU_LIMIT, WALL_LIMIT)),
+                              ("ring + aes-gcm", ring + aes_gcm, (None, None)),
+                              ("2 aes-gcm", aes_gcm + aes_gcm, (None, None))):
+        for kind, limit in zip(("cpu", "wall"), limits):
+            own, cp, aead = (getattr(it, kind) for it in (ours, copied, raw))
+            bench.table.add(f"ingest, {kind}", f"{own:.2f} s", f"{cp:.2f} cp + {aead:.2f} {what}",
+                            own / (cp + aead), most=limit)
+
+
+def over_https(bench):
+    """The whole daemon against curl and cp, from the same host."""
+    mib, daemon, plain = bench.size(1024), [], []
+    pids, _ = bench.fresh_daemon()
+    for number in range(ROUNDS):
+        path, secret, _ = bench.prepare(mib, f"https-{number}")
+        fetched, copy = bench.folder / "fetched", bench.folder / "copy"
+        plain.append(cost_of(
+            ["curl", "--silent", "--fail", "--cacert", bench.stage.server.authority,
+             "--output", fetched, f"https://{bench.host}/{path.name}"],
+            ["cp", fetched, copy], ["sync", copy]))
+        fetched.unlink(), copy.unlink()
+        before, began = processor_seconds(pids), time.monotonic()
+        bench.announce(f"{bench.host}/{path.name}", secret)
+        daemon.append(Cost(time.monotonic() - began, processor_seconds(pids) - before))
+        path.unlink()
+    ours, theirs = middle(daemon), middle(plain)
+    bench.table.heading(f"{mib} MiB over HTTPS from this machine; the middle of {ROUNDS} rounds. "
+                        "Ours from the phone's message to \"stored\", theirs curl, cp and fsync.")
+    for kind in ("cpu", "wall"):
+        own, other = getattr(ours, kind), getattr(theirs, kind)
+        bench.table.add(f"daemon, {kind}", f"{own:.2f} s", f"{other:.2f} s (curl + cp)",
+                        own / other)
+
+
+def memory(bench):
+    """Anonymous memory of both processes together while files go in and out."""
+    bench.table.heading("Anonymous memory of daemon and vault process, sampled every 20 ms, fresh "
+                        "processes for each size; content back with the same SHA-256.")
+    over = {}
+    for mib in (5, bench.size(200), bench.size(2048)):
+        path, secret, digest = bench.prepare(mib, f"film-{mib}.bin")
+        address = bench.upload(path)
+        path.unlink()
+        pids, at_rest = bench.fresh_daemon()
+        with Watch(pids) as coming:
+            number = bench.announce(address, secret)
+        with Watch(pids) as going:
+            bench.stage.phone.order("send_text", to=VAULT, text=f"get {number}")
+            file = bench.stage.phone.wait("file", patience=LONG)
+        check(file["sha256"] == digest and file["size"] == mib * MIB,
+              f"{mib} MiB came back with other bytes")
+        peak = max(coming.peak, going.peak)
+        over[mib] = (peak - sum(at_rest)) / MIB
+        bench.table.add(
+            f"{mib} MiB in and out", f"peak {coming.peak / MIB:.1f} in, {going.peak / MIB:.1f} out",
+            f"idle {at_rest[0] / MIB:.1f} + {at_rest[1] / MIB:.1f} MiB", over[mib], "MiB",
+            most=OVER_IDLE_MIB)
+    small, large = min(over), max(over)
+    bench.table.add(f"{large} MiB beyond 5 MiB", f"{over[large]:.1f} MiB over idle",
+                    f"{over[small]:.1f} MiB over idle", over[large] - over[small], "MiB",
+                    most=SPREAD_MIB)
+    after = [anonymous(pid) / MIB for pid in pids]
+    bench.table.add("kept after the largest", f"{after[0]:.1f} + {after[1]:.1f} MiB",
+                    f"idle {sum(at_rest) / MIB:.1f} MiB", sum(after) - sum(at_rest) / MIB, "MiB")
+    most = [status(pid, "VmHWM") / MIB for pid in pids]
+    bench.table.add("resident at most, with program", f"{most[0]:.1f} + {most[1]:.1f} MiB",
+                    f"{large} MiB in and out", sum(most), "MiB")
+
+
+def sealing(bench):
+    """Sealing and unsealing against the raw cipher: crates/vault/examples/seal_speed.rs."""
+    mib = bench.size(1024)
+    said = run([bench.programs / "examples/seal_speed", mib, bench.folder])
+    found = {what.strip(): (float(speed), float(cpu)) for what, speed, cpu in re.findall(
+        r"(?m)^(\S.*?) +(\d+) MB/s +[\d.]+ s wall +([\d.]+) s CPU", said)}
+    raw = next(cost for what, cost in found.items() if what.startswith("raw"))
+    bench.table.heading(f"Sealing {mib} MiB against one raw pass of ring's AES-256-GCM, processor "
+                        "time; the parts of it beside.")
+    for what, (speed, cpu) in found.items():
+        bench.table.add(what, f"{cpu:.2f} s, {speed:.0f} MB/s", f"{raw[1]:.2f} s, {raw[0]:.0f} MB/s",
+                        cpu / raw[1])
+
+
+def ratchet(bench):
+    """Messages through the whole machine against python-omemo with oldmemo."""
+    said = run([bench.programs / "examples/ratchet_speed"])
+    ours = [float(number) for number in re.findall(r"\(([\d.]+) us\)", said)]
+    theirs = [float(it) for it in
+              run([sys.executable, "-B", SCRIPTS / "bench_oldmemo.py"]).split()]
+    check(len(ours) == len(theirs) == 4, f"not the figures that were expected: {ours}, {theirs}")
+    bench.table.heading("OMEMO messages through the whole machine, state in memory, against "
+                        "python-omemo with oldmemo.")
+    for at, what in enumerate(("sent, one chain", "received, one chain", "sent, each with a turn",
+                               "received, each with a turn")):
+        bench.table.add(what, f"{1e6 / ours[at]:,.0f} /s", f"{1e6 / theirs[at]:,.0f} /s",
+                        theirs[at] / ours[at])
+
+
+def listing(bench):
+    """How long `list` takes beyond the server, with a thousand entries in the vault."""
+    vault = bench.stage.vault
+    vault.stop()
+    run([bench.bench_pass, "fill", ENTRIES, vault.data, *vault.stick.iterdir()])
+    vault.start()
+    idle([vault.daemon.pid, *children(vault.daemon.pid)])
+    times = bench.stage.phone.order("stopwatch", LONG, to=VAULT, text="list", rounds=LISTS)
+    bench.table.heading(f"`list` with {ENTRIES} entries and more, asked {LISTS} times; beyond an "
+                        "XMPP ping from the phone to the server. Question and answer pass the "
+                        "server one after the other, the ping passes it once.")
+    for what, at in (("p50", 0.5), ("p99", 0.99)):
+        answer, ping = (sorted(times[kind])[int(at * LISTS) - 1] * 1e3
+                        for kind in ("answers", "pings"))
+        bench.table.add(f"list, {what}", f"{answer:.1f} ms", f"ping {ping:.1f} ms",
+                        answer - ping, "ms")
+    rest = statistics.median(times["pings"]) * 1e3
+    bench.table.add("list, p99 beyond the median ping", f"{answer:.1f} ms", f"ping {rest:.1f} ms",
+                    answer - rest, "ms")
+
+
+# ------------------------------------------------------------------------------------- the machine
+
+def machine(folder):
+    text = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"(?m)^(?:model name|Model)\s*: (.*)$", text)
+    flags = set(re.search(r"(?m)^(?:flags|Features)\s*: (.*)$", text)[1].split())
+    memory_kib = int(re.search(r"MemTotal: +(\d+)", Path("/proc/meminfo").read_text())[1])
+    file_system = run(["stat", "--file-system", "--format=%T", folder]).strip()
+    known = sorted(flags & {"aes", "vaes", "pclmulqdq", "vpclmulqdq", "pmull", "sha_ni", "sha2"})
+    return (f"{model[1] if model else platform.machine()}, {os.cpu_count()} cores, "
+            f"{memory_kib / MIB:.1f} GiB, {file_system}, Linux {platform.release()}; "
+            f"in hardware: {', '.join(known) or 'no AES'}")
+
+
+class Others:
+    """What share of the processors went to neither the bench nor what it started."""
+
+    def __init__(self):
+        self.began = time.monotonic(), *self._seconds()
+
+    @staticmethod
+    def _seconds():
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+        user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
+        used = [resource.getrusage(who) for who in
+                (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return ((user + nice + system + irq + softirq + steal) / TICKS,
+                sum(it.ru_utime + it.ru_stime for it in used))
+
+    def share(self):
+        now = time.monotonic(), *self._seconds()
+        wall, busy, own = (new - old for new, old in zip(now, self.began))
+        return max(0.0, (busy - own) / wall / os.cpu_count())
+
+
+def main():
+    programs, small = Path(sys.argv[1]).resolve(), "--small" in sys.argv[2:]
+    place = programs.parent / "bench"
+    place.mkdir(exist_ok=True)
+    shrink = 16 if small else 1
+    check(shutil.disk_usage(place).free > 14e9 / shrink, f"{place} has too little room")
+    began = time.monotonic()
+    print(f"\n{machine(place)}", flush=True)
+    others = Others()
+    if small:
+        print("SMALL RUN: a sixteenth of the sizes for which the limits were named")
+    with Stage(place) as stage:
+        bench = Bench(stage, programs, shrink)
+        bench.open()
+        for measure in (ingest, over_https, memory, sealing, ratchet, listing):
+            since = time.monotonic()
+            measure(bench)
+            print(f"{measure.__name__}: {time.monotonic() - since:.0f} s", flush=True)
+    bench.table.show()
+    misses = bench.table.misses()
+    print("\nLimits missed: " + (", ".join(misses) or "none")
+          + f". The bench took {time.monotonic() - began:.0f} seconds.")
+    share = others.share()
+    print(f"Others used {share:.0%} of the processors meanwhile"
+          + ("; times on the wall say little then." if share > BUSY_SHARE else "."))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failed as failed:
+        print(f"\nFAILED: {failed}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

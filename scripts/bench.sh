@@ -1,0 +1,24 @@
+#!/bin/bash
+# Measures Strongroom against plain tools on this machine, in one run, and prints the ratios with
+# their limits. Needs 14 GB on the disk of the target folder, and nobody else at work meanwhile.
+#
+#   scripts/bench.sh            up to 2 GiB through the daemon, some minutes
+#   scripts/bench.sh --small    a sixteenth of the sizes, for a slow machine
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+python=${STRONGROOM_PEERS_PYTHON:-$target/peers-venv/bin/python}
+[ -x "$python" ] || scripts/setup.sh
+if ! command -v curl > /dev/null; then
+    echo "bench.sh: curl is missing, which the daemon is compared with; install it" >&2
+    exit 1
+fi
+
+echo "Building, optimised as for a release"
+cargo build --release --locked --workspace --bins
+cargo build --release --locked --package strongroom --example bench_pass \
+    --package strongroom-vault --example seal_speed \
+    --package strongroom-omemo --example ratchet_speed
+
+exec "$python" -B scripts/bench.py "$target/release" "$@"
