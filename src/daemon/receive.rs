@@ -19,8 +19,9 @@ use crate::{
     transfer::{self, FetchError, Limits, TlsFault},
 };
 
-/// Pieces of ciphertext between the network and the sealing thread.
-const QUEUED_PIECES: usize = 4;
+/// Pieces of ciphertext between the network and the sealing thread. One is enough to keep both
+/// busy, and each may be as large as the HTTP library's buffer, some 400 KiB.
+const QUEUED_PIECES: usize = 1;
 /// Bytes a sealed file needs beyond its content, at most: header, tags, metadata, padding 12 %.
 const OVERHEAD_BYTES: u64 = 64 * 1024;
 
