@@ -273,7 +273,7 @@ fn a_lying_host_is_caught_by_the_phone_and_counts_its_visitors() {
 
 #[test]
 fn a_process_is_heard_asked_to_stop_and_killed() {
-    let script = "echo ready >&2; trap 'echo stopping; exit 7' TERM; while :; do sleep 0.05; done";
+    let script = "trap 'echo stopping; exit 7' TERM; echo ready >&2; while :; do sleep 0.05; done";
     let shell = || Daemon::spawn(Command::new("bash").args(["-c", script]));
 
     let mut polite = shell();
