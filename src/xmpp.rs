@@ -20,6 +20,8 @@ mod backoff;
 mod bind;
 mod connector;
 mod envelope;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handled;
 mod incoming;
 mod iq;

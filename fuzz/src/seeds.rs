@@ -13,6 +13,8 @@ use crate::targets;
 mod messages;
 #[path = "seeds/sealed.rs"]
 mod sealed;
+#[path = "seeds/stanzas.rs"]
+mod stanzas;
 
 /// A file of the corpus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub fn all(scratch: &Path) -> Vec<Seed> {
     sealed::recovery_words(&mut seeds);
     sealed::orders(&mut seeds);
     sealed::words(&mut seeds);
+    stanzas::messages(&mut seeds);
+    stanzas::others(&mut seeds);
     seeds
         .0
         .sort_by(|a, b| (a.target, &a.name).cmp(&(b.target, &b.name)));

@@ -16,6 +16,7 @@ use strongroom::{
         owner,
     },
     vault_process::{self, Order, Word},
+    xmpp::fuzzing::{self, Reading},
 };
 use vault::{name::MAX_SAFE_NAME_BYTES, safe_name};
 
@@ -62,6 +63,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("link", link),
     ("media", media),
     ("record", record),
+    ("stanza", stanza),
     ("vault_message", vault_message),
     ("words", words),
 ];
@@ -190,6 +192,18 @@ pub fn vault_message(bytes: &[u8]) -> Verdict {
         ([0], ..) => Refused("order"),
         (_, _, word) if word(body) => Accepted("word"),
         _ => Refused("word"),
+    }
+}
+
+/// Reads a stanza, through the sieve and the XML parser.
+///
+/// # Panics
+/// When something is believed that must not be.
+pub fn stanza(bytes: &[u8]) -> Verdict {
+    match fuzzing::read_stanza(bytes) {
+        Reading::Taken(what) => Accepted(what),
+        Reading::Dropped(why) => Refused(why),
+        Reading::Broken(what) => unreachable!("{what}"),
     }
 }
 

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 /// Elements nested deeper than this are cut out. An archived OMEMO message needs 8.
-const MAX_DEPTH: usize = 40;
+pub(super) const MAX_DEPTH: usize = 40;
 /// Longest attribute value, as written; the parser's own limit is 8,192.
 const MAX_VALUE_BYTES: usize = 8_000;
 /// Longest element or attribute name.

@@ -185,7 +185,7 @@ fn read_service(jid: &str, info: &Element) -> Option<UploadService> {
     })
 }
 
-fn read_slot(slot: &Element) -> Option<Slot> {
+pub(super) fn read_slot(slot: &Element) -> Option<Slot> {
     if !slot.is("slot", UPLOAD) {
         return None;
     }

@@ -1,0 +1,165 @@
+//! A door for the fuzz target `stanza`: one stanza's bytes, as a hostile server could send them.
+//!
+//! It takes them the way they take on a live stream, through the sieve, the XML parser and the
+//! readers, without a stream.
+
+use minidom::Element;
+use omemo::Namespace;
+
+use super::{
+    Content, Message, Source, envelope,
+    incoming::{self, Dropped, Incoming, Parties},
+    iq,
+    roster::Roster,
+    sieve::{MAX_DEPTH, Rules},
+    upload, xml,
+};
+
+/// The archive query that is open.
+const QUERY: &str = "q1";
+const OURS: &str = "vault@example.org";
+
+/// What a stanza came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// It was read, as this.
+    Taken(&'static str),
+    /// Nothing came of it, for this reason.
+    Dropped(&'static str),
+    /// Something was believed or made that must not be: a fault of this room.
+    Broken(&'static str),
+}
+
+use Reading::{Broken, Taken};
+
+/// Reads one stanza.
+#[must_use]
+pub fn read_stanza(bytes: &[u8]) -> Reading {
+    let stanza = match parse(bytes) {
+        Ok(stanza) => stanza,
+        Err(why) => return Reading::Dropped(why),
+    };
+    if depth(&stanza) > MAX_DEPTH {
+        return Broken("the sieve let deep nesting through");
+    }
+    let Some(parties) = Parties::new(OURS, "vault@example.org/strongroom") else {
+        return Broken("our own address is none");
+    };
+    let read = match stanza.name() {
+        "message" => read_message(&stanza, &parties),
+        "iq" => Ok(read_iq(&stanza)),
+        "presence" => incoming::sender(&stanza).map(|_| Taken("presence")),
+        _ => return Reading::Dropped("unknown-stanza"),
+    };
+    read.unwrap_or_else(|dropped| Reading::Dropped(why(dropped)))
+}
+
+fn parse(bytes: &[u8]) -> Result<Element, &'static str> {
+    let mut rules = Rules::new();
+    let mut passed = Vec::new();
+    let head = b"<stream:stream>";
+    rules.pass(head, &mut passed).map_err(|_| "too-large")?;
+    passed.clear();
+    // the network cuts where it likes
+    for piece in bytes.chunks(1 + bytes.len() / 3) {
+        rules.pass(piece, &mut passed).map_err(|_| "too-large")?;
+    }
+    let text = std::str::from_utf8(&passed).map_err(|_| "not-text")?;
+    text.parse().map_err(|_| "not-xml")
+}
+
+/// How deep elements nest, without recursion.
+fn depth(stanza: &Element) -> usize {
+    let mut level = vec![stanza];
+    let mut depth = 0;
+    while !level.is_empty() {
+        depth += 1;
+        level = level.into_iter().flat_map(Element::children).collect();
+    }
+    depth
+}
+
+fn read_message(stanza: &Element, parties: &Parties) -> Result<Reading, Dropped> {
+    let sender = incoming::sender(stanza)?;
+    let own = sender.is_none_or(|it| it.full == OURS);
+    let message = match incoming::read_message(stanza, parties, |it| it == QUERY)? {
+        Incoming::Message(message) => message,
+        Incoming::Archived { query, message } => {
+            let honest = own && query == QUERY && message.source == Source::Archive;
+            return Ok(if honest {
+                Taken("archived")
+            } else {
+                Broken("an archive result was forged")
+            });
+        }
+        Incoming::ArchivedNothing if own => return Ok(Taken("archived-nothing")),
+        Incoming::ArchivedNothing => return Ok(Broken("an archive result was forged")),
+        Incoming::DeviceList { jid, .. } if jid.contains('/') => {
+            return Ok(Broken("a client pushed its account's list"));
+        }
+        Incoming::DeviceList { .. } => return Ok(Taken("device-list")),
+    };
+    Ok(read_content(&message, own))
+}
+
+fn read_content(message: &Message, own: bool) -> Reading {
+    if message.source == Source::Carbon && !own {
+        return Broken("a carbon was forged");
+    }
+    if message.from_bare.contains('/') || !message.from.starts_with(&message.from_bare) {
+        return Broken("the bare sender is not the sender");
+    }
+    if message.is_error && message.content != Content::Other {
+        return Broken("what bounced back was taken as somebody's word");
+    }
+    Taken(match &message.content {
+        Content::Encrypted(envelope) => {
+            let text = envelope::write_envelope(envelope).into_text();
+            let text = format!("<message xmlns='jabber:client'>{text}</message>");
+            let again = xml::read(&text).map(|it| envelope::read_content(&it));
+            if again.as_ref() != Some(&message.content) {
+                return Broken("an envelope was not written as it was read");
+            }
+            "encrypted"
+        }
+        Content::Undecipherable { .. } => "undecipherable",
+        Content::Plain(_) => "plain",
+        Content::Received(_) => "received",
+        Content::Other => "other",
+    })
+}
+
+fn read_iq(stanza: &Element) -> Reading {
+    for may_know in [false, true] {
+        if let Some(reply) = iq::reply_to(stanza, may_know) {
+            let reply = xml::read(&reply);
+            let to = reply.as_ref().map(|it| it.attr("to"));
+            if to != Some(stanza.attr("from")) {
+                return Broken("an answer does not reach who asked");
+            }
+        }
+    }
+    let mut roster = Roster::default();
+    for child in stanza.children() {
+        roster.take_push(child);
+        if upload::read_slot(child).is_some() {
+            return Taken("slot");
+        }
+        let mut items = child.children().flat_map(Element::children);
+        if items.any(|it| envelope::read_bundle(Namespace::Legacy, it).is_some()) {
+            return Taken("bundle");
+        }
+    }
+    Taken("iq")
+}
+
+fn why(dropped: Dropped) -> &'static str {
+    match dropped {
+        Dropped::NoAddress => "no-address",
+        Dropped::ForgedCarbon => "forged-carbon",
+        Dropped::ForgedArchive => "forged-archive",
+        Dropped::NotForUs => "not-for-us",
+        Dropped::BadDeviceList => "bad-device-list",
+        Dropped::Nothing => "nothing",
+    }
+}
