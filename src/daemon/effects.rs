@@ -193,11 +193,6 @@ impl Daemon {
 
     /// Carries out what follows a saved step.
     pub(super) fn after(&mut self, after: After) -> anyhow::Result<()> {
-        if after.closed {
-            self.state
-                .truncate_log()
-                .context("while overwriting what a closed job held")?;
-        }
         for (token, stanza) in after.letters {
             self.dispatch(token, stanza);
         }
@@ -209,6 +204,12 @@ impl Daemon {
         }
         for effect in after.effects {
             self.begin(effect);
+        }
+        // Last, because nobody should wait for it: the answer is on its way.
+        if after.closed {
+            self.state
+                .truncate_log()
+                .context("while overwriting what a closed job held")?;
         }
         Ok(())
     }
