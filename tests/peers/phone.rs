@@ -211,12 +211,23 @@ impl Phone {
         });
     }
 
-    /// Makes two phones each other's contacts.
+    /// Makes two phones each other's contacts, one side after the other: a server that approves
+    /// both ways at the same moment may forget one.
     pub(crate) fn befriend_both(one: &mut Self, other: &mut Self) {
+        Self::let_see(one, other);
+        Self::let_see(other, one);
+    }
+
+    /// Has one phone ask for the other's presence, and the other approve.
+    fn let_see(one: &mut Self, other: &mut Self) {
         let (one_jid, other_jid) = (one.jid(), other.jid());
-        thread::scope(|both| {
-            both.spawn(|| one.befriend(&other_jid));
-            both.spawn(|| other.befriend(&one_jid));
+        one.order("subscribe", json!({ "jid": other_jid }));
+        other.wait("presence", |it| {
+            it["from"] == one_jid && it["kind"] == "subscribe"
+        });
+        other.order("approve", json!({ "jid": one_jid }));
+        one.wait("presence", |it| {
+            it["from"] == other_jid && it["kind"] == "subscribed"
         });
     }
 
