@@ -1,6 +1,6 @@
 #!/bin/bash
 # Measures Strongroom against plain tools on this machine, in one run, and prints the ratios with
-# their limits. Needs 14 GB on the disk of the target folder, and nobody else at work meanwhile.
+# their limits. Needs 8 GB on the disk of the target folder, and nobody else at work meanwhile.
 #
 #   scripts/bench.sh            up to 2 GiB through the daemon, some minutes
 #   scripts/bench.sh --small    a sixteenth of the sizes, for a slow machine
