@@ -14,18 +14,22 @@ pub fn safe_name(name: Option<&str>) -> String {
         .rsplit(['/', '\\'])
         .find(|part| !part.trim_matches(['.', ' ']).is_empty());
     let shown: String = last.unwrap_or_default().chars().map(shown).collect();
-    // Names that end in a dot or a space, or begin with a blank, get lost on some systems.
-    let trimmed = shown
-        .trim_matches(char::is_whitespace)
-        .trim_end_matches(['.', ' ']);
-    let mut safe = cut_keeping_ending(trimmed);
+    let mut safe = cut_and_trimmed(shown.trim_start());
     if safe.is_empty() {
         safe.push_str("unnamed");
     }
     if safe.starts_with('.') || safe.starts_with('-') || is_device_name(&safe) {
-        safe = cut_keeping_ending(&format!("_{safe}"));
+        safe = cut_and_trimmed(&format!("_{safe}"));
     }
     safe
+}
+
+/// Cuts a name to what file systems take. Names that end in a dot or a blank get lost on some
+/// systems; a cut can bring such an end about.
+fn cut_and_trimmed(name: &str) -> String {
+    let is_lost = |it: char| it == '.' || it.is_whitespace();
+    let cut = cut_keeping_ending(name.trim_end_matches(is_lost));
+    cut.trim_end_matches(is_lost).to_owned()
 }
 
 /// Replaces what must not reach a terminal, a chat line or a file system.
@@ -141,11 +145,24 @@ mod tests {
             ("console.txt", "console.txt"),
             ("lpt1", "_lpt1"),
             ("trailing. . .", "trailing"),
+            (
+                "a blank that is no space\u{1680}.",
+                "a blank that is no space",
+            ),
             ("what?.txt", "what_.txt"),
         ] {
             assert_eq!(safe_name(Some(given)), safe, "{given:?}");
         }
         assert_eq!(safe_name(None), "unnamed");
+    }
+
+    #[test]
+    fn a_cut_leaves_no_end_that_gets_lost() {
+        let name = format!("{} {}", "a".repeat(254), "b".repeat(40));
+
+        let safe = safe_name(Some(&name));
+
+        assert_eq!(safe, "a".repeat(254));
     }
 
     #[test]
