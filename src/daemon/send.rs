@@ -13,7 +13,7 @@ use super::{Daemon, Happening};
 use crate::{
     keeper::{
         Answer, Input, JobId, Placed,
-        reply::{DeliveryFailure, Line, OpenFailure},
+        reply::{DeliveryFailure, Line, OpenFailure, Unproven},
     },
     service,
     transfer::{self, PutError, Upload},
@@ -80,6 +80,8 @@ impl Daemon {
                 job: JobId(job),
                 damaged: true,
             },
+            Word::Unvouched { job } => Input::NotVouched { job: JobId(job) },
+            Word::UnprovenFound { count } => Input::UnprovenFound { count },
             Word::Rows {
                 job,
                 rows,
@@ -98,7 +100,33 @@ impl Daemon {
                 job,
                 entries,
                 bytes,
-            } => answered(job, Answer::Totals { entries, bytes }),
+                unproven,
+            } => answered(
+                job,
+                Answer::Totals {
+                    entries,
+                    bytes,
+                    unproven,
+                },
+            ),
+            Word::Unproven {
+                job,
+                count,
+                bytes,
+                unreadable,
+                oldest,
+                seen,
+            } => {
+                let found = Unproven {
+                    count,
+                    bytes,
+                    unreadable,
+                    oldest,
+                    seen,
+                };
+                answered(job, Answer::Unproven(found))
+            }
+            Word::Taken { job, numbers } => answered(job, Answer::Taken(numbers)),
             Word::NoAnswer { job } => answered(job, Answer::Failed),
             Word::Prepared {
                 job,

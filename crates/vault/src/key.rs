@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub mod file;
+mod intake;
 pub mod public_half;
 
 pub use public_half::PublicHalf;

@@ -120,12 +120,38 @@ pub(super) fn orders(seeds: &mut Seeds) {
         folder,
         key_file,
         public_half,
+        intake_key: "card/intake.key".into(),
         waiting: vec![[3; 16]],
     };
+    let (blob, waiting) = ([3; 16], vec![[3; 16]]);
     let ask = |question| Order::Ask { job, question };
     let orders = [
         ("open", open),
-        ("adopt", Order::Adopt { job, blob: [3; 16] }),
+        (
+            "adopt",
+            Order::Adopt {
+                job,
+                blob,
+                mac: None,
+            },
+        ),
+        (
+            "adopt-vouched",
+            Order::Adopt {
+                job,
+                blob,
+                mac: Some([5; 32]),
+            },
+        ),
+        (
+            "take-unproven",
+            Order::TakeUnproven {
+                job,
+                seen: [6; 32],
+                waiting: waiting.clone(),
+            },
+        ),
+        ("unproven", ask(Question::Unproven { waiting })),
         ("list", ask(Question::List { lines })),
         ("find", ask(Question::Find { words, lines })),
         ("pick", ask(Question::Pick { ranges })),
@@ -173,6 +199,26 @@ pub(super) fn words(seeds: &mut Seeds) {
         ("same-as", Word::SameAs { job, number: 3 }),
         ("not-adopted", Word::NotAdopted { job }),
         ("damaged", Word::Damaged { job }),
+        ("unvouched", Word::Unvouched { job }),
+        ("unproven-found", Word::UnprovenFound { count: 3 }),
+        (
+            "unproven",
+            Word::Unproven {
+                job,
+                count: 3,
+                bytes: 1 << 40,
+                unreadable: 1,
+                oldest: vec![("late.jpg".to_owned(), 7)],
+                seen: [6; 32],
+            },
+        ),
+        (
+            "taken",
+            Word::Taken {
+                job,
+                numbers: Some((1, 3)),
+            },
+        ),
         ("rows", rows),
         (
             "picked",
@@ -188,6 +234,7 @@ pub(super) fn words(seeds: &mut Seeds) {
                 job,
                 entries,
                 bytes,
+                unproven: 2,
             },
         ),
         ("no-answer", Word::NoAnswer { job }),
