@@ -17,21 +17,6 @@ use crate::{
     kem::{KeyPair, PublicKey},
 };
 
-pub mod file;
-mod intake;
-pub mod public_half;
-
-pub use public_half::PublicHalf;
-
-/// Length of every symmetric key in the vault, in bytes.
-pub const KEY_BYTES: usize = 32;
-
-/// The source of randomness failed, so nothing was made.
-#[derive(Debug, thiserror::Error)]
-#[error("the system gave no random numbers")]
-#[non_exhaustive]
-pub struct RandomnessError;
-
 macro_rules! secret {
     ($(#[$doc:meta])* $visible:vis $name:ident) => {
         $(#[$doc])*
@@ -80,6 +65,7 @@ use secret;
 
 pub mod code;
 pub mod file;
+mod intake;
 pub mod passphrase;
 pub mod public_half;
 pub(crate) mod stretch;
