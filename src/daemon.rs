@@ -20,7 +20,7 @@ use tokio::{
     task::AbortHandle,
     time::Instant,
 };
-use vault::{IntakeKey, Sealer};
+use vault::IntakeKey;
 
 use crate::{
     config::Config,
@@ -113,8 +113,6 @@ struct Daemon {
     keeper: Keeper,
     link: Link,
     transfer: transfer::Client,
-    /// `None` while the data drive is away.
-    sealer: Option<Arc<Sealer>>,
     drive: drive::DriveState,
     intake_key: Arc<IntakeKey>,
     vault: Option<Vault>,

@@ -69,15 +69,6 @@ pub enum Order {
         /// The proof that the daemon itself sealed it.
         mac: Option<[u8; 32]>,
     },
-    /// Enter the blobs of unproven origin, if they are still the set that was shown.
-    TakeUnproven {
-        /// Names the answer.
-        job: [u8; 32],
-        /// Names the set.
-        seen: [u8; 32],
-        /// Blobs that are on their way into the index, which are none of them.
-        waiting: Vec<[u8; 16]>,
-    },
     /// List, find, pick or count.
     Ask {
         /// Names the answer.
@@ -94,6 +85,15 @@ pub enum Order {
     },
     /// Break off the delivery that is running.
     Abort,
+    /// Enter the blobs of unproven origin, if they are still the set that was shown.
+    TakeUnproven {
+        /// Names the answer.
+        job: [u8; 32],
+        /// Names the set.
+        seen: [u8; 32],
+        /// Blobs that are on their way into the index, which are none of them.
+        waiting: Vec<[u8; 16]>,
+    },
 }
 
 /// A question about the index.
@@ -181,38 +181,6 @@ pub enum Word {
         /// Names the order.
         job: [u8; 32],
     },
-    /// The blob was not sealed by the daemon; it is as it was.
-    Unvouched {
-        /// Names the order.
-        job: [u8; 32],
-    },
-    /// There are blobs on the drive that neither index nor change log know.
-    UnprovenFound {
-        /// How many.
-        count: u64,
-    },
-    /// Answer to [`Question::Unproven`].
-    Unproven {
-        /// Names the order.
-        job: [u8; 32],
-        /// How many there are.
-        count: u64,
-        /// Bytes of their content.
-        bytes: u64,
-        /// How many more do not open.
-        unreadable: u64,
-        /// Names and sizes of the oldest.
-        oldest: Vec<(String, u64)>,
-        /// Names exactly this set.
-        seen: [u8; 32],
-    },
-    /// Answer to [`Order::TakeUnproven`].
-    Taken {
-        /// Names the order.
-        job: [u8; 32],
-        /// The lowest number and how many there are; `None` where the set has changed.
-        numbers: Option<(u64, u64)>,
-    },
     /// The blob does not open, or is not there. What there is was set aside.
     Damaged {
         /// Names the order.
@@ -271,6 +239,45 @@ pub enum Word {
         job: [u8; 32],
         /// The entry.
         number: u64,
+    },
+    /// Something about proofs of origin.
+    Origin(OriginWord),
+}
+
+/// What the vault process says of proofs of origin.
+#[derive(Serialize, Deserialize)]
+pub enum OriginWord {
+    /// The blob was not sealed by the daemon; it is as it was.
+    Unvouched {
+        /// Names the order.
+        job: [u8; 32],
+    },
+    /// There are blobs on the drive that neither index nor change log know.
+    Found {
+        /// How many.
+        count: u64,
+    },
+    /// Answer to [`Question::Unproven`].
+    Unproven {
+        /// Names the order.
+        job: [u8; 32],
+        /// How many there are.
+        count: u64,
+        /// Bytes of their content.
+        bytes: u64,
+        /// How many more do not open.
+        unreadable: u64,
+        /// Names and sizes of the oldest.
+        oldest: Vec<(String, u64)>,
+        /// Names exactly this set.
+        seen: [u8; 32],
+    },
+    /// Answer to [`Order::TakeUnproven`].
+    Taken {
+        /// Names the order.
+        job: [u8; 32],
+        /// The lowest number and how many there are; `None` where the set has changed.
+        numbers: Option<(u64, u64)>,
     },
 }
 

@@ -66,6 +66,9 @@ impl Daemon {
         let found = find(&self.config);
         let seen = seen(&self.config, &found);
         let before = self.drive.seen.replace(seen);
+        if before != Some(seen) {
+            self.report(Happening::Input(Input::Drive(seen)));
+        }
         if before.map(|it| it.trouble) != Some(seen.trouble) {
             match seen.trouble {
                 Some(trouble) => log::warn!("the data drive cannot be used: {trouble:?}"),
@@ -77,9 +80,7 @@ impl Daemon {
                     start::sweep(sealer);
                 }
             }
-            self.report(Happening::Input(Input::Drive(seen)));
         }
-        self.sealer = found.as_ref().ok().map(|(sealer, _)| Arc::clone(sealer));
         found.map(|(sealer, _)| sealer)
     }
 

@@ -17,7 +17,7 @@ use crate::{
     },
     service,
     transfer::{self, PutError, Upload},
-    vault_process::{Deliveries, Order, Row, Shut, Word},
+    vault_process::{Deliveries, Order, OriginWord, Row, Shut, Word},
     xmpp::{Link, RequestError, SlotError},
 };
 
@@ -80,8 +80,7 @@ impl Daemon {
                 job: JobId(job),
                 damaged: true,
             },
-            Word::Unvouched { job } => Input::NotVouched { job: JobId(job) },
-            Word::UnprovenFound { count } => Input::UnprovenFound { count },
+            Word::Origin(word) => self.origin(word),
             Word::Rows {
                 job,
                 rows,
@@ -109,24 +108,6 @@ impl Daemon {
                     unproven,
                 },
             ),
-            Word::Unproven {
-                job,
-                count,
-                bytes,
-                unreadable,
-                oldest,
-                seen,
-            } => {
-                let found = Unproven {
-                    count,
-                    bytes,
-                    unreadable,
-                    oldest,
-                    seen,
-                };
-                answered(job, Answer::Unproven(found))
-            }
-            Word::Taken { job, numbers } => answered(job, Answer::Taken(numbers)),
             Word::NoAnswer { job } => answered(job, Answer::Failed),
             Word::Prepared {
                 job,
@@ -146,6 +127,37 @@ impl Daemon {
             }
         };
         self.handle(input)
+    }
+
+    /// What the vault process says of proofs of origin.
+    fn origin(&self, word: OriginWord) -> Input {
+        let (job, answer) = match word {
+            OriginWord::Unvouched { job } => return Input::NotVouched { job: JobId(job) },
+            OriginWord::Found { count } => return Input::UnprovenFound { count },
+            OriginWord::Unproven {
+                job,
+                count,
+                bytes,
+                unreadable,
+                oldest,
+                seen,
+            } => {
+                let found = Unproven {
+                    count,
+                    bytes,
+                    unreadable,
+                    oldest,
+                    seen,
+                };
+                (job, Answer::Unproven(found))
+            }
+            OriginWord::Taken { job, numbers } => (job, Answer::Taken(numbers)),
+        };
+        Input::Answered {
+            job: JobId(job),
+            answer,
+            free: self.free_bytes(),
+        }
     }
 
     fn send_out(

@@ -73,7 +73,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         keeper: Keeper::new(memory),
         link,
         transfer,
-        sealer: None,
         drive: DriveState::default(),
         intake_key,
         vault: None,

@@ -31,8 +31,8 @@ mod unproven;
 
 use self::unproven::Unproven;
 use super::{
-    BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, Question, Row, Shut, WHOLE,
-    Word,
+    BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row,
+    Shut, WHOLE, Word,
 };
 
 /// Bytes unsealed at a time.
@@ -246,8 +246,8 @@ impl Clerk {
         // A blob that is known was vouched for before, and may be gone as another's duplicate.
         if self.index.number_of(&blob)?.is_none() && !self.is_vouched(&blob, mac)? {
             log::error!("a blob that waits was not sealed by the daemon");
-            self.unproven.one_more();
-            return Ok(Word::Unvouched { job });
+            self.unproven.one_more(&blob);
+            return Ok(Word::Origin(OriginWord::Unvouched { job }));
         }
         let attributes = Attributes {
             origin: Origin::Proven,

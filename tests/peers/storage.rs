@@ -197,19 +197,19 @@ fn a_full_drive_refuses_before_fetching_takes_in_when_there_is_room_and_names_wh
     if !may_mount() {
         return;
     }
-    let (mut home, drive) = home(|_| "-t tmpfs -o size=40m,mode=777 none".to_owned());
-    home.change_settings("[vault]\n", "[vault]\nreserve_bytes = 8000000\n");
+    let (mut home, drive) = home(|_| "-t tmpfs -o size=12m,mode=777 none".to_owned());
+    home.change_settings("[vault]\n", "[vault]\nreserve_bytes = 4000000\n");
     let host = Host::start(&home.server);
     home.pin(host.port());
     home.start();
     let mut phone = home.paired_phone();
-    let body = noise(20_000_000, 9);
+    let body = noise(7_000_000, 9);
     let fragment = "00".repeat(44);
     host.serve("/late.jpg", body.len() as u64, &body);
 
-    share(&home, &mut phone, 1, 15_000_000);
-    phone.wait_reply("#1 1.jpg, 15.0 MB, stored");
-    share(&home, &mut phone, 2, 20_000_000);
+    share(&home, &mut phone, 1, 3_000_000);
+    phone.wait_reply("#1 1.jpg, 3.0 MB, stored");
+    share(&home, &mut phone, 2, 7_000_000);
     let full = phone.wait_reply("2.jpg is not stored yet");
     phone.send_text(&jid(VAULT), &host.aesgcm("/late.jpg", &fragment));
     phone.wait_reply("late.jpg is not stored yet");
@@ -219,8 +219,8 @@ fn a_full_drive_refuses_before_fetching_takes_in_when_there_is_room_and_names_wh
         "/late.jpg",
         "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n",
     );
-    drive.remount("size=120m");
-    let stored = phone.wait_reply("2.jpg, 20.0 MB, stored");
+    drive.remount("size=60m");
+    let stored = phone.wait_reply("2.jpg, 7.0 MB, stored");
     let expired = phone.wait_reply("late.jpg, sent");
 
     assert!(
@@ -230,7 +230,7 @@ fn a_full_drive_refuses_before_fetching_takes_in_when_there_is_room_and_names_wh
     assert!(status.contains("\nRoom for about 1 more file"), "{status}");
     assert!(status.contains("On their way in: 2."), "{status}");
     assert_eq!(kept.len(), 1, "nothing of the second was fetched: {kept:?}");
-    assert_eq!(stored, "✅ #2 2.jpg, 20.0 MB, stored.");
+    assert_eq!(stored, "✅ #2 2.jpg, 7.0 MB, stored.");
     assert!(
         expired.ends_with("is not stored: its server has it no longer. Please share it again."),
         "{expired}"

@@ -7,7 +7,7 @@ use std::{
 
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
-use strongroom::vault_process::{Order, Question, Row, Shut, Word};
+use strongroom::vault_process::{Order, OriginWord, Question, Row, Shut, Word};
 use vault::{BlobId, Metadata, Sealer, SlotSecret, VaultFolder, VaultId, header::HEADER_BYTES};
 
 use super::{Seeds, with};
@@ -199,25 +199,28 @@ pub(super) fn words(seeds: &mut Seeds) {
         ("same-as", Word::SameAs { job, number: 3 }),
         ("not-adopted", Word::NotAdopted { job }),
         ("damaged", Word::Damaged { job }),
-        ("unvouched", Word::Unvouched { job }),
-        ("unproven-found", Word::UnprovenFound { count: 3 }),
+        ("unvouched", Word::Origin(OriginWord::Unvouched { job })),
+        (
+            "unproven-found",
+            Word::Origin(OriginWord::Found { count: 3 }),
+        ),
         (
             "unproven",
-            Word::Unproven {
+            Word::Origin(OriginWord::Unproven {
                 job,
                 count: 3,
                 bytes: 1 << 40,
                 unreadable: 1,
                 oldest: vec![("late.jpg".to_owned(), 7)],
                 seen: [6; 32],
-            },
+            }),
         ),
         (
             "taken",
-            Word::Taken {
+            Word::Origin(OriginWord::Taken {
                 job,
                 numbers: Some((1, 3)),
-            },
+            }),
         ),
         ("rows", rows),
         (

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vault::{BlobId, IndexError, IntakeMac};
 
 use super::{Clerk, UNNAMED, Word, next_order};
-use crate::vault_process::Order;
+use crate::vault_process::{Order, OriginWord};
 
 /// How long nobody asks anything before the drive is looked through.
 const QUIET: Duration = Duration::from_secs(2);
@@ -34,7 +34,8 @@ impl Unproven {
     }
 
     /// A blob that was thought to be proven is not.
-    pub(super) fn one_more(&mut self) {
+    pub(super) fn one_more(&mut self, blob: &BlobId) {
+        self.waiting.retain(|waiting| waiting != blob);
         self.count = self.count.map(|count| count.saturating_add(1));
     }
 }
@@ -46,7 +47,7 @@ impl Clerk {
         if self.unproven.count.is_none() && is_quiet(ear)? {
             match self.count_unproven() {
                 Ok(0) => {}
-                Ok(count) => self.mouth.say(&Word::UnprovenFound { count })?,
+                Ok(count) => self.mouth.say(&Word::Origin(OriginWord::Found { count }))?,
                 Err(error) => {
                     log::warn!("the drive could not be looked through: {error}");
                     self.unproven.count = Some(0);
@@ -100,14 +101,14 @@ impl Clerk {
             let name = metadata.name.unwrap_or_else(|| UNNAMED.to_owned());
             (name, size)
         });
-        Ok(Word::Unproven {
+        Ok(Word::Origin(OriginWord::Unproven {
             job,
             count: found.count,
             bytes: found.bytes,
             unreadable: found.unreadable.len() as u64,
             oldest: oldest.collect(),
             seen: found.digest,
-        })
+        }))
     }
 
     pub(super) fn take_unproven(
@@ -126,7 +127,8 @@ impl Clerk {
                     let first = numbers.first().map_or(0, |first| first.get());
                     (first, numbers.len() as u64)
                 });
-                self.mouth.say(&Word::Taken { job, numbers })
+                self.mouth
+                    .say(&Word::Origin(OriginWord::Taken { job, numbers }))
             }
             Err(error) => {
                 log::error!("blobs of unproven origin were not entered: {error}");
