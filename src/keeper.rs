@@ -232,17 +232,17 @@ impl Keeper {
     }
 
     fn answered(&mut self, job: JobId, answer: Answer, free: Option<u64>, now: i64) -> Vec<Effect> {
-        let number = match &answer {
-            Answer::Unproven(found) if found.count > 0 => {
-                let task = Task::TakeUnproven { seen: found.seen };
-                self.confirmations.ask(job, task, now)
-            }
-            _ => None,
-        };
-        let kept = match &answer {
-            Answer::Totals { entries, bytes, .. } => Some((*entries, *bytes)),
-            _ => None,
-        };
+        let mut number = None;
+        if let Answer::Unproven(found) = &answer
+            && found.count > 0
+        {
+            let task = Task::TakeUnproven { seen: found.seen };
+            number = self.confirmations.ask(job, task, now);
+        }
+        let mut kept = None;
+        if let Answer::Totals { entries, bytes, .. } = &answer {
+            kept = Some((*entries, *bytes));
+        }
         let facts = Facts {
             way: self.custody.way_in(),
             waiting: self.intakes.waiting(),

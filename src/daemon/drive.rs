@@ -156,13 +156,15 @@ fn what_else(config: &Config) -> DriveTrouble {
 
 /// Sorts what a drive answered by what its owner can do.
 pub(super) fn io_trouble(error: &io::Error) -> DriveTrouble {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => DriveTrouble::Full,
-        io::ErrorKind::ReadOnlyFilesystem => DriveTrouble::ReadOnly,
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => DriveTrouble::Missing,
-        other => {
-            log::warn!("the data drive failed: {other}");
-            DriveTrouble::Failing
-        }
+    let is = |kinds: &[io::ErrorKind]| kinds.contains(&error.kind());
+    if is(&[io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded]) {
+        DriveTrouble::Full
+    } else if is(&[io::ErrorKind::ReadOnlyFilesystem]) {
+        DriveTrouble::ReadOnly
+    } else if is(&[io::ErrorKind::NotFound, io::ErrorKind::NotADirectory]) {
+        DriveTrouble::Missing
+    } else {
+        log::warn!("the data drive failed: {error}");
+        DriveTrouble::Failing
     }
 }

@@ -64,22 +64,10 @@ impl Daemon {
                 }
                 Input::VaultNotOpened(open_failure(why))
             }
-            Word::Adopted { job, row } => Input::Indexed {
-                job: JobId(job),
-                placed: Placed::Entry(line(row)),
-            },
-            Word::SameAs { job, number } => Input::Indexed {
-                job: JobId(job),
-                placed: Placed::SameAs(number),
-            },
-            Word::NotAdopted { job } => Input::NotIndexed {
-                job: JobId(job),
-                damaged: false,
-            },
-            Word::Damaged { job } => Input::NotIndexed {
-                job: JobId(job),
-                damaged: true,
-            },
+            Word::Adopted { job, row } => indexed(job, Placed::Entry(line(row))),
+            Word::SameAs { job, number } => indexed(job, Placed::SameAs(number)),
+            Word::NotAdopted { job } => not_indexed(job, false),
+            Word::Damaged { job } => not_indexed(job, true),
             Word::Origin(word) => self.origin(word),
             Word::Rows {
                 job,
@@ -242,6 +230,16 @@ impl Daemon {
         }
         self.handle(Input::VaultEnded)
     }
+}
+
+fn indexed(job: [u8; 32], placed: Placed) -> Input {
+    let job = JobId(job);
+    Input::Indexed { job, placed }
+}
+
+fn not_indexed(job: [u8; 32], damaged: bool) -> Input {
+    let job = JobId(job);
+    Input::NotIndexed { job, damaged }
 }
 
 /// Puts one file into a slot and returns its link.

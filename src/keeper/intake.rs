@@ -279,10 +279,12 @@ impl Intakes {
         now: i64,
     ) -> Vec<Effect> {
         self.fetching.remove(&job);
-        let mut effects = match why {
-            IntakeFailure::Drive(_) => self.hold(job, why, now),
-            _ if transient => self.try_again(job, why, now),
-            _ => self.end(job, why),
+        let mut effects = if matches!(why, IntakeFailure::Drive(_)) {
+            self.hold(job, why, now)
+        } else if transient {
+            self.try_again(job, why, now)
+        } else {
+            self.end(job, why)
         };
         effects.extend(self.start_due(now));
         effects

@@ -168,6 +168,29 @@ pub(super) fn orders(seeds: &mut Seeds) {
     seeds.add("vault_message", "refused-order--unknown", [0, 99]);
 }
 
+/// What the vault process says of proofs of origin.
+fn origin_words() -> [(&'static str, Word); 4] {
+    let job = JOB;
+    let unproven = OriginWord::Unproven {
+        job,
+        count: 3,
+        bytes: 1 << 40,
+        unreadable: 1,
+        oldest: vec![("late.jpg".to_owned(), 7)],
+        seen: [6; 32],
+    };
+    let numbers = Some((1, 3));
+    [
+        ("unvouched", Word::Origin(OriginWord::Unvouched { job })),
+        (
+            "unproven-found",
+            Word::Origin(OriginWord::Found { count: 3 }),
+        ),
+        ("unproven", Word::Origin(unproven)),
+        ("taken", Word::Origin(OriginWord::Taken { job, numbers })),
+    ]
+}
+
 pub(super) fn words(seeds: &mut Seeds) {
     let job = JOB;
     let row = || Row {
@@ -199,29 +222,6 @@ pub(super) fn words(seeds: &mut Seeds) {
         ("same-as", Word::SameAs { job, number: 3 }),
         ("not-adopted", Word::NotAdopted { job }),
         ("damaged", Word::Damaged { job }),
-        ("unvouched", Word::Origin(OriginWord::Unvouched { job })),
-        (
-            "unproven-found",
-            Word::Origin(OriginWord::Found { count: 3 }),
-        ),
-        (
-            "unproven",
-            Word::Origin(OriginWord::Unproven {
-                job,
-                count: 3,
-                bytes: 1 << 40,
-                unreadable: 1,
-                oldest: vec![("late.jpg".to_owned(), 7)],
-                seen: [6; 32],
-            }),
-        ),
-        (
-            "taken",
-            Word::Origin(OriginWord::Taken {
-                job,
-                numbers: Some((1, 3)),
-            }),
-        ),
         ("rows", rows),
         (
             "picked",
@@ -244,7 +244,7 @@ pub(super) fn words(seeds: &mut Seeds) {
         ("prepared", prepared),
         ("not-prepared", Word::NotPrepared { job, number: 3 }),
     ];
-    for (name, word) in &words {
+    for (name, word) in words.iter().chain(&origin_words()) {
         let bytes = message(1, word);
         seeds.add("vault_message", &format!("accepted-word--{name}"), bytes);
     }
