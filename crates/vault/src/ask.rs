@@ -45,8 +45,7 @@ pub enum AskError {
 /// # Errors
 /// When the words are wrong, or there is no input.
 pub fn words() -> Result<SlotSecret, AskError> {
-    let at_terminal = at_terminal();
-    if at_terminal {
+    if at_terminal() {
         say(&format!(
             "Type the {WORD_COUNT} recovery words, on one line or several, then an empty line:\n"
         ));
@@ -57,8 +56,9 @@ pub fn words() -> Result<SlotSecret, AskError> {
         let line = read_line(&mut input)?;
         let over = line.is_empty() || (line.trim().is_empty() && !typed.trim().is_empty());
         typed.push_str(&line);
-        let count = typed.split_whitespace().count();
-        if over || typed.len() > 4096 || (!at_terminal && count >= 2 * WORD_COUNT) {
+        let is_word = |it: &&str| it.contains(char::is_alphabetic);
+        let enough = typed.split_whitespace().filter(is_word).count() >= WORD_COUNT;
+        if over || enough || typed.len() > 4096 {
             break;
         }
     }

@@ -190,6 +190,12 @@ impl Sealer {
         Ok(swept)
     }
 
+    /// Returns the epoch that blobs are sealed to.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.vault.epoch
+    }
+
     /// Returns the folder that blobs go to.
     #[must_use]
     pub fn folder(&self) -> &VaultFolder {
