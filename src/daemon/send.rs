@@ -57,6 +57,12 @@ impl Daemon {
                 service::status("open");
                 Input::VaultOpened
             }
+            Word::NewPublicHalf(public_half) => {
+                if let Err(error) = self.renew_card(&public_half) {
+                    log::error!("the system card was not brought up to date: {error:#}");
+                }
+                return Ok(());
+            }
             Word::NotOpened(why) => {
                 log::warn!("the vault did not open: {why:?}");
                 if let Some(vault) = self.vault.take() {
