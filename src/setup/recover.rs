@@ -38,6 +38,9 @@ pub struct Recover {
     /// is the one given with --key, it stays the vault's key device
     #[arg(long, value_name = "FOLDER")]
     pub with: Option<std::path::PathBuf>,
+    /// Take in files that waited on the lost card; nobody can prove where they came from
+    #[arg(long)]
+    pub take_unproven: bool,
 }
 
 /// What recovering did with the stick that is to be the key device.
@@ -55,7 +58,11 @@ enum KeyDevice {
 /// What is in the way, and what to do. The stored files are not touched, and a key file that was
 /// made is removed again.
 pub fn recover(path: &Path, recover: Recover) -> anyhow::Result<()> {
-    let Recover { init, with } = recover;
+    let Recover {
+        init,
+        with,
+        take_unproven,
+    } = recover;
     let trial = init.trial;
     let new_passphrase = passphrase(&init)?;
     let config = config(init)?;
@@ -82,7 +89,7 @@ pub fn recover(path: &Path, recover: Recover) -> anyhow::Result<()> {
         .finish_revocation()
         .context("while removing slot records of older epochs")?;
     let own = own_address(&config)?;
-    let unproven = take_in(&vault)?;
+    let unproven = count_unproven(&vault, take_unproven)?;
     let key_path = config.vault.key.join(KEY_FILE_NAME);
     let mut undo = Undo { made: Vec::new() };
     let code = furnish(path, &config, &mut undo.made)?;
@@ -105,7 +112,7 @@ pub fn recover(path: &Path, recover: Recover) -> anyhow::Result<()> {
     };
     card::keep(&config.vault.system, &vault)?;
     undo.made.clear();
-    report(path, &config, &vault, &key, unproven, code.as_ref(), &own)
+    report(path, &config, &vault, &key, &unproven, code.as_ref(), &own)
 }
 
 /// Tells whether the stick that is to be the key device is the one that opens the vault. Refuses
@@ -134,22 +141,28 @@ fn key_in_the_way(
     Ok(true)
 }
 
-/// Enters blobs that waited on the lost card for their entry; nobody can vouch for them now.
-fn take_in(vault: &OpenVault) -> anyhow::Result<u64> {
+/// Files that waited on the lost card for their entry: nobody can vouch for them now.
+struct Unproven {
+    count: u64,
+    taken_in: bool,
+}
+
+fn count_unproven(vault: &OpenVault, take_in: bool) -> anyhow::Result<Unproven> {
     let now = SystemTime::now();
-    let (index, _) = Index::open(vault, now).context("while opening the index")?;
-    let before = index.totals()?.entries;
-    let mut unlisted = false;
-    for blob in vault.folder().blobs().context("while reading the drive")? {
-        unlisted |= index
-            .number_of(&blob.context("while reading the drive")?)?
-            .is_none();
+    let (mut index, _) = Index::open(vault, now).context("while opening the index")?;
+    let found = index
+        .unlisted(&[])
+        .context("while looking for files that waited")?;
+    let taken = take_in && found.count > 0;
+    if taken {
+        index
+            .take_unlisted(&[], &found.digest, now)
+            .context("while taking in files that waited")?;
     }
-    if !unlisted {
-        return Ok(0);
-    }
-    let (index, _) = index.rebuild(now).context("while making the index anew")?;
-    Ok(index.totals()?.entries.saturating_sub(before))
+    Ok(Unproven {
+        count: found.count,
+        taken_in: taken,
+    })
 }
 
 fn report(
@@ -157,7 +170,7 @@ fn report(
     config: &Config,
     vault: &OpenVault,
     key: &KeyDevice,
-    unproven: u64,
+    unproven: &Unproven,
     code: Option<&Zeroizing<String>>,
     (device, fingerprint): &(u32, String),
 ) -> anyhow::Result<()> {
@@ -181,12 +194,17 @@ fn report(
          If somebody may have the old system card, change the password of {} as well.",
         config.account.jid
     )?;
-    if unproven > 0 {
+    if unproven.count > 0 {
+        let what = if unproven.taken_in {
+            "They are in the vault now: look at them before you trust them."
+        } else {
+            "They lie on the drive, and are not in the vault until you say so."
+        };
         writeln!(
             out,
-            "\n{unproven} files had not been taken in before the card was lost. They are in the \
-             vault now, and nobody\ncan prove where they came from: look at them before you \
-             trust them."
+            "\n{} files had not been taken in before the card was lost, and nobody can prove \
+             where they came\nfrom. {what}",
+            unproven.count
         )?;
     }
     writeln!(

@@ -29,12 +29,13 @@ fn the_words_bring_everything_back_onto_a_new_card_and_stick() {
     fs::remove_dir_all(place.stick()).unwrap();
     place.empty("new stick");
 
-    let done = recover(&place, "new stick", &[], &place.words);
+    let done = recover(&place, "new stick", &["--take-unproven"], &place.words);
 
     assert!(done.status.success(), "{}", complaint(&done));
     let text = said(&done);
     assert!(text.contains("The new stick is \"key device 2\""), "{text}");
     assert!(text.contains("1 files had not been taken in"), "{text}");
+    assert!(text.contains("They are in the vault now"), "{text}");
     let key = key_in(&place.path("new stick"));
     assert_eq!(opened(&place.drive(), &key, &blobs, &contents()), 2);
     let late = [b"waited on the lost card".to_vec()];
@@ -60,6 +61,7 @@ fn the_words_bring_everything_back_onto_a_new_card_and_stick() {
 fn a_stick_that_is_left_stays_the_key_when_only_the_card_is_lost() {
     let place = Place::new();
     let blobs = place.store(&contents());
+    place.seal(b"waited on the lost card");
     fs::remove_dir_all(place.card()).unwrap();
     let before = fs::read(place.stick().join("strongroom.key")).unwrap();
     let stick = place.stick().to_str().unwrap().to_owned();
@@ -69,6 +71,7 @@ fn a_stick_that_is_left_stays_the_key_when_only_the_card_is_lost() {
     let done = recover(&place, "stick", &["--with", &stick], "");
 
     assert!(done.status.success(), "{}", complaint(&done));
+    assert!(said(&done).contains("not in the vault until you say so"));
     assert!(fs::read(place.stick().join("strongroom.key")).unwrap() == before);
     assert_eq!(
         opened(&place.drive(), &key_in(&place.stick()), &blobs, &contents()),

@@ -6,8 +6,8 @@
 //! rename: at every instant the drive has one whole blob of that name. What is done is seen by the
 //! epoch in the header, so nothing has to be remembered and a cut-short run is simply repeated.
 //!
-//! Blobs that the change log does not vouch for are left: the proof of their origin, kept on the
-//! system card, names the header they have now.
+//! Blobs that the change log does not name are left: the proof of their origin, kept on the system
+//! card, names the header they have now.
 
 use std::{
     collections::HashSet,
@@ -21,7 +21,6 @@ use crate::{
     blob_store::{Sealer, StoreError},
     change_log::{Change, ChangeLog},
     id::BlobId,
-    index::Origin,
     open::OpenVault,
     unseal::UnsealError,
 };
@@ -64,8 +63,8 @@ pub struct Progress {
 pub struct Resealed {
     /// Blobs that have a fresh key now.
     pub blobs: u64,
-    /// Blobs that were left, because their origin is still to be settled: they wait for the key or
-    /// are of unproven origin.
+    /// Blobs that were left, because they are still to be taken in: they wait for the key, or for
+    /// the owner's word.
     pub left: Vec<BlobId>,
     /// Blobs that do not open; they were not touched.
     pub unreadable: Vec<(BlobId, UnsealError)>,
@@ -163,20 +162,14 @@ fn survey(vault: &OpenVault) -> Result<(Vec<(BlobId, u64)>, Resealed), ResealErr
     Ok((todo, resealed))
 }
 
-/// Names the blobs whose origin the change log vouches for.
+/// Names the blobs that were taken in, whose proof of origin has done its work.
 fn settled(vault: &OpenVault) -> io::Result<HashSet<BlobId>> {
     let (_, history) = ChangeLog::open(vault.folder(), vault.epochs())?;
     let mut settled = HashSet::new();
     for (_, change) in history.changes {
-        match change {
-            Change::Adopted { blob, origin, .. } if origin == Origin::Proven => {
-                settled.insert(blob);
-            }
-            Change::Duplicate { blob, .. } => {
-                settled.insert(blob);
-            }
-            Change::Adopted { .. } => {}
-        }
+        let _ = match change {
+            Change::Adopted { blob, .. } | Change::Duplicate { blob, .. } => settled.insert(blob),
+        };
     }
     Ok(settled)
 }

@@ -2,7 +2,7 @@ use std::{fs, path::Path};
 
 use super::*;
 use crate::{
-    Attributes, Index, SlotSecret,
+    Attributes, Index, Origin, SlotSecret,
     testing::{TestVault, content, named, noon},
 };
 
@@ -190,7 +190,7 @@ fn a_revoked_key_with_its_old_record_opens_no_resealed_blob_and_every_blob_of_an
 }
 
 #[test]
-fn blobs_whose_origin_is_not_settled_and_damaged_ones_are_left_as_they_are() {
+fn blobs_that_are_not_taken_in_yet_and_damaged_ones_are_left_as_they_are() {
     let Scene {
         mut vault, blobs, ..
     } = scene();
