@@ -3,7 +3,7 @@
 use std::{fs, process::Output};
 
 use crate::{
-    home::{Home, VAULT, noise},
+    home::{Home, OWNER, VAULT, noise},
     phone::Phone,
     prosody::jid,
 };
@@ -69,7 +69,7 @@ fn a_stick_is_revoked_while_the_daemon_runs_and_the_spare_opens_old_and_new() {
     assert!(why.contains("the daemon has the vault open"), "{why}");
     assert_eq!(epochs(&home), [1, 2]);
     home.insert_key();
-    phone.wait_reply("revoked");
+    phone.wait_reply("This key does not open the vault");
     home.pull_key();
     fs::rename(&spare, home.stick()).unwrap();
     phone.wait_reply("1 file that waited is stored as #2");
@@ -108,7 +108,10 @@ fn card_and_stick_are_lost_and_the_words_bring_everything_back_with_a_new_identi
 
     home.recover();
     home.start();
-    let mut phone = home.paired_phone();
+    // A new phone, and contacts already.
+    let mut phone = Phone::start(&home.server, OWNER);
+    phone.send_text(&jid(VAULT), home.code());
+    phone.wait_reply("Paired");
 
     assert_comes_back(&mut phone, 1);
     assert_comes_back(&mut phone, 2);
