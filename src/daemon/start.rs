@@ -129,8 +129,13 @@ impl Daemon {
     pub(super) fn renew_card(&mut self, public_half: &[u8]) -> anyhow::Result<()> {
         let half = PublicHalf::from_bytes(public_half)?;
         let system = &self.config.vault.system;
-        let records = VaultFolder::open(&self.config.vault.folder)?.slot_records()?;
-        card::copy_slots(system, &records).context("while copying slot records to the card")?;
+        let folder = VaultFolder::open(&self.config.vault.folder);
+        match folder.map(|folder| folder.slot_records()) {
+            Ok(Ok(records)) => card::copy_slots(system, &records)
+                .context("while copying slot records to the card")?,
+            Ok(Err(error)) => log::warn!("the slot records were not copied: {error}"),
+            Err(error) => log::warn!("the slot records were not copied: {error}"),
+        }
         card::keep_public_half(system, &half)
             .context("while writing the public key to the system card")?;
         log::info!(

@@ -191,10 +191,10 @@ fn lock(folder: &Path) -> anyhow::Result<fs::File> {
 
 /// Says what a vault that does not open means for the owner.
 pub fn explain(error: OpenError) -> anyhow::Error {
-    match error {
-        OpenError::WrongKey { .. } => {
-            anyhow::anyhow!("this key opens nothing here: it was revoked, or is another vault's")
-        }
-        error => error.into(),
+    if let OpenError::WrongKey { .. } = error {
+        return anyhow::anyhow!(
+            "this key opens nothing here: it was revoked, or is another vault's"
+        );
     }
+    error.into()
 }

@@ -182,9 +182,12 @@ fn reseal_one(
     rng: &mut impl TryCryptoRng,
     mut step: impl FnMut(u64) -> bool,
 ) -> Result<bool, Failed> {
-    let read_error = |error: UnsealError| match error {
-        UnsealError::Io(error) => Failed::Whole(ResealError::Read(error)),
-        error => Failed::Unreadable(error),
+    let read_error = |error: UnsealError| {
+        if let UnsealError::Io(error) = error {
+            Failed::Whole(ResealError::Read(error))
+        } else {
+            Failed::Unreadable(error)
+        }
     };
     let mut old = match vault.reader(blob) {
         // Somebody removed it since the survey.

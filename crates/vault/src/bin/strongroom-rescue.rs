@@ -124,7 +124,7 @@ fn read_key_file(path: &Path) -> Result<SlotSecret, Trouble> {
 fn read_words() -> Result<SlotSecret, Trouble> {
     ask::words().map_err(|error| match error {
         AskError::Words(error) => text::bad_words(&error),
-        _ => text::no_words(),
+        AskError::NoInput | AskError::Io(_) | AskError::NotTheSame | _ => text::no_words(),
     })
 }
 
