@@ -5,7 +5,7 @@ use std::{collections::HashSet, fs, io, path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 use omemo::{Store as _, machine};
 use tokio::{sync::mpsc, time::Instant};
-use vault::{IntakeKey, Sealer, VaultFolder, key::file::KEY_FILE_NAME};
+use vault::{IntakeKey, PublicHalf, Sealer, VaultFolder, key::file::KEY_FILE_NAME};
 use zeroize::Zeroizing;
 
 use super::{
@@ -18,20 +18,18 @@ use super::{
 use crate::{
     config::{Config, host_port},
     keeper::{Keeper, Memory, owner::Pairing},
-    keydevice, service,
+    keydevice,
+    keys::card::{self, PUBLIC_HALF_FILE, SLOTS_FOLDER},
+    service,
     state::{JobKind, State, write_private},
     transfer::{self, HostPort, Patience, Rules},
     xmpp::{self, Account, Password, TlsTrust},
 };
 
-/// File of the vault's public half in the system folder.
-pub const PUBLIC_HALF_FILE: &str = "vault.pub";
 /// File of the key in the system folder that vouches for what this Pi sealed.
 pub const INTAKE_KEY_FILE: &str = "intake.key";
 /// File of a new pairing code in the system folder; it is removed once it is taken in.
 pub const PAIRING_FILE: &str = "pairing-code";
-/// Folder of copies of the slot records in the system folder.
-pub const SLOTS_FOLDER: &str = "slots";
 /// The resource of the vault's stream: fixed, so that a new stream replaces a lost one.
 const RESOURCE: &str = "strongroom";
 /// Reports that may wait for the loop before the stream has to.
@@ -98,6 +96,27 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 }
 
 impl Daemon {
+    /// Brings the card up to a newer epoch, which the open vault vouches for: a revocation was cut
+    /// short before it reached the card.
+    pub(super) fn renew_card(&mut self, public_half: &[u8]) -> anyhow::Result<()> {
+        let half = PublicHalf::from_bytes(public_half)?;
+        let system = &self.config.vault.system;
+        let folder = VaultFolder::open(&self.config.vault.folder);
+        match folder.map(|folder| folder.slot_records()) {
+            Ok(Ok(records)) => card::copy_slots(system, &records)
+                .context("while copying slot records to the card")?,
+            Ok(Err(error)) => log::warn!("the slot records were not copied: {error}"),
+            Err(error) => log::warn!("the slot records were not copied: {error}"),
+        }
+        card::keep_public_half(system, &half)
+            .context("while writing the public key to the system card")?;
+        log::info!(
+            "the system card has the public key of epoch {} now",
+            half.epoch
+        );
+        Ok(())
+    }
+
     /// Takes in a new pairing code that set-up or `strongroom pair` has laid down.
     pub(super) fn read_pairing_file(&mut self) -> anyhow::Result<()> {
         let path = self.config.vault.system.join(PAIRING_FILE);

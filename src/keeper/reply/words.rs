@@ -266,7 +266,8 @@ fn not_opened(why: OpenFailure) -> String {
             "ALARM: the system card seals new files to a key that is not this vault's: somebody may \
              have changed the card or the drive. I open nothing and take nothing in until that is \
              mended. Your files are as they were: take key and drive to another computer, where \
-             strongroom-rescue opens them, and set the Pi up anew."
+             strongroom-rescue opens them, and set the card up anew with \
+             strongroom recover."
         }
         OpenFailure::Trouble => {
             "The key is here, but the vault did not open. Take the key out and put it in again; \
