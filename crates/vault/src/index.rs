@@ -16,13 +16,16 @@ use crate::{
     unseal::UnsealError,
 };
 
+mod bulk;
 mod entry;
 mod opening;
 mod query;
 mod schema;
+mod verifying;
 
 pub use entry::{Adopted, Attributes, Entry, EntryNumber, Found, NoEntryNumber, Origin, Totals};
 pub use opening::Opening;
+pub use verifying::{Pass, Verifiable};
 
 /// Why the index could not answer or change.
 #[derive(Debug, thiserror::Error)]
