@@ -263,7 +263,7 @@ fn crafted(target: &Path, vault: &Vault) {
         (
             "content_hash_wrong",
             "malformed",
-            "content against SHA-256",
+            "content against its hash",
             change(0, 0xEE),
         ),
         (

@@ -60,8 +60,8 @@ pub struct Sealed {
     pub blob_id: BlobId,
     /// How long the content is, in bytes.
     pub size: u64,
-    /// SHA-256 of the content; tells which file it is, so it may go to the owner only.
-    pub sha256: [u8; 32],
+    /// BLAKE3 hash of the content; tells which file it is, so it may go to the owner only.
+    pub content_hash: [u8; 32],
     /// Hash of the blob's header, for [`crate::key::IntakeKey::mac`].
     pub header_hash: HeaderHash,
 }
@@ -71,7 +71,7 @@ impl fmt::Debug for Sealed {
         let Self {
             blob_id,
             size: _,
-            sha256: _,
+            content_hash: _,
             header_hash: _,
         } = self;
         write!(f, "Sealed({blob_id})")
@@ -215,7 +215,7 @@ impl BlobWriter {
         Ok(Sealed {
             blob_id: self.blob_id,
             size: summary.content_bytes,
-            sha256: summary.sha256,
+            content_hash: summary.content_hash,
             header_hash: summary.header_hash,
         })
     }

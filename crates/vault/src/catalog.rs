@@ -161,7 +161,7 @@ impl Reading<'_> {
         let mark = self
             .vault
             .epochs()
-            .content_mark(reader.sha256(), reader.size());
+            .content_mark(reader.content_hash(), reader.size());
         let unproven = Attributes {
             origin: Origin::Unproven,
             caption: None,

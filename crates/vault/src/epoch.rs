@@ -85,10 +85,13 @@ impl Epochs {
     /// Marks a content, so that equal contents are found without keeping their hashes.
     ///
     /// Under a key of the first epoch, which every later one opens: marks stay comparable.
-    pub(crate) fn content_mark(&self, sha256: &[u8; 32], bytes: u64) -> [u8; 32] {
+    pub(crate) fn content_mark(&self, content_hash: &[u8; 32], bytes: u64) -> [u8; 32] {
         let first = self.older.first().unwrap_or(&self.newest);
         let key = first.secret.purpose("content-mark");
-        key::hmac(key.expose_to_cipher(), &[&bytes.to_be_bytes(), sha256])
+        key::hmac(
+            key.expose_to_cipher(),
+            &[&bytes.to_be_bytes(), content_hash],
+        )
     }
 
     pub(crate) fn public_half(&self) -> PublicHalf {

@@ -160,7 +160,7 @@ impl Index {
         let Ok(duplicate) = self.vault.reader(blob_id) else {
             return Ok(false);
         };
-        if kept.blob_id == *blob_id || duplicate.sha256() != reader.sha256() {
+        if kept.blob_id == *blob_id || duplicate.content_hash() != reader.content_hash() {
             return Ok(false);
         }
         self.vault
@@ -321,7 +321,9 @@ fn read_blob(vault: &OpenVault, blob: &BlobId) -> Result<FromBlob, UnsealError> 
     let reader = vault.reader(blob)?;
     Ok(FromBlob {
         size: reader.size(),
-        mark: vault.epochs().content_mark(reader.sha256(), reader.size()),
+        mark: vault
+            .epochs()
+            .content_mark(reader.content_hash(), reader.size()),
         metadata: reader.metadata().clone(),
     })
 }

@@ -53,7 +53,7 @@ pub struct Metadata {
 /// The whole record: the caller's words and what sealing found out.
 pub(crate) struct Record {
     pub(crate) content_bytes: u64,
-    pub(crate) sha256: [u8; 32],
+    pub(crate) content_hash: [u8; 32],
     pub(crate) metadata: Metadata,
 }
 
@@ -72,7 +72,7 @@ impl Record {
         let mut bytes = Vec::with_capacity(RECORD_BYTES);
         bytes.extend_from_slice(&FORMAT_VERSION.to_be_bytes());
         bytes.extend_from_slice(&self.content_bytes.to_be_bytes());
-        bytes.extend_from_slice(&self.sha256);
+        bytes.extend_from_slice(&self.content_hash);
         bytes.extend_from_slice(&to_millis(self.metadata.sent_at).to_be_bytes());
         bytes.extend_from_slice(&to_millis(self.metadata.received_at).to_be_bytes());
         let texts = [
@@ -105,7 +105,7 @@ impl Record {
         if content_bytes > MAX_CONTENT_BYTES {
             return Err(Malformed);
         }
-        let sha256 = *fields.array()?;
+        let content_hash = *fields.array()?;
         let mut metadata = Metadata {
             sent_at: from_millis(fields.i64()?),
             received_at: from_millis(fields.i64()?),
@@ -136,7 +136,7 @@ impl Record {
         }
         Ok(Self {
             content_bytes,
-            sha256,
+            content_hash,
             metadata,
         })
     }
@@ -204,7 +204,7 @@ mod tests {
     fn record(metadata: Metadata) -> Record {
         Record {
             content_bytes: 77,
-            sha256: [9; 32],
+            content_hash: [9; 32],
             metadata,
         }
     }
@@ -224,7 +224,7 @@ mod tests {
             let read = Record::parse(&record(metadata.clone()).to_bytes()).unwrap();
 
             prop_assert!(read.metadata == metadata);
-            prop_assert_eq!((read.content_bytes, read.sha256), (77, [9; 32]));
+            prop_assert_eq!((read.content_bytes, read.content_hash), (77, [9; 32]));
         }
 
         #[test]

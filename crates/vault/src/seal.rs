@@ -5,7 +5,6 @@
 use std::io::{self, Write};
 
 use rand_core::TryCryptoRng;
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -24,7 +23,7 @@ pub(crate) struct Sealing<W> {
     out: W,
     cipher: ChunkCipher,
     header_hash: HeaderHash,
-    hash: Sha256,
+    hash: blake3::Hasher,
     content_bytes: u64,
     /// Number of the chunk that is being filled.
     number: u64,
@@ -38,7 +37,7 @@ pub(crate) struct Sealing<W> {
 /// What is known of a message once it is sealed.
 pub(crate) struct Summary {
     pub(crate) content_bytes: u64,
-    pub(crate) sha256: [u8; 32],
+    pub(crate) content_hash: [u8; 32],
     pub(crate) header_hash: HeaderHash,
 }
 
@@ -58,7 +57,7 @@ impl<W: Write> Sealing<W> {
             out,
             cipher,
             header_hash: HeaderHash::of(&bytes),
-            hash: Sha256::new(),
+            hash: blake3::Hasher::new(),
             content_bytes: 0,
             number: 0,
             buffer: Zeroizing::new(Vec::with_capacity(COLLECTED * SEALED_CHUNK_BYTES)),
@@ -69,7 +68,7 @@ impl<W: Write> Sealing<W> {
 
     /// Appends padding and metadata record, seals the last chunk and hands back the writer.
     pub(crate) fn finish(mut self, metadata: Metadata) -> io::Result<(W, Summary)> {
-        let sha256 = std::mem::take(&mut self.hash).finalize().into();
+        let content_hash = self.hash.finalize().into();
         let content_bytes = self.content_bytes;
         let message = extent::message_bytes(content_bytes).ok_or(io::ErrorKind::FileTooLarge)?;
         let mut padding = message - content_bytes - RECORD_BYTES as u64;
@@ -84,7 +83,7 @@ impl<W: Write> Sealing<W> {
         let record = Zeroizing::new(
             Record {
                 content_bytes,
-                sha256,
+                content_hash,
                 metadata,
             }
             .to_bytes(),
@@ -98,7 +97,7 @@ impl<W: Write> Sealing<W> {
             self.out,
             Summary {
                 content_bytes,
-                sha256,
+                content_hash,
                 header_hash,
             },
         ))

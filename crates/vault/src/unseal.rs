@@ -4,7 +4,6 @@
 
 use std::io::{self, Read};
 
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -114,7 +113,7 @@ impl Source for &[u8] {
 /// The content of one blob, opened chunk by chunk as it is read.
 ///
 /// As [`Read`] it yields exactly the content, without padding and metadata, and before its last
-/// chunk compares the whole with the SHA-256 taken when it was sealed.
+/// chunk compares the whole with the BLAKE3 hash taken when it was sealed.
 pub struct Unsealed<S> {
     source: S,
     cipher: ChunkCipher,
@@ -126,7 +125,7 @@ pub struct Unsealed<S> {
     open: Option<u64>,
     position: u64,
     /// Hash of the content's chunks before this number, as long as they come in order.
-    hash: (Sha256, u64),
+    hash: (blake3::Hasher, u64),
 }
 
 impl<S: Source> Unsealed<S> {
@@ -166,13 +165,13 @@ impl<S: Source> Unsealed<S> {
             header_hash: HeaderHash::of(&head),
             record: Record {
                 content_bytes: 0,
-                sha256: [0; 32],
+                content_hash: [0; 32],
                 metadata: Metadata::default(),
             },
             chunk: Zeroizing::new(Vec::with_capacity(SEALED_CHUNK_BYTES)),
             open: None,
             position: 0,
-            hash: (Sha256::new(), 0),
+            hash: (blake3::Hasher::new(), 0),
         };
         // The last chunk authenticates the length, even when the record ends before it.
         unsealed.open_chunk(message_bytes / CHUNK_BYTES as u64)?;
@@ -197,10 +196,10 @@ impl<S: Source> Unsealed<S> {
         self.record.content_bytes
     }
 
-    /// Returns the SHA-256 of the content, taken when it was sealed.
+    /// Returns the BLAKE3 hash of the content, taken when it was sealed.
     #[must_use]
-    pub fn sha256(&self) -> &[u8; 32] {
-        &self.record.sha256
+    pub fn content_hash(&self) -> &[u8; 32] {
+        &self.record.content_hash
     }
 
     /// Returns the hash of the blob's header, for checking an intake MAC.
@@ -221,7 +220,7 @@ impl<S: Source> Unsealed<S> {
         Ok(now)
     }
 
-    /// Reads the whole blob and checks every chunk, the padding and the SHA-256.
+    /// Reads the whole blob and checks every chunk, the padding and the BLAKE3 hash.
     ///
     /// # Errors
     /// When any of it does not hold.
@@ -235,7 +234,7 @@ impl<S: Source> Unsealed<S> {
     /// # Errors
     /// When any of it does not hold.
     pub fn verify_with(&mut self, mut step: impl FnMut(u64) -> bool) -> Result<bool, UnsealError> {
-        let (mut hash, mut offset) = (Sha256::new(), 0);
+        let (mut hash, mut offset) = (blake3::Hasher::new(), 0);
         let end = self.message_bytes - RECORD_BYTES as u64;
         let size = self.size();
         while offset < end {
@@ -256,7 +255,7 @@ impl<S: Source> Unsealed<S> {
             }
             offset = chunk_end;
         }
-        let matches = hash.finalize().ct_eq(self.sha256().as_slice());
+        let matches = hash.finalize().as_bytes().ct_eq(self.content_hash());
         bool::from(matches)
             .then_some(true)
             .ok_or(UnsealError::Malformed)
@@ -307,8 +306,8 @@ impl<S: Source> Unsealed<S> {
         self.hash.0.update(content);
         self.hash.1 = number + 1;
         if left <= CHUNK_BYTES {
-            let found = self.hash.0.clone().finalize();
-            if !bool::from(found.ct_eq(self.sha256().as_slice())) {
+            let found = self.hash.0.finalize();
+            if !bool::from(found.as_bytes().ct_eq(self.content_hash())) {
                 self.hash.1 = u64::MAX;
                 return Err(UnsealError::Malformed);
             }

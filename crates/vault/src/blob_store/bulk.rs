@@ -124,7 +124,7 @@ impl Bulk<'_> {
             sealed: Sealed {
                 blob_id: *blob_id,
                 size: summary.content_bytes,
-                sha256: summary.sha256,
+                content_hash: summary.content_hash,
                 header_hash: summary.header_hash,
             },
             metadata,

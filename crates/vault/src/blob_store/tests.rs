@@ -34,8 +34,8 @@ fn a_kept_blob_has_its_name_its_date_and_its_content() {
         sealed.header_hash
     );
     assert_eq!(
-        vault.open().reader(&sealed.blob_id).unwrap().sha256(),
-        &sealed.sha256
+        vault.open().reader(&sealed.blob_id).unwrap().content_hash(),
+        &sealed.content_hash
     );
 }
 

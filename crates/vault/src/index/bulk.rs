@@ -52,7 +52,7 @@ impl Index {
             let mark = self
                 .vault
                 .epochs()
-                .content_mark(&sealed.sha256, sealed.size);
+                .content_mark(&sealed.content_hash, sealed.size);
             let same = match marks.get(&mark) {
                 Some(number) => Some(*number),
                 None => query::by_mark(&self.database, &mark)?,

@@ -100,7 +100,7 @@ pub(crate) fn open_blob(epoch_secret: &[u8], blob: &[u8]) -> Option<Found> {
     let size = usize::try_from(u64::from_be_bytes(record[2..10].try_into().unwrap())).unwrap();
     assert_eq!(padme(size + 4096), message.len());
     let (content, padding) = rest.split_at(size);
-    assert_eq!(Sha256::digest(content).as_slice(), &record[10..42]);
+    assert_eq!(blake3::hash(content).as_bytes().as_slice(), &record[10..42]);
     Some(Found {
         content: content.to_vec(),
         padding: padding.to_vec(),
@@ -117,10 +117,10 @@ pub(crate) fn padme(length: usize) -> usize {
 }
 
 /// A metadata record with a name, for a content of this size and hash.
-pub(crate) fn record(size: u64, sha256: &[u8], name: &str) -> Vec<u8> {
+pub(crate) fn record(size: u64, content_hash: &[u8], name: &str) -> Vec<u8> {
     let mut record = vec![0, 0];
     record.extend_from_slice(&size.to_be_bytes());
-    record.extend_from_slice(sha256);
+    record.extend_from_slice(content_hash);
     record.extend_from_slice(&1_790_000_000_000_i64.to_be_bytes());
     record.extend_from_slice(&i64::MIN.to_be_bytes());
     record.push(1);
@@ -134,7 +134,11 @@ pub(crate) fn record(size: u64, sha256: &[u8], name: &str) -> Vec<u8> {
 pub(crate) fn message(content: &[u8], name: &str) -> Vec<u8> {
     let mut message = content.to_vec();
     message.resize(padme(content.len() + 4096) - 4096, 0);
-    message.extend(record(content.len() as u64, &Sha256::digest(content), name));
+    message.extend(record(
+        content.len() as u64,
+        blake3::hash(content).as_bytes(),
+        name,
+    ));
     message
 }
 
