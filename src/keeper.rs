@@ -16,6 +16,7 @@ mod input;
 pub mod intake;
 pub mod owner;
 pub mod reply;
+pub mod verify;
 
 use self::{
     command::{Command, NotACommand},
@@ -23,7 +24,7 @@ use self::{
     delivery::{Deliveries, Delivery},
     intake::{Intake, Intakes},
     owner::{Owner, Pairing, Verdict},
-    reply::{Facts, IntakeFailure, Reply, WayIn},
+    reply::{Facts, IntakeFailure, Reply, VerifyReply, WayIn},
 };
 pub use self::{
     effect::Effect,
@@ -51,6 +52,10 @@ pub struct Memory {
     pub intakes: Vec<Intake>,
     /// Open deliveries and questions.
     pub deliveries: Vec<Delivery>,
+    /// What is remembered of checks.
+    pub checks: verify::Record,
+    /// When files are checked by themselves.
+    pub plan: verify::Plan,
     /// Last 8 hex digits of the vault's own fingerprint.
     pub own_tail: String,
     /// How AES is computed here, for `status`.
@@ -63,6 +68,7 @@ pub struct Keeper {
     custody: Custody,
     intakes: Intakes,
     deliveries: Deliveries,
+    verify: verify::Verify,
     aes: &'static str,
     plain_refused_at: Option<i64>,
     unreadable_at: Option<i64>,
@@ -89,6 +95,7 @@ impl Keeper {
             custody: Custody::new(memory.locked_by_owner),
             intakes: Intakes::new(memory.intakes),
             deliveries: Deliveries::new(memory.deliveries),
+            verify: verify::Verify::new(memory.plan, memory.checks),
             aes: memory.aes,
             plain_refused_at: None,
             unreadable_at: None,
@@ -112,6 +119,12 @@ impl Keeper {
     #[must_use]
     pub fn open_blobs(&self) -> Vec<[u8; 16]> {
         self.intakes.blobs()
+    }
+
+    /// Returns the blobs of all files that wait for the key.
+    #[must_use]
+    pub fn waiting_blobs(&self) -> Vec<[u8; 16]> {
+        self.intakes.waiting_blobs()
     }
 
     /// Returns whether the vault process is up.
@@ -148,7 +161,7 @@ impl Keeper {
                 self.after_lock(effects)
             }
             Input::DriveCame => self.custody.drive_came(),
-            Input::VaultOpened => self.opened(),
+            Input::VaultOpened => self.opened(now),
             Input::VaultNotOpened(why) => {
                 let effects = self.custody.not_opened(why);
                 self.after_lock(effects)
@@ -181,6 +194,7 @@ impl Keeper {
                     arriving,
                     free,
                     aes: self.aes,
+                    checks: self.verify.facts(),
                 };
                 self.deliveries.answered(job, answer, facts)
             }
@@ -191,8 +205,10 @@ impl Keeper {
             Input::Woke => {
                 let mut effects = self.intakes.woke(now);
                 effects.extend(self.deliveries.woke(now));
+                effects.extend(self.verify.woke(now));
                 effects
             }
+            Input::Verify(heard) => self.verify.heard(heard, now),
         }
     }
 
@@ -242,6 +258,10 @@ impl Keeper {
                 self.after_lock(effects)
             }
             Command::Status => self.deliveries.ask(job, Command::Status),
+            Command::Verify(asked) => {
+                let is_opening = self.custody.way_in() == WayIn::Wait;
+                self.verify.ask(asked, is_opening, self.needs_key())
+            }
             // While it is being opened the question waits.
             command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
             Command::List { .. } | Command::Find { .. } | Command::Get { .. } => {
@@ -255,6 +275,7 @@ impl Keeper {
     fn after_lock(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
         if !self.custody.is_open() {
             effects.extend(self.intakes.locked());
+            effects.extend(self.verify.locked());
         }
         if matches!(self.custody.way_in(), WayIn::PutIn | WayIn::PutInAgain) {
             effects.extend(self.deliveries.locked(self.needs_key()));
@@ -269,13 +290,14 @@ impl Keeper {
         }
     }
 
-    fn opened(&mut self) -> Vec<Effect> {
+    fn opened(&mut self, now: i64) -> Vec<Effect> {
         let announce = self.custody.opened();
         if !self.custody.is_open() {
             return Vec::new();
         }
         let mut effects = self.intakes.adopt(announce);
         effects.extend(self.deliveries.resume());
+        effects.extend(self.verify.opened(now));
         self.with_opening(effects)
     }
 
@@ -309,6 +331,7 @@ fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::BadNumber { word } => Reply::BadNumber { word },
         NotACommand::TooMany => Reply::TooMany,
         NotACommand::NothingToFind => Reply::NothingToFind,
+        NotACommand::VerifyWhat { word } => Reply::Verify(VerifyReply::What { word }),
     }
 }
 

@@ -308,6 +308,8 @@ fn keeper(intakes: Vec<Intake>, locked_by_owner: bool) -> Keeper {
         locked_by_owner,
         intakes,
         deliveries: Vec::new(),
+        checks: strongroom::keeper::verify::Record::default(),
+        plan: strongroom::keeper::verify::Plan::default(),
         own_tail: String::new(),
         aes: "in software",
     })

@@ -39,6 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("state", &[]),
     ("transfer", &[]),
     ("vault_process", &["crash"]),
+    ("verify", &["config", "state"]),
     ("xmpp", &[]),
 ];
 

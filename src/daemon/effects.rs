@@ -21,6 +21,8 @@ use crate::{
 pub(super) const PAIRING: &str = "pairing";
 /// The note that holds whether the owner locked the vault while the key device is in.
 pub(super) const LOCKED_BY_OWNER: &str = "locked by owner";
+/// The note that holds what is remembered of checks.
+pub(super) const CHECKS: &str = "checks";
 /// Entries a `find` shows at most.
 const FOUND_LINES: u32 = 20;
 
@@ -84,6 +86,7 @@ impl Desk<'_> {
                 Effect::SaveLockedByOwner(locked) => {
                     step.set_note(LOCKED_BY_OWNER, locked.then_some(&true))?;
                 }
+                Effect::SaveVerify(record) => step.set_note(CHECKS, Some(&record))?,
                 Effect::Say(reply) => {
                     let words = reply.text();
                     let recipients = self.recipients(step)?;
@@ -100,6 +103,7 @@ impl Desk<'_> {
                 | Effect::Index(_)
                 | Effect::Ask(..)
                 | Effect::Deliver(..)
+                | Effect::Verify(_)
                 | Effect::Open
                 | Effect::Lock) => after.effects.push(later),
             }
@@ -142,6 +146,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Quarantine(_)
         | Effect::SavePairing(_)
         | Effect::SaveLockedByOwner(_)
+        | Effect::SaveVerify(_)
         | Effect::Say(_)
         | Effect::SayTo(..)
         | Effect::SayPlainRefused
@@ -151,6 +156,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Index(_)
         | Effect::Ask(..)
         | Effect::Deliver(..)
+        | Effect::Verify(_)
         | Effect::Open
         | Effect::Lock => None,
     });
@@ -238,6 +244,7 @@ impl Daemon {
                     why: DeliveryFailure::Locked,
                 },
             ),
+            Effect::Verify(act) => self.verify(act),
             Effect::Open => self.open(),
             Effect::Lock => self.lock(),
             // Saved before; nothing is left to do.
@@ -248,6 +255,7 @@ impl Daemon {
             | Effect::Quarantine(_)
             | Effect::SavePairing(_)
             | Effect::SaveLockedByOwner(_)
+            | Effect::SaveVerify(_)
             | Effect::Say(_)
             | Effect::SayTo(..)
             | Effect::SayPlainRefused => {}
@@ -303,7 +311,9 @@ impl Daemon {
                     })
                     .collect(),
             },
-            Command::Status | Command::Help | Command::Lock => Question::Totals,
+            Command::Status | Command::Help | Command::Lock | Command::Verify(_) => {
+                Question::Totals
+            }
         };
         let free = self.free_bytes();
         let otherwise = Input::Answered {

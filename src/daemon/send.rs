@@ -108,6 +108,11 @@ impl Daemon {
             } => {
                 return self.send_out(JobId(job), row, ciphertext_bytes, &secret);
             }
+            Word::Checking { run, tally } => Input::Verify(super::verify::progress(run, tally)),
+            Word::Checked { run, tally, end } => {
+                Input::Verify(super::verify::ended(run, tally, end))
+            }
+            Word::Damage { rows, total } => Input::Verify(super::verify::damage(rows, total)),
             Word::NotPrepared { job, number } => {
                 let why = DeliveryFailure::Damaged;
                 Input::NotUploaded {
@@ -306,7 +311,7 @@ fn slot_name(name: &str) -> io::Result<String> {
     })
 }
 
-fn line(row: Row) -> Line {
+pub(super) fn line(row: Row) -> Line {
     Line {
         number: row.number,
         name: row.name,

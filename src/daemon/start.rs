@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 
 use super::{
     BundleState, CatchUp, Daemon, Own,
-    effects::{LOCKED_BY_OWNER, PAIRING},
+    effects::{CHECKS, LOCKED_BY_OWNER, PAIRING},
     inbox::rng,
     omemo_now,
 };
 use crate::{
     config::{Config, host_port},
-    keeper::{Keeper, Memory, owner::Pairing},
+    keeper::{Keeper, Memory, owner::Pairing, verify::Plan},
     keydevice, service,
     state::{JobKind, State},
     transfer::{self, HostPort, Patience, Rules},
@@ -211,6 +211,11 @@ fn memory(state: &mut State, config: &Config, own: &Own) -> anyhow::Result<Memor
         locked_by_owner: step.note::<bool>(LOCKED_BY_OWNER)?.unwrap_or(false),
         intakes: step.jobs(JobKind::Intake)?,
         deliveries: step.jobs(JobKind::Delivery)?,
+        checks: step.note(CHECKS)?.unwrap_or_default(),
+        plan: Plan {
+            drills: config.verify.drills,
+            weeks: config.verify.weeks,
+        },
         own_tail: own.fingerprint.get(56..).unwrap_or_default().to_owned(),
         aes: aes_path(),
     })

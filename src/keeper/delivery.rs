@@ -68,7 +68,7 @@ impl Asked {
                     })
                     .collect(),
             },
-            Command::Help | Command::Lock => return None,
+            Command::Help | Command::Lock | Command::Verify(_) => return None,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     JobId, command::Command, delivery::Delivery, input::Device, intake::Intake, owner::Pairing,
-    reply::Reply,
+    reply::Reply, verify,
 };
 
 /// Something the event loop is to do.
@@ -25,6 +25,8 @@ pub enum Effect {
     SavePairing(Option<Pairing>),
     /// Write whether the owner locked the vault while the key device is in.
     SaveLockedByOwner(bool),
+    /// Write what is remembered of checks.
+    SaveVerify(verify::Record),
     /// Send an encrypted message to all trusted devices of the owner.
     Say(Reply),
     /// Send an encrypted message to one device only.
@@ -43,6 +45,8 @@ pub enum Effect {
     Ask(JobId, Command),
     /// Encrypt this entry and put it on the server.
     Deliver(JobId, u64),
+    /// Begin or end a check.
+    Verify(verify::Act),
     /// Start the vault process with the key device that is there.
     Open,
     /// End the vault process, and with it every secret.
@@ -61,6 +65,7 @@ impl Effect {
             | Self::Quarantine(_)
             | Self::SavePairing(_)
             | Self::SaveLockedByOwner(_)
+            | Self::SaveVerify(_)
             | Self::Say(_)
             | Self::SayTo(..)
             | Self::SayPlainRefused => true,
@@ -70,6 +75,7 @@ impl Effect {
             | Self::Index(_)
             | Self::Ask(..)
             | Self::Deliver(..)
+            | Self::Verify(_)
             | Self::Open
             | Self::Lock => false,
         }

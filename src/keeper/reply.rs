@@ -5,8 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+mod verify;
 mod words;
 
+pub use verify::VerifyReply;
 pub use words::PLAIN_REFUSED;
 
 /// One line of a listing, as the owner sees an entry.
@@ -35,6 +37,8 @@ pub struct Facts {
     pub free: Option<u64>,
     /// How AES is computed here.
     pub aes: &'static str,
+    /// What is known of checks.
+    pub checks: super::verify::Facts,
 }
 
 /// Why a file that was announced could not be taken in.
@@ -238,6 +242,8 @@ pub enum Reply {
     Unreadable,
     /// Something about the owner's devices.
     Device(DeviceReply),
+    /// Something about checks.
+    Verify(VerifyReply),
 }
 
 /// What is said about the owner's devices and their pairing.

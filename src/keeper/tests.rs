@@ -26,6 +26,8 @@ fn memory() -> Memory {
         locked_by_owner: false,
         intakes: Vec::new(),
         deliveries: Vec::new(),
+        checks: verify::Record::default(),
+        plan: verify::Plan::default(),
         own_tail: "0badcafe".to_owned(),
         aes: "in software",
     }

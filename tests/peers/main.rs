@@ -29,3 +29,4 @@ mod selftest;
 mod service;
 mod slots;
 mod trust;
+mod verify;

@@ -8,6 +8,8 @@ use crate::keeper::command::MAX_LINES;
 
 use super::{DeliveryFailure, DeviceReply, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
+mod verify;
+
 /// The one sentence that is ever sent unencrypted, and only to the owner's address.
 pub const PLAIN_REFUSED: &str = "I only read encrypted messages and kept nothing of this one. \
      Please switch on OMEMO for this chat and send it again.";
@@ -17,6 +19,7 @@ const HELP: &str = "Share a photo or file here and I keep it.\n\
      find WORDS: files with these words in the name\n\
      get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
      status: open or locked, how much is kept\n\
+     verify: check every file (verify 7: one; verify sample: a few)\n\
      lock: close the vault at once";
 
 impl Reply {
@@ -92,6 +95,7 @@ impl Reply {
                 "I could not read a message of yours. Please send it again.".to_owned()
             }
             Self::Device(reply) => reply.text(),
+            Self::Verify(reply) => reply.text(),
         }
     }
 }
@@ -128,6 +132,7 @@ fn status(kept: Option<(u64, u64)>, facts: &Facts) -> String {
         arriving,
         free,
         aes,
+        checks,
     } = facts;
     let mut text = match kept {
         Some((1, size)) => format!("The vault is open: 1 file, {}.", bytes(size)),
@@ -143,6 +148,7 @@ fn status(kept: Option<(u64, u64)>, facts: &Facts) -> String {
     if let Some(free) = free {
         let _ = write!(text, "\nFree on the drive: {}.", bytes(*free));
     }
+    text.push_str(&verify::status(checks));
     let _ = write!(text, "\nAES: {aes}.");
     text
 }

@@ -107,7 +107,9 @@ fn read(vault: &OpenVault, entry: &Verifiable, step: &mut impl FnMut(u64) -> boo
     match verified {
         Ok((false, _)) => Outcome::Stopped,
         Ok((true, reader)) => {
-            let mark = vault.epochs().content_mark(reader.content_hash(), reader.size());
+            let mark = vault
+                .epochs()
+                .content_mark(reader.content_hash(), reader.size());
             let same = entry.mark == Some(mark)
                 && entry.entry.size == reader.size()
                 && entry.entry.metadata == *reader.metadata();
