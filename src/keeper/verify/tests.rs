@@ -174,7 +174,7 @@ fn a_drill_that_the_lock_cuts_short_is_due_at_the_next_opening() {
     let late = end(&mut verify, run, tally(3, 0), now);
     let again = begun(&verify.opened(now)).unwrap();
 
-    assert_eq!(late, []);
+    assert!(late.is_empty());
     assert!(again.0 > run && again.1 == Scope::Sample(SAMPLE));
 }
 
