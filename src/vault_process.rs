@@ -99,6 +99,8 @@ pub enum Order {
     DamageTold {
         /// Numbers of entries.
         numbers: Vec<u64>,
+        /// All others, too: they were counted.
+        all: bool,
     },
 }
 
@@ -252,6 +254,8 @@ pub enum Word {
     Damage {
         /// Which, and what is wrong with them.
         rows: Vec<(Row, Fault)>,
+        /// How many more there are of these.
+        more: u64,
         /// All that are damaged, told or not.
         total: u64,
     },

@@ -112,7 +112,9 @@ impl Daemon {
             Word::Checked { run, tally, end } => {
                 Input::Verify(super::verify::ended(run, tally, end))
             }
-            Word::Damage { rows, total } => Input::Verify(super::verify::damage(rows, total)),
+            Word::Damage { rows, more, total } => {
+                Input::Verify(super::verify::damage(rows, more, total))
+            }
             Word::NotPrepared { job, number } => {
                 let why = DeliveryFailure::Damaged;
                 Input::NotUploaded {

@@ -30,7 +30,7 @@ impl Daemon {
                 bytes_per_second: self.config.verify.bytes_per_second,
             },
             Act::Stop => Order::StopVerify,
-            Act::Told(numbers) => Order::DamageTold { numbers },
+            Act::Told { numbers, all } => Order::DamageTold { numbers, all },
             Act::LookOutside => return self.look_outside(),
         };
         if let Some(vault) = &self.vault {
@@ -104,7 +104,7 @@ pub(super) fn ended(run: u64, counted: Tally, end: End) -> Heard {
     }
 }
 
-pub(super) fn damage(rows: Vec<(Row, Fault)>, total: u64) -> Heard {
+pub(super) fn damage(rows: Vec<(Row, Fault)>, more: u64, total: u64) -> Heard {
     let files = rows
         .into_iter()
         .map(|(row, fault)| {
@@ -117,7 +117,7 @@ pub(super) fn damage(rows: Vec<(Row, Fault)>, total: u64) -> Heard {
             (super::send::line(row), fault)
         })
         .collect();
-    Heard::Damage { files, total }
+    Heard::Damage { files, more, total }
 }
 
 fn tally(counted: Tally) -> keeper::Tally {

@@ -125,6 +125,8 @@ pub enum Heard {
     Damage {
         /// Which.
         files: Vec<(Line, Fault)>,
+        /// How many more there are of these.
+        more: u64,
         /// All that are damaged.
         total: u64,
     },
@@ -145,7 +147,12 @@ pub enum Act {
     /// End the check that is running.
     Stop,
     /// Note that the owner was told that these are damaged.
-    Told(Vec<u64>),
+    Told {
+        /// Numbers of entries.
+        numbers: Vec<u64>,
+        /// All others too: they were counted.
+        all: bool,
+    },
     /// Look at the vault from outside.
     LookOutside,
 }
@@ -222,6 +229,8 @@ pub(super) struct Verify {
     looking: bool,
     /// Damaged files that are still to be told.
     untold: Vec<(Line, Fault)>,
+    /// How many more of them are only counted.
+    untold_more: u64,
     /// Those that were told since the vault was opened.
     told: HashSet<u64>,
     told_at: Option<i64>,
@@ -243,6 +252,7 @@ impl Verify {
             running: None,
             looking: false,
             untold: Vec::new(),
+            untold_more: 0,
             told: HashSet::new(),
             told_at: None,
             locked_at: None,
@@ -359,7 +369,7 @@ impl Verify {
                 Vec::new()
             }
             Heard::Ended { run, tally, whole } => self.ended(run, tally, whole, now),
-            Heard::Damage { files, total } => self.damage(files, total, now),
+            Heard::Damage { files, more, total } => self.damage(files, (more, total), now),
             Heard::Outside(seen) => {
                 self.looking = false;
                 vec![say(VerifyReply::Outside(seen))]
@@ -367,7 +377,12 @@ impl Verify {
         }
     }
 
-    fn damage(&mut self, files: Vec<(Line, Fault)>, total: u64, now: i64) -> Vec<Effect> {
+    fn damage(
+        &mut self,
+        files: Vec<(Line, Fault)>,
+        (more, total): (u64, u64),
+        now: i64,
+    ) -> Vec<Effect> {
         let mut effects = Vec::new();
         if self.record.damaged != total {
             self.record.damaged = total;
@@ -375,6 +390,7 @@ impl Verify {
         }
         // The vault process names all that were not told, each time.
         self.untold = files;
+        self.untold_more = more;
         self.untold
             .retain(|(line, _)| !self.told.contains(&line.number));
         effects.extend(self.tell_damage(Some(now)));
@@ -393,9 +409,11 @@ impl Verify {
         let files = std::mem::take(&mut self.untold);
         let numbers: Vec<u64> = files.iter().map(|(line, _)| line.number).collect();
         self.told.extend(&numbers);
+        let more = std::mem::take(&mut self.untold_more);
+        let all = more > 0;
         vec![
-            say(VerifyReply::Damage(files)),
-            Effect::Verify(Act::Told(numbers)),
+            say(VerifyReply::Damage { files, more }),
+            Effect::Verify(Act::Told { numbers, all }),
         ]
     }
 

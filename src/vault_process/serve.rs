@@ -268,13 +268,12 @@ impl Clerk {
                 self.checks.stop();
                 Ok(())
             }
-            Order::DamageTold { numbers } => {
-                let numbers: Vec<_> = numbers.into_iter().filter_map(EntryNumber::new).collect();
+            Order::DamageTold { numbers, all } => {
                 // What was not noted is told once more at the next opening.
-                if let Err(error) = self.index.damage_told(&numbers) {
+                if let Err(error) = verify::damage_told(&mut self.index, &numbers, all) {
                     log::warn!("it was not noted that damage was told: {error}");
                 }
-                self.tell_damage_beyond(&numbers)
+                Ok(())
             }
         }
     }
@@ -288,19 +287,6 @@ impl Clerk {
                 Ok(())
             }
         }
-    }
-
-    /// One word names a part of many damaged files: the next part follows once it was told.
-    fn tell_damage_beyond(&mut self, told: &[EntryNumber]) -> io::Result<()> {
-        if told.is_empty()
-            || self
-                .index
-                .damaged(true, 1)
-                .is_ok_and(|rest| rest.is_empty())
-        {
-            return Ok(());
-        }
-        self.tell_damage()
     }
 
     fn adopt(&mut self, job: [u8; 32], blob: [u8; 16]) -> Result<Word, IndexError> {

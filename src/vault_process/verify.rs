@@ -36,8 +36,8 @@ use pace::{Pace, Pulse};
 
 /// Entries asked of the index at once.
 const PAGE: usize = 100;
-/// Entries named in one word.
-const NAMED: usize = 50;
+/// Damaged entries named in one word; nobody reads more of them in a chat.
+const NAMED: usize = 20;
 /// Bytes unsealed at a time in a drill.
 const PIECE_BYTES: usize = 32 * 1024;
 
@@ -219,7 +219,9 @@ impl Verifier {
                     log::error!("a check of the vault ended early: {why}");
                     End::Trouble
                 }
-                Err(Stop::Gone(_)) => return,
+                Err(Stop::Gone(error)) => {
+                    return log::info!("a check ended with the daemon: {error}");
+                }
             };
             let run = task.run;
             if self.mouth.say(&Word::Checked { run, tally, end }).is_err() {
@@ -459,13 +461,29 @@ impl Verifier {
 /// Names the damaged files that the owner was not told of, and counts all.
 pub(super) fn damage_word(index: &mut Index) -> Result<Word, IndexError> {
     let mut rows: Vec<(Row, Fault)> = Vec::new();
-    for (number, damage) in index.damaged(true, NAMED)? {
-        if let Some(entry) = index.get(number)? {
-            rows.push((row(&entry), damage.into()));
+    let untold = index.damaged(true, usize::MAX)?;
+    for (number, damage) in untold.iter().take(NAMED) {
+        if let Some(entry) = index.get(*number)? {
+            rows.push((row(&entry), (*damage).into()));
         }
     }
+    let more = untold.len().saturating_sub(rows.len()) as u64;
     let total = index.damaged_count()?;
-    Ok(Word::Damage { rows, total })
+    Ok(Word::Damage { rows, more, total })
+}
+
+/// Notes that the owner was told of these, or of all.
+pub(super) fn damage_told(index: &mut Index, numbers: &[u64], all: bool) -> Result<(), IndexError> {
+    let told: Vec<EntryNumber> = if all {
+        let untold = index.damaged(true, usize::MAX)?;
+        untold.into_iter().map(|(number, _)| number).collect()
+    } else {
+        numbers
+            .iter()
+            .filter_map(|it| EntryNumber::new(*it))
+            .collect()
+    };
+    index.damage_told(&told)
 }
 
 fn tally_of(pass: &Pass, total: u64) -> Tally {

@@ -33,7 +33,12 @@ pub enum VerifyReply {
     /// The weekly restore drill is due, and the vault is locked.
     DrillWaits,
     /// Files are damaged.
-    Damage(Vec<(Line, Fault)>),
+    Damage {
+        /// Which, and what is wrong with them.
+        files: Vec<(Line, Fault)>,
+        /// How many more there are.
+        more: u64,
+    },
     /// What was seen of a locked vault; `None` when the drive is not there.
     Outside(Option<Outside>),
     /// The check was stopped.

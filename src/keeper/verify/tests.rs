@@ -275,7 +275,8 @@ fn damage_is_named_at_once_then_in_batches_and_never_twice() {
     let damage = |verify: &mut Verify, numbers: &[u64], now| {
         let files = numbers.iter().map(|it| file(*it)).collect();
         let total = numbers.len() as u64;
-        verify.heard(Heard::Damage { files, total }, now)
+        let more = 0;
+        verify.heard(Heard::Damage { files, more, total }, now)
     };
 
     let first = damage(&mut verify, &[3], NOW);
@@ -286,10 +287,14 @@ fn damage_is_named_at_once_then_in_batches_and_never_twice() {
 
     let named = |numbers: &[u64]| {
         let files = numbers.iter().map(|it| file(*it)).collect();
-        Reply::Verify(VerifyReply::Damage(files))
+        Reply::Verify(VerifyReply::Damage { files, more: 0 })
     };
     assert_eq!(said(&first), [named(&[3])]);
-    assert!(first.contains(&Effect::Verify(Act::Told(vec![3]))));
+    let told = Act::Told {
+        numbers: vec![3],
+        all: false,
+    };
+    assert!(first.contains(&Effect::Verify(told)));
     assert!(said(&second).is_empty() && said(&third).is_empty() && said(&early).is_empty());
     assert_eq!(said(&late), [named(&[5, 8])]);
     assert_eq!(verify.facts().damaged, 2);

@@ -9,9 +9,6 @@ use crate::keeper::{
 
 use super::{bytes, day, show};
 
-/// Damaged files named in one message.
-const NAMED: usize = 20;
-
 impl VerifyReply {
     pub(super) fn text(&self) -> String {
         match self {
@@ -46,7 +43,7 @@ impl VerifyReply {
             Self::DrillWaits => "The weekly restore drill waits for the key. Put it in for a few \
                  minutes, and I try whether a few files really open."
                 .to_owned(),
-            Self::Damage(files) => damage(files),
+            Self::Damage { files, more } => damage(files, *more),
             Self::Outside(Some(seen)) => outside(seen),
             Self::Outside(None) => {
                 "The vault is locked, and the data drive is not there or cannot \
@@ -132,9 +129,9 @@ fn opened(tally: &Tally) -> String {
     format!("{sound} of {} {verb}, {}.", tally.of, bytes(tally.bytes))
 }
 
-fn damage(files: &[(Line, Fault)]) -> String {
+fn damage(files: &[(Line, Fault)], more: u64) -> String {
     let mut text = String::new();
-    for (line, fault) in files.iter().take(NAMED) {
+    for (line, fault) in files {
         let what = match fault {
             Fault::Missing => "is missing on the drive",
             Fault::Unsound => "is damaged; what is left of it is in the quarantine folder",
@@ -143,8 +140,8 @@ fn damage(files: &[(Line, Fault)]) -> String {
         };
         let _ = writeln!(text, "⚠ #{} {} {what}.", line.number, show(&line.name));
     }
-    if files.len() > NAMED {
-        let _ = writeln!(text, "And {} more.", files.len() - NAMED);
+    if more > 0 {
+        let _ = writeln!(text, "And {more} more.");
     }
     text.push_str(
         "I deleted nothing. Look for another copy of it and send it again, and check the drive: \
@@ -242,7 +239,11 @@ mod tests {
         };
 
         assert_eq!(
-            VerifyReply::Damage(vec![(line, Fault::Unsound)]).text(),
+            VerifyReply::Damage {
+                files: vec![(line, Fault::Unsound)],
+                more: 0
+            }
+            .text(),
             "⚠ #7 summer.jpg is damaged; what is left of it is in the quarantine folder.\n\
              I deleted nothing. Look for another copy of it and send it again, and check the \
              drive: it may be failing."
