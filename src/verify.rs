@@ -4,9 +4,7 @@
 //! What is found is noted in the index, so that the daemon tells the owner of it afterwards.
 
 use std::{
-    fs,
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
-    path::{Path, PathBuf},
+    io::{self, Write as _},
     process::ExitCode,
     time::{Duration, Instant, SystemTime},
 };
@@ -14,16 +12,15 @@ use std::{
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use vault::{
-    Index, KEY_FILE_NAME, OpenVault, SlotSecret,
+    Index, OpenVault,
     check::{Damage, Outcome, check_entry},
     index::{EntryNumber, Pass},
     safe_name,
-    words::WORD_COUNT,
 };
-use zeroize::Zeroizing;
 
 use crate::{
     config::Config,
+    keys::custodian::{self, Custodian},
     state::{STATE_FILE, State},
 };
 
@@ -35,8 +32,6 @@ const NOT_CHECKED: u8 = 3;
 const PULSE: Duration = Duration::from_secs(5);
 /// Entries asked of the index at once.
 const PAGE: usize = 500;
-/// No key file is longer.
-const MAX_KEY_FILE_BYTES: u64 = 4096;
 
 /// What `strongroom verify` is told.
 #[derive(Debug, clap::Args)]
@@ -50,12 +45,9 @@ pub struct Verify {
     /// Begin anew, and not where an earlier check of all files was cut short
     #[arg(long, conflicts_with_all = ["number", "sample"])]
     pub anew: bool,
-    /// The key file or the folder it lies in, if not the one of the settings
-    #[arg(long, value_name = "FILE-OR-FOLDER")]
-    pub key: Option<PathBuf>,
-    /// Ask for the 24 recovery words; they are read from the keyboard, never from the command line
-    #[arg(long, conflicts_with = "key")]
-    pub words: bool,
+    /// What opens the vault.
+    #[command(flatten)]
+    pub custodian: Custodian,
 }
 
 /// What was found.
@@ -72,15 +64,19 @@ struct Found {
 ///
 /// When the drive or the index fails in the middle.
 pub fn run(config: &Config, options: &Verify) -> anyhow::Result<ExitCode> {
-    let opened = keep_daemon_away(config).and_then(|lock| Ok((lock, open(config, options)?)));
-    let (_lock, (vault, mut index)) = match opened {
+    let opened = keep_daemon_away(config).and_then(|state| {
+        let opened = custodian::open(config, &options.custodian)?;
+        let index = custodian::open_index(&opened.vault)?;
+        Ok((state, opened, index))
+    });
+    let (_state, opened, mut index) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             log::error!("{error:#}");
             return Ok(ExitCode::from(NOT_CHECKED));
         }
     };
-    let found = check(&vault, &mut index, options)?;
+    let found = check(&opened.vault, &mut index, options)?;
     let mut out = io::stdout().lock();
     for (number, damage) in &found.damaged {
         let entry = index.get(*number)?;
@@ -129,56 +125,6 @@ fn keep_daemon_away(config: &Config) -> anyhow::Result<Option<State>> {
         ),
         Err(error) => Err(error).context("while opening the daemon's state"),
     }
-}
-
-fn open(config: &Config, options: &Verify) -> anyhow::Result<(OpenVault, Index)> {
-    let secret = if options.words {
-        read_words()?
-    } else {
-        read_key_file(options.key.as_deref().unwrap_or(&config.vault.key))?
-    };
-    let now = SystemTime::now();
-    let vault = OpenVault::open(&config.vault.folder, &secret, now)?;
-    let (index, _) = Index::open(&vault, now).context("while opening the index")?;
-    Ok((vault, index))
-}
-
-fn read_key_file(path: &Path) -> anyhow::Result<SlotSecret> {
-    let file = if path.is_dir() {
-        path.join(KEY_FILE_NAME)
-    } else {
-        path.to_owned()
-    };
-    let read = || -> io::Result<Zeroizing<Vec<u8>>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-        let file = fs::File::open(&file)?;
-        io::Read::read_to_end(&mut io::Read::take(file, MAX_KEY_FILE_BYTES), &mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().with_context(|| {
-        format!(
-            "the key {} could not be read; put the key in, or use --words",
-            file.display()
-        )
-    })?;
-    Ok(SlotSecret::from_key_file(&bytes)?.secret)
-}
-
-fn read_words() -> anyhow::Result<SlotSecret> {
-    let input = io::stdin().lock();
-    if input.is_terminal() {
-        let prompt = "Type the 24 recovery words, on one line or several:";
-        writeln!(io::stderr().lock(), "{prompt}")?;
-    }
-    let mut typed = Zeroizing::new(String::with_capacity(1024));
-    for line in input.lines().take(100) {
-        typed.push_str(&Zeroizing::new(line?));
-        typed.push(' ');
-        if typed.len() > 4096 || typed.split_whitespace().count() >= WORD_COUNT {
-            break;
-        }
-    }
-    Ok(SlotSecret::from_words(&typed)?)
 }
 
 fn check(vault: &OpenVault, index: &mut Index, options: &Verify) -> anyhow::Result<Found> {

@@ -23,7 +23,8 @@ use rustix::process::DumpableBehavior;
 use serde::Serialize;
 use vault::{
     Adopted, Attributes, BlobId, Entry, Index, IndexError, OpenError, OpenVault, Origin,
-    SlotSecret, UnsealError, VaultFolder, index::EntryNumber, key::file::KeyFileError,
+    PublicHalf, SlotSecret, UnsealError, VaultFolder, index::EntryNumber, key::file::KeyFileError,
+    open::custody::Standing,
 };
 use zeroize::Zeroizing;
 
@@ -65,6 +66,10 @@ pub fn serve() -> io::Result<()> {
         Ok(opened) => opened,
         Err(why) => return mouth.say(&Word::NotOpened(why)),
     };
+    let newest = vault.public_half().to_bytes();
+    if newest != public_half {
+        mouth.say(&Word::NewPublicHalf(newest))?;
+    }
     mouth.say(&Word::Opened)?;
     let running = Arc::new(AtomicU64::new(0));
     let folder = vault.folder().clone();
@@ -181,7 +186,8 @@ fn open(
             | _ => Shut::Trouble,
         }
     })?;
-    if vault.public_half().to_bytes() != public_half {
+    let standing = PublicHalf::from_bytes(public_half).map(|half| vault.standing_of(&half));
+    if !matches!(standing, Ok(Standing::Newest | Standing::Older)) {
         log::error!("the public half on the system card is not this vault's");
         return Err(Shut::ForeignPublicHalf);
     }
