@@ -111,12 +111,8 @@ impl Daemon {
             } => {
                 return self.send_out(JobId(job), row, ciphertext_bytes, &secret);
             }
-            Word::Checking { run, tally } => Input::Verify(super::verify::progress(run, tally)),
-            Word::Checked { run, tally, end } => {
-                Input::Verify(super::verify::ended(run, tally, end))
-            }
-            Word::Damage { rows, more, total } => {
-                Input::Verify(super::verify::damage(rows, more, total))
+            word @ (Word::Checking { .. } | Word::Checked { .. } | Word::Damage { .. }) => {
+                return self.checked(word);
             }
             Word::NotPrepared { job, number } => {
                 let why = DeliveryFailure::Damaged;

@@ -10,7 +10,7 @@ use crate::{
         verify::{self as keeper, Act, Heard, Outside},
     },
     vault_process::{
-        Order, Row,
+        Order, Row, Word,
         verify::{End, Fault, Scope, Tally},
     },
 };
@@ -36,6 +36,20 @@ impl Daemon {
         if let Some(vault) = &self.vault {
             vault.process.order(order);
         }
+    }
+
+    /// Takes in what the vault process says of checks.
+    pub(super) fn checked(&mut self, word: Word) -> anyhow::Result<()> {
+        let heard = if let Word::Checking { run, tally } = word {
+            progress(run, tally)
+        } else if let Word::Checked { run, tally, end } = word {
+            ended(run, tally, end)
+        } else if let Word::Damage { rows, more, total } = word {
+            damage(rows, more, total)
+        } else {
+            return Ok(());
+        };
+        self.handle(Input::Verify(heard))
     }
 
     /// Looks at what can be seen of a locked vault, on a thread where nothing waits for it.
@@ -85,12 +99,12 @@ fn outside(seen: &check::Outside) -> Outside {
     }
 }
 
-pub(super) fn progress(run: u64, counted: Tally) -> Heard {
+fn progress(run: u64, counted: Tally) -> Heard {
     let tally = tally(counted);
     Heard::Progress { run, tally }
 }
 
-pub(super) fn ended(run: u64, counted: Tally, end: End) -> Heard {
+fn ended(run: u64, counted: Tally, end: End) -> Heard {
     log::info!(
         "a check ended ({end:?}): {} of {} files, {} damaged",
         counted.checked,
@@ -104,7 +118,7 @@ pub(super) fn ended(run: u64, counted: Tally, end: End) -> Heard {
     }
 }
 
-pub(super) fn damage(rows: Vec<(Row, Fault)>, more: u64, total: u64) -> Heard {
+fn damage(rows: Vec<(Row, Fault)>, more: u64, total: u64) -> Heard {
     let files = rows
         .into_iter()
         .map(|(row, fault)| {

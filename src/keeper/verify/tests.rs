@@ -1,3 +1,8 @@
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names the effects it looks for"
+)]
+
 use proptest::prelude::*;
 
 use super::*;

@@ -72,19 +72,16 @@ pub fn check_entry(
     entry: &Verifiable,
     mut step: impl FnMut(u64) -> bool,
 ) -> Result<Outcome, DriveGone> {
-    let first = read(vault, entry, &mut step);
-    let outcome = match first {
-        Outcome::Damaged(Damage::Unsound | Damage::Unreadable) => {
-            match read(vault, entry, &mut step) {
-                Outcome::Sound { bytes, .. } => Outcome::Sound {
-                    bytes,
-                    at_second_reading: true,
-                },
-                again => again,
-            }
+    let mut outcome = read(vault, entry, &mut step);
+    if let Outcome::Damaged(Damage::Unsound | Damage::Unreadable) = outcome {
+        outcome = read(vault, entry, &mut step);
+        if let Outcome::Sound {
+            at_second_reading, ..
+        } = &mut outcome
+        {
+            *at_second_reading = true;
         }
-        first => first,
-    };
+    }
     let vanished = matches!(
         outcome,
         Outcome::Damaged(Damage::Missing | Damage::Unreadable)

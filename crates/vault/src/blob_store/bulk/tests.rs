@@ -59,9 +59,11 @@ fn a_group_is_kept_as_single_blobs_are_and_entered_in_one_step() {
     }
     let numbers: Vec<u64> = adopted
         .iter()
-        .map(|it| match it {
-            Adopted::New(number) => number.get(),
-            other => panic!("{other:?}"),
+        .map(|it| {
+            let Adopted::New(number) = it else {
+                panic!("{it:?}")
+            };
+            number.get()
         })
         .collect();
     assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
