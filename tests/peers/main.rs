@@ -22,6 +22,7 @@ mod large;
 mod main_path;
 mod phone;
 mod photo;
+mod power;
 mod prosody;
 mod rescue;
 mod scene;
