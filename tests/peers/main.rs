@@ -24,6 +24,7 @@ mod main_path;
 mod origin;
 mod phone;
 mod photo;
+mod power;
 mod prosody;
 mod rescue;
 mod scene;
