@@ -2,7 +2,7 @@
 
 use super::{
     JobId, command::Command, delivery::Delivery, input::Device, intake::Intake, owner::Pairing,
-    reply::Reply, verify,
+    reply::Reply, storage::Pace, verify,
 };
 
 /// Something the event loop is to do.
@@ -27,6 +27,10 @@ pub enum Effect {
     SaveLockedByOwner(bool),
     /// Write what is remembered of checks.
     SaveVerify(verify::Record),
+    /// Write how much came in lately.
+    SavePace(Pace),
+    /// Write whether the system card seals to a key that is not this vault's.
+    SaveAlarm(bool),
     /// Send an encrypted message to all trusted devices of the owner.
     Say(Reply),
     /// Send an encrypted message to one device only.
@@ -39,6 +43,8 @@ pub enum Effect {
     Typing(bool),
     /// Fetch, decrypt and seal the file of this intake.
     Fetch(Intake),
+    /// Break off all fetches.
+    StopFetching,
     /// Put the sealed blob of this intake into the index.
     Index(Intake),
     /// Ask the vault process.
@@ -66,12 +72,15 @@ impl Effect {
             | Self::SavePairing(_)
             | Self::SaveLockedByOwner(_)
             | Self::SaveVerify(_)
+            | Self::SavePace(_)
+            | Self::SaveAlarm(_)
             | Self::Say(_)
             | Self::SayTo(..)
             | Self::SayPlainRefused => true,
             Self::Receipt(_)
             | Self::Typing(_)
             | Self::Fetch(_)
+            | Self::StopFetching
             | Self::Index(_)
             | Self::Ask(..)
             | Self::Deliver(..)
