@@ -61,6 +61,7 @@ fn a_crash_at_any_step_of_an_intake_loses_nothing_and_doubles_nothing() {
     let points = [
         "message saved",
         "tag held",
+        "vouched",
         "blob durable",
         "job closed",
         "letter acknowledged",
@@ -88,6 +89,7 @@ fn a_crash_at_any_step_of_an_intake_while_locked_loses_nothing_and_doubles_nothi
     let points = [
         "message saved",
         "tag held",
+        "vouched",
         "blob durable",
         "intake saved",
         "letter acknowledged",
@@ -109,7 +111,7 @@ fn a_crash_at_any_step_of_an_intake_while_locked_loses_nothing_and_doubles_nothi
     home.start();
     let opened = phone.wait_reply("The vault is open.");
     assert!(
-        opened.contains("5 files that waited are stored as #1-#5"),
+        opened.contains("6 files that waited are stored as #1-#6"),
         "{opened}"
     );
     assert_all_kept(&home, &mut phone, points.len() as u64);

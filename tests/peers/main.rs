@@ -13,6 +13,7 @@
 
 mod bad_input;
 mod crash;
+mod custody;
 mod daemon;
 mod dns;
 mod home;
@@ -20,6 +21,7 @@ mod host;
 mod journal;
 mod large;
 mod main_path;
+mod origin;
 mod phone;
 mod photo;
 mod power;
@@ -29,4 +31,5 @@ mod scene;
 mod selftest;
 mod service;
 mod slots;
+mod storage;
 mod trust;
