@@ -38,6 +38,8 @@ pub(super) struct DriveState {
     pub(super) promised: Arc<AtomicU64>,
     /// Whether what a crash left half-written was removed.
     swept: bool,
+    /// The epoch that was sealed to last: a revocation begins a new one.
+    epoch: Option<u32>,
 }
 
 /// Room that a running fetch was promised; given back when dropped.
@@ -81,7 +83,12 @@ impl Daemon {
                 }
             }
         }
-        found.map(|(sealer, _)| sealer)
+        let (sealer, _) = found?;
+        let before = self.drive.epoch.replace(sealer.epoch());
+        if before.is_some_and(|epoch| epoch != sealer.epoch()) {
+            log::info!("the public key of epoch {} is in use", sealer.epoch());
+        }
+        Ok(sealer)
     }
 
     /// Looks at the drive and tells the keeper how it is, changed or not.
