@@ -142,8 +142,6 @@ pub enum Shut {
 pub enum Word {
     /// The vault is open.
     Opened,
-    /// The card's public half is of an older epoch, and this is the newest one; comes first.
-    NewPublicHalf(Vec<u8>),
     /// It is not; the process ends.
     NotOpened(Shut),
     /// A blob is an entry of its own.
@@ -222,6 +220,8 @@ pub enum Word {
         /// The entry.
         number: u64,
     },
+    /// The card's public half is of an older epoch, and this is the newest one; comes first.
+    NewPublicHalf(Vec<u8>),
 }
 
 /// The daemon's end of a running vault process.
