@@ -22,15 +22,18 @@ use omemo::media::{MediaEncryptor, MediaSecret, TAG_BYTES};
 use rustix::process::DumpableBehavior;
 use serde::Serialize;
 use vault::{
-    Adopted, Attributes, BlobId, Entry, Index, IndexError, OpenError, OpenVault, Origin,
+    Adopted, Attributes, BlobId, Entry, Index, IndexError, IntakeKey, OpenError, OpenVault, Origin,
     PublicHalf, SlotSecret, UnsealError, VaultFolder, index::EntryNumber, key::file::KeyFileError,
     open::custody::Standing,
 };
 use zeroize::Zeroizing;
 
+mod unproven;
+
+use self::unproven::Unproven;
 use super::{
-    BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, Question, Row, Shut, WHOLE,
-    Word,
+    BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row,
+    Shut, WHOLE, Word,
 };
 
 /// Bytes unsealed at a time.
@@ -56,6 +59,7 @@ pub fn serve() -> io::Result<()> {
         folder,
         key_file,
         public_half,
+        intake_key,
         waiting,
     }) = next_order(&mut ear)?
     else {
@@ -69,9 +73,15 @@ pub fn serve() -> io::Result<()> {
     if newest != public_half {
         mouth.say(&Word::NewPublicHalf(newest))?;
     }
+    // Without the key nothing that waits is vouched for.
+    let intake_key = fs::read(&intake_key)
+        .map(Zeroizing::new)
+        .ok()
+        .and_then(|text| IntakeKey::from_card(&text));
     mouth.say(&Word::Opened)?;
     let running = Arc::new(AtomicU64::new(0));
     let folder = vault.folder().clone();
+    let for_proofs = vault.clone();
     let (deliver, queue) = mpsc::channel();
     let sender = Sender {
         vault,
@@ -86,8 +96,11 @@ pub fn serve() -> io::Result<()> {
         deliver,
         running,
         ticket: 0,
+        intake_key,
+        vault: for_proofs,
+        unproven: Unproven::new(waiting),
     };
-    while let Some(order) = next_order(&mut ear)? {
+    while let Some(order) = clerk.next_order(&mut ear)? {
         clerk.obey(order)?;
     }
     Ok(())
@@ -181,6 +194,9 @@ struct Clerk {
     /// The ticket of the delivery that may go on.
     running: Arc<AtomicU64>,
     ticket: u64,
+    vault: OpenVault,
+    intake_key: Option<IntakeKey>,
+    unproven: Unproven,
 }
 
 /// One entry to be unsealed and encrypted.
@@ -196,8 +212,8 @@ impl Clerk {
         match order {
             // A vault is opened once.
             Order::Open { .. } => Ok(()),
-            Order::Adopt { job, blob } => {
-                let adopted = self.adopt(job, blob);
+            Order::Adopt { job, blob, mac } => {
+                let adopted = self.adopt(job, blob, mac);
                 crate::crash::point("adopted");
                 match adopted {
                     Ok(word) => self.mouth.say(&word),
@@ -210,6 +226,7 @@ impl Clerk {
                     }
                 }
             }
+            Order::TakeUnproven { job, seen, waiting } => self.take_unproven(job, &seen, &waiting),
             Order::Ask { job, question } => {
                 let word = self.answer(job, question).unwrap_or_else(|error| {
                     log::error!("the index did not answer: {error}");
@@ -225,8 +242,19 @@ impl Clerk {
         }
     }
 
-    fn adopt(&mut self, job: [u8; 32], blob: [u8; 16]) -> Result<Word, IndexError> {
+    fn adopt(
+        &mut self,
+        job: [u8; 32],
+        blob: [u8; 16],
+        mac: Option<[u8; 32]>,
+    ) -> Result<Word, IndexError> {
         let blob = BlobId::from_bytes(blob);
+        // A blob that is known was vouched for before, and may be gone as another's duplicate.
+        if self.index.number_of(&blob)?.is_none() && !self.is_vouched(&blob, mac)? {
+            log::error!("a blob that waits was not sealed by the daemon");
+            self.unproven.one_more(&blob);
+            return Ok(Word::Origin(OriginWord::Unvouched { job }));
+        }
         let attributes = Attributes {
             origin: Origin::Proven,
             caption: None,
@@ -276,14 +304,16 @@ impl Clerk {
         }
     }
 
-    fn answer(&self, job: [u8; 32], question: Question) -> Result<Word, IndexError> {
+    fn answer(&mut self, job: [u8; 32], question: Question) -> Result<Word, IndexError> {
         let totals = self.index.totals()?;
         Ok(match question {
             Question::Totals => Word::Totals {
                 job,
                 entries: totals.entries,
                 bytes: totals.bytes,
+                unproven: self.count_unproven()?,
             },
+            Question::Unproven { waiting } => self.describe_unproven(job, &waiting)?,
             Question::List { lines } => {
                 let entries = self.index.list(None, limit(lines))?;
                 let rows: Vec<Row> = entries.iter().map(row).collect();
