@@ -188,6 +188,8 @@ impl Worker {
             intakes: step.jobs(JobKind::Intake)?,
             deliveries: Vec::new(),
             own_tail: String::new(),
+            pace: None,
+            alarm: false,
             aes: "in software",
         };
         let outbox = step.outbox()?;
@@ -305,7 +307,7 @@ impl Worker {
                     Err(StoreError::NotDurable(error)) => return Err(error.into()),
                     Err(_) => Input::NotSealed {
                         job,
-                        why: IntakeFailure::DriveTrouble,
+                        why: IntakeFailure::ServerTrouble,
                         transient: true,
                     },
                 };
