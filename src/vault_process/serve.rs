@@ -1,7 +1,7 @@
 //! The inside of the vault process: index, unsealing, deliveries' ciphertext; no network.
 //!
-//! Two threads: one reads orders and asks the index, one unseals and encrypts the delivery that
-//! is running. The process ends when its control socket closes, and has nothing to tidy up: it
+//! Three threads work: one obeys orders and asks the index, one unseals and encrypts the delivery
+//! that is running, one checks files ([`super::verify`]); a fourth listens to the socket. The process ends when its control socket closes, and has nothing to tidy up: it
 //! may be killed at any instruction.
 
 use std::{
@@ -34,6 +34,7 @@ use self::unproven::Unproven;
 use super::{
     BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row,
     Shut, WHOLE, Word,
+    verify::{self, Checks, Favour},
 };
 
 /// Bytes unsealed at a time.
@@ -87,8 +88,18 @@ pub fn serve() -> io::Result<()> {
         vault,
         mouth: mouth.clone(),
         running: Arc::clone(&running),
+        busy: Arc::default(),
     };
+    let (errands_in, errands) = mpsc::channel();
+    let favours = errands_in.clone();
+    let checks = Checks::start(
+        sender.vault.clone(),
+        mouth.clone(),
+        move |favour| favours.send(Errand::Favour(favour)).is_ok(),
+        Arc::clone(&sender.busy),
+    );
     thread::spawn(move || sender.run(data, &queue));
+    thread::spawn(move || listen(&mut ear, &errands_in));
     let mut clerk = Clerk {
         folder,
         index,
@@ -96,14 +107,45 @@ pub fn serve() -> io::Result<()> {
         deliver,
         running,
         ticket: 0,
+        checks,
         intake_key,
         vault: for_proofs,
         unproven: Unproven::new(waiting),
     };
-    while let Some(order) = clerk.next_order(&mut ear)? {
-        clerk.obey(order)?;
+    clerk.tell_damage()?;
+    while let Some(errand) = clerk.next_errand(&errands)? {
+        match errand {
+            Errand::Order(order) => clerk.obey(order)?,
+            Errand::Favour(favour) => favour(&mut clerk.index),
+            Errand::Gone(ended) => return ended,
+        }
     }
     Ok(())
+}
+
+/// What the thread of the index does next.
+enum Errand {
+    /// The daemon wants something.
+    Order(Order),
+    /// Another thread asks the index.
+    Favour(Favour),
+    /// The daemon is gone.
+    Gone(io::Result<()>),
+}
+
+/// Passes orders on until the daemon is gone.
+fn listen(ear: &mut UnixStream, errands: &mpsc::Sender<Errand>) {
+    loop {
+        let errand = match next_order(ear) {
+            Ok(Some(order)) => Errand::Order(order),
+            Ok(None) => Errand::Gone(Ok(())),
+            Err(error) => Errand::Gone(Err(error)),
+        };
+        let last = matches!(errand, Errand::Gone(_));
+        if errands.send(errand).is_err() || last {
+            return;
+        }
+    }
 }
 
 /// Reads the next order; `None` when the daemon is gone or speaks nonsense.
@@ -173,10 +215,10 @@ fn open(
 
 /// Speaks on the control socket; both threads do.
 #[derive(Clone)]
-struct Mouth(Arc<Mutex<UnixStream>>);
+pub(super) struct Mouth(Arc<Mutex<UnixStream>>);
 
 impl Mouth {
-    fn say<T: Serialize>(&self, word: &T) -> io::Result<()> {
+    pub(super) fn say<T: Serialize>(&self, word: &T) -> io::Result<()> {
         let frame = super::frame(word, MAX_FRAME_BYTES).ok_or(io::ErrorKind::InvalidData)?;
         self.0
             .lock()
@@ -194,6 +236,7 @@ struct Clerk {
     /// The ticket of the delivery that may go on.
     running: Arc<AtomicU64>,
     ticket: u64,
+    checks: Checks,
     vault: OpenVault,
     intake_key: Option<IntakeKey>,
     unproven: Unproven,
@@ -237,6 +280,33 @@ impl Clerk {
             Order::Deliver { job, number } => self.start_delivery(job, number),
             Order::Abort => {
                 self.running.store(0, Ordering::SeqCst);
+                Ok(())
+            }
+            Order::Verify {
+                run,
+                scope,
+                bytes_per_second,
+            } => self.checks.begin(run, scope, bytes_per_second),
+            Order::StopVerify => {
+                self.checks.stop();
+                Ok(())
+            }
+            Order::DamageTold { numbers, all } => {
+                // What was not noted is told once more at the next opening.
+                if let Err(error) = verify::damage_told(&mut self.index, &numbers, all) {
+                    log::warn!("it was not noted that damage was told: {error}");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Says which files are damaged and were not told of, if any; and how many there are.
+    fn tell_damage(&mut self) -> io::Result<()> {
+        match verify::damage_word(&mut self.index) {
+            Ok(word) => self.mouth.say(&word),
+            Err(error) => {
+                log::error!("the index did not say what is damaged: {error}");
                 Ok(())
             }
         }
@@ -397,12 +467,17 @@ struct Sender {
     vault: OpenVault,
     mouth: Mouth,
     running: Arc<AtomicU64>,
+    /// How many deliveries are being unsealed.
+    busy: Arc<AtomicU64>,
 }
 
 impl Sender {
     fn run(&self, mut data: UnixStream, queue: &mpsc::Receiver<Delivery>) {
         while let Ok(delivery) = queue.recv() {
-            if let Err(error) = self.deliver(&mut data, &delivery) {
+            self.busy.store(1, Ordering::SeqCst);
+            let delivered = self.deliver(&mut data, &delivery);
+            self.busy.store(0, Ordering::SeqCst);
+            if let Err(error) = delivered {
                 log::warn!("a delivery ended early: {error}");
                 return;
             }
@@ -466,7 +541,7 @@ fn limit(lines: u32) -> usize {
     usize::try_from(lines).unwrap_or(MAX_ROWS).min(MAX_ROWS)
 }
 
-fn row(entry: &Entry) -> Row {
+pub(super) fn row(entry: &Entry) -> Row {
     let at = entry.metadata.received_at.or(entry.adopted_at);
     let received_at = at
         .and_then(|at| at.duration_since(UNIX_EPOCH).ok())

@@ -16,15 +16,18 @@ use crate::{
     unseal::UnsealError,
 };
 
+mod bulk;
 mod entry;
 mod opening;
 mod query;
 mod schema;
 mod unlisted;
+mod verifying;
 
 pub use entry::{Adopted, Attributes, Entry, EntryNumber, Found, NoEntryNumber, Origin, Totals};
 pub use opening::Opening;
 pub use unlisted::Unlisted;
+pub use verifying::{Pass, Verifiable};
 
 /// Why the index could not answer or change.
 #[derive(Debug, thiserror::Error)]
