@@ -188,6 +188,8 @@ impl Worker {
             intakes: step.jobs(JobKind::Intake)?,
             deliveries: Vec::new(),
             own_tail: String::new(),
+            checks: Default::default(),
+            plan: Default::default(),
             pace: None,
             alarm: false,
             aes: "in software",
