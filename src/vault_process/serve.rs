@@ -1,16 +1,18 @@
 //! The inside of the vault process: index, unsealing, deliveries' ciphertext; no network.
 //!
-//! Two threads: one reads orders and asks the index, one unseals and encrypts the delivery that
-//! is running. The process ends when its control socket closes, and has nothing to tidy up: it
-//! may be killed at any instruction.
+//! Three threads: one reads orders and asks the index, one unseals and encrypts the delivery that
+//! is running, one reads blobs whole that hold the same, so that nobody waits for that. The process
+//! ends when its control socket closes, and has nothing to tidy up: it may be killed at any
+//! instruction.
 
 use std::{
     fs,
     io::{self, Read as _, Write as _},
+    net::Shutdown,
     os::{fd::AsFd as _, unix::net::UnixStream},
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -22,7 +24,7 @@ use omemo::media::{MediaEncryptor, MediaSecret, TAG_BYTES};
 use rustix::process::DumpableBehavior;
 use serde::Serialize;
 use vault::{
-    Adopted, Attributes, BlobId, Entry, Index, IndexError, OpenError, OpenVault, Origin,
+    Adopted, Attributes, BlobId, Entry, Index, IndexError, OpenError, OpenVault, Origin, Settled,
     SlotSecret, UnsealError, VaultFolder, index::EntryNumber, key::file::KeyFileError,
 };
 use zeroize::Zeroizing;
@@ -65,8 +67,27 @@ pub fn serve() -> io::Result<()> {
         Err(why) => return mouth.say(&Word::NotOpened(why)),
     };
     mouth.say(&Word::Opened)?;
+    work(ear, data, mouth, vault, index)
+}
+
+/// Obeys orders until the control socket closes.
+fn work(
+    mut ear: UnixStream,
+    data: UnixStream,
+    mouth: Mouth,
+    vault: OpenVault,
+    index: Index,
+) -> io::Result<()> {
     let running = Arc::new(AtomicU64::new(0));
     let folder = vault.folder().clone();
+    let index = SharedIndex(Arc::new(Mutex::new(index)));
+    let (compare, doubles) = mpsc::channel();
+    let comparer = Comparer {
+        vault: vault.clone(),
+        index: index.clone(),
+        mouth: mouth.clone(),
+    };
+    thread::spawn(move || comparer.run(&doubles));
     let (deliver, queue) = mpsc::channel();
     let sender = Sender {
         vault,
@@ -79,6 +100,7 @@ pub fn serve() -> io::Result<()> {
         index,
         mouth,
         deliver,
+        compare,
         running,
         ticket: 0,
     };
@@ -164,14 +186,33 @@ impl Mouth {
             .unwrap_or_else(PoisonError::into_inner)
             .write_all(&frame)
     }
+
+    /// Ends the conversation, and with it the process.
+    fn shut(&self) {
+        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is closed already has the same effect.
+        let _ = socket.shutdown(Shutdown::Both);
+    }
+}
+
+/// The index, asked by one thread and now and then changed by another. Nobody holds it for longer
+/// than one question or change takes.
+#[derive(Clone)]
+struct SharedIndex(Arc<Mutex<Index>>);
+
+impl SharedIndex {
+    fn lock(&self) -> MutexGuard<'_, Index> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Obeys orders with the index at hand.
 struct Clerk {
     folder: VaultFolder,
-    index: Index,
+    index: SharedIndex,
     mouth: Mouth,
     deliver: mpsc::Sender<Delivery>,
+    compare: mpsc::Sender<Double>,
     /// The ticket of the delivery that may go on.
     running: Arc<AtomicU64>,
     ticket: u64,
@@ -194,7 +235,7 @@ impl Clerk {
                 let adopted = self.adopt(job, blob);
                 crate::crash::point("adopted");
                 match adopted {
-                    Ok(word) => self.mouth.say(&word),
+                    Ok(word) => word.map_or(Ok(()), |word| self.mouth.say(&word)),
                     Err(IndexError::Blob(error)) => self.not_opened(job, blob, &error),
                     Err(error) => {
                         log::error!("a blob was not adopted: {error}");
@@ -219,23 +260,30 @@ impl Clerk {
         }
     }
 
-    fn adopt(&mut self, job: [u8; 32], blob: [u8; 16]) -> Result<Word, IndexError> {
+    /// Puts a blob into the index. What holds the same as another is answered by the comparer.
+    fn adopt(&mut self, job: [u8; 32], blob: [u8; 16]) -> Result<Option<Word>, IndexError> {
         let blob = BlobId::from_bytes(blob);
         let attributes = Attributes {
             origin: Origin::Proven,
             caption: None,
         };
-        let number = match self.index.adopt(&blob, attributes, SystemTime::now())? {
+        let mut index = self.index.lock();
+        let number = match index.adopt(&blob, attributes, SystemTime::now())? {
             Adopted::New(number) | Adopted::Already(number) => number,
-            Adopted::SameContentAs(number) => return Ok(self.same_as(job, &blob, number)),
+            Adopted::SameContentAs(number) => {
+                let double = Double { job, blob, number };
+                // Its end is the process's end: nobody waits for an answer then.
+                let _ = self.compare.send(double);
+                return Ok(None);
+            }
         };
-        match self.index.get(number)? {
-            Some(entry) => Ok(Word::Adopted {
+        Ok(Some(match index.get(number)? {
+            Some(entry) => Word::Adopted {
                 job,
                 row: row(&entry),
-            }),
-            None => Ok(Word::NotAdopted { job }),
-        }
+            },
+            None => Word::NotAdopted { job },
+        }))
     }
 
     /// Sets a blob aside that does not open. A drive that fails is no reason to.
@@ -258,20 +306,9 @@ impl Clerk {
         }
     }
 
-    /// Removes a blob whose content another one holds; the index reads that one whole before.
-    fn same_as(&self, job: [u8; 32], blob: &BlobId, number: EntryNumber) -> Word {
-        match self.index.remove_duplicate(blob) {
-            Ok(_) => {}
-            Err(error) => log::warn!("a double blob is kept: {error}"),
-        }
-        Word::SameAs {
-            job,
-            number: number.get(),
-        }
-    }
-
     fn answer(&self, job: [u8; 32], question: Question) -> Result<Word, IndexError> {
-        let totals = self.index.totals()?;
+        let index = self.index.lock();
+        let totals = index.totals()?;
         Ok(match question {
             Question::Totals => Word::Totals {
                 job,
@@ -279,7 +316,7 @@ impl Clerk {
                 bytes: totals.bytes,
             },
             Question::List { lines } => {
-                let entries = self.index.list(None, limit(lines))?;
+                let entries = index.list(None, limit(lines))?;
                 let rows: Vec<Row> = entries.iter().map(row).collect();
                 let more = totals.entries > rows.len() as u64;
                 Word::Rows {
@@ -291,9 +328,9 @@ impl Clerk {
             }
             Question::Find { words, lines } => {
                 let limit = limit(lines);
-                let found = self.index.find(&words, limit + 1)?;
-                let more = found.entries.len() > limit || !found.searched_all;
-                let rows = found.entries.iter().take(limit).map(row).collect();
+                let found = index.find(&words, None, limit + 1)?;
+                let more = found.len() > limit;
+                let rows = found.iter().take(limit).map(row).collect();
                 Word::Rows {
                     job,
                     rows,
@@ -301,45 +338,13 @@ impl Clerk {
                     more,
                 }
             }
-            Question::Pick { ranges } => self.pick(job, &ranges)?,
-        })
-    }
-
-    fn pick(&self, job: [u8; 32], ranges: &[(u64, u64)]) -> Result<Word, IndexError> {
-        let (mut found, mut missing) = (Vec::new(), Vec::new());
-        for &(first, last) in ranges {
-            if first == 0 {
-                let newest = self
-                    .index
-                    .last(usize::try_from(last).unwrap_or(0).min(MAX_ROWS))?;
-                found.extend(newest.iter().map(|entry| entry.number.get()));
-                continue;
-            }
-            for number in (first..=last).take(MAX_ROWS) {
-                let entry = EntryNumber::new(number)
-                    .map(|it| self.index.get(it))
-                    .transpose()?;
-                if entry.flatten().is_some() {
-                    found.push(number)
-                } else {
-                    missing.push(number)
-                }
-            }
-        }
-        let mut seen = std::collections::HashSet::new();
-        found.retain(|number| seen.insert(*number));
-        Ok(Word::Picked {
-            job,
-            found,
-            missing,
+            Question::Pick { ranges } => pick(&index, job, &ranges)?,
         })
     }
 
     fn start_delivery(&mut self, job: [u8; 32], number: u64) -> io::Result<()> {
-        let entry = EntryNumber::new(number)
-            .map(|it| self.index.get(it))
-            .transpose();
-        let Ok(Some(Some(entry))) = entry else {
+        let entry = EntryNumber::new(number).map(|it| self.index.lock().get(it));
+        let Some(Ok(Some(entry))) = entry else {
             return self.mouth.say(&Word::NotPrepared { job, number });
         };
         self.ticket += 1;
@@ -353,6 +358,95 @@ impl Clerk {
         self.deliver
             .send(delivery)
             .map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+fn pick(index: &Index, job: [u8; 32], ranges: &[(u64, u64)]) -> Result<Word, IndexError> {
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for &(first, last) in ranges {
+        if first == 0 {
+            let newest = index
+                .last(usize::try_from(last).unwrap_or(0).min(MAX_ROWS))?;
+            found.extend(newest.iter().map(|entry| entry.number.get()));
+            continue;
+        }
+        for number in (first..=last).take(MAX_ROWS) {
+            let entry = EntryNumber::new(number)
+                .map(|it| index.get(it))
+                .transpose()?;
+            if entry.flatten().is_some() {
+                found.push(number)
+            } else {
+                missing.push(number)
+            }
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    found.retain(|number| seen.insert(*number));
+    Ok(Word::Picked {
+        job,
+        found,
+        missing,
+    })
+}
+
+/// A blob that holds what an entry's blob holds, as both of them say.
+struct Double {
+    job: [u8; 32],
+    blob: BlobId,
+    number: EntryNumber,
+}
+
+/// Reads blobs whole that hold the same, and has the index keep one that is sound.
+struct Comparer {
+    vault: OpenVault,
+    index: SharedIndex,
+    mouth: Mouth,
+}
+
+impl Comparer {
+    fn run(&self, queue: &mpsc::Receiver<Double>) {
+        while let Ok(double) = queue.recv() {
+            let job = double.job;
+            let word = self.settle(&double);
+            let failed = word.is_err();
+            let word = word.unwrap_or_else(|error| {
+                log::error!("a double blob was not settled: {error}");
+                Word::NotAdopted { job }
+            });
+            // After a failed write the index takes no more: a new process opens it.
+            if self.mouth.say(&word).is_err() || failed {
+                return self.mouth.shut();
+            }
+        }
+    }
+
+    fn settle(&self, double: &Double) -> Result<Word, IndexError> {
+        let (job, number) = (double.job, double.number.get());
+        let kept = Word::SameAs { job, number };
+        let Some(duplicate) = self.index.lock().duplicate(&double.blob)? else {
+            return Ok(kept);
+        };
+        let compared = match duplicate.compare(&self.vault) {
+            Ok(compared) => compared,
+            Err(error) => {
+                log::warn!("blobs could not be compared, both are kept: {error}");
+                return Ok(Word::NotAdopted { job });
+            }
+        };
+        let now = SystemTime::now();
+        let settled = self.index.lock().settle(&duplicate, compared, now)?;
+        Ok(match settled {
+            Settled::SetAside => {
+                log::error!("neither of two equal blobs is sound: entry {number}");
+                Word::Damaged { job }
+            }
+            Settled::TookOver => {
+                log::warn!("entry {number} has a sound blob again; the other was set aside");
+                kept
+            }
+            Settled::Removed | Settled::Outdated | _ => kept,
+        })
     }
 }
 
@@ -438,12 +532,11 @@ fn row(entry: &Entry) -> Row {
         .unwrap_or_default();
     Row {
         number: entry.number.get(),
-        name: entry
-            .metadata
-            .name
-            .clone()
-            .unwrap_or_else(|| UNNAMED.to_owned()),
+        name: entry.name().unwrap_or(UNNAMED).to_owned(),
         bytes: entry.size,
         received_at,
     }
 }
+
+#[cfg(test)]
+mod tests;
