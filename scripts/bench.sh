@@ -18,7 +18,7 @@ fi
 echo "Building, optimised as for a release"
 cargo build --release --locked --workspace --bins
 cargo build --release --locked --package strongroom --example bench_pass \
-    --package strongroom-vault --example seal_speed \
+    --package strongroom-vault --example seal_speed --example index_speed \
     --package strongroom-omemo --example ratchet_speed
 
 exec "$python" -B scripts/bench.py "$target/release" "$@"

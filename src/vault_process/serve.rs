@@ -365,8 +365,7 @@ fn pick(index: &Index, job: [u8; 32], ranges: &[(u64, u64)]) -> Result<Word, Ind
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for &(first, last) in ranges {
         if first == 0 {
-            let newest = index
-                .last(usize::try_from(last).unwrap_or(0).min(MAX_ROWS))?;
+            let newest = index.last(usize::try_from(last).unwrap_or(0).min(MAX_ROWS))?;
             found.extend(newest.iter().map(|entry| entry.number.get()));
             continue;
         }

@@ -28,12 +28,14 @@ mod query;
 mod schema;
 mod snapshot;
 mod texts;
+mod unlisted;
 
 use carry::carry_out;
 pub use duplicate::{Compared, Duplicate, Settled};
 pub use entry::{Adopted, Attributes, Entry, EntryNumber, Labels, NoEntryNumber, Origin, Totals};
 pub use opening::Opening;
 pub(crate) use texts::fold;
+pub use unlisted::Unlisted;
 
 /// Why the index could not answer or change.
 #[derive(Debug, thiserror::Error)]

@@ -44,11 +44,13 @@ pub use header::HeaderHash;
 pub use id::{BlobId, SlotId, VaultId};
 pub use index::{
     Adopted, Attributes, Compared, Duplicate, Entry, EntryNumber, Index, IndexError, Labels,
-    Opening, Origin, Settled, Totals,
+    Opening, Origin, Settled, Totals, Unlisted,
 };
 pub use key::{
-    IntakeKey, IntakeMac, SlotSecret,
-    file::{KEY_FILE_NAME, KeyFile, KeyFileError},
+    IntakeKey, IntakeMac, NoMemory, SlotSecret,
+    code::{Pepper, PepperError, PepperFile, UnlockCode},
+    file::{KEY_FILE_NAME, KeyFile, KeyFileError, PlainKey},
+    passphrase::{LockedKey, Passphrase, PassphraseError},
     public_half::{PublicHalf, PublicHalfError},
 };
 pub use metadata::Metadata;

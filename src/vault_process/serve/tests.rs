@@ -33,7 +33,9 @@ impl Scene {
         let (control, its_control) = UnixStream::pair().unwrap();
         let (data, its_data) = UnixStream::pair().unwrap();
         // A word that never comes fails the test and does not hang it.
-        control.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        control
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
         let mouth = Mouth(Arc::new(Mutex::new(its_control.try_clone().unwrap())));
         let worker = thread::spawn(move || work(its_control, its_data, mouth, vault, index));
         Self {
@@ -160,7 +162,10 @@ impl Pipe {
 #[test]
 fn a_list_is_answered_while_two_films_are_compared() {
     let mut scene = Scene::new();
-    let (film, again) = (scene.keep(b"a film", "film"), scene.keep(b"a film", "again"));
+    let (film, again) = (
+        scene.keep(b"a film", "film"),
+        scene.keep(b"a film", "again"),
+    );
     scene.adopt(&film);
     assert!(matches!(scene.word(), Word::Adopted { row, .. } if row.number == 1));
     let pipe = Pipe::instead_of(&scene.path_of(&film));
@@ -185,7 +190,10 @@ fn a_list_is_answered_while_two_films_are_compared() {
 #[test]
 fn the_good_copy_of_a_damaged_file_is_what_is_kept_and_delivered() {
     let mut scene = Scene::new();
-    let (first, again) = (scene.keep(b"a photo", "photo"), scene.keep(b"a photo", "again"));
+    let (first, again) = (
+        scene.keep(b"a photo", "photo"),
+        scene.keep(b"a photo", "again"),
+    );
     scene.adopt(&first);
     assert!(matches!(scene.word(), Word::Adopted { .. }));
     scene.scratch(&first);
@@ -208,7 +216,10 @@ fn the_good_copy_of_a_damaged_file_is_what_is_kept_and_delivered() {
 #[test]
 fn two_damaged_copies_are_not_told_as_kept() {
     let mut scene = Scene::new();
-    let (first, again) = (scene.keep(b"a photo", "photo"), scene.keep(b"a photo", "again"));
+    let (first, again) = (
+        scene.keep(b"a photo", "photo"),
+        scene.keep(b"a photo", "again"),
+    );
     scene.adopt(&first);
     assert!(matches!(scene.word(), Word::Adopted { .. }));
     scene.scratch(&first);

@@ -81,7 +81,7 @@ fn a_migration_that_is_killed_leaves_the_old_index() {
         PathBuf::from(format!("{}-wal", path.display()))
     }
     let vault = TestVault::new();
-    let path = of_first_version(&vault, 700);
+    let path = of_first_version(&vault, 3000);
     let mut database = connect(&vault, &path);
     // So little memory that the migration has to write before it is done.
     database.pragma_update(None, "cache_size", 10).unwrap();
@@ -94,7 +94,7 @@ fn a_migration_that_is_killed_leaves_the_old_index() {
     assert!(refused.is_err());
     let copy = COPIED.take().unwrap();
     assert!(
-        fs::metadata(wal(&copy)).unwrap().len() > before + 100_000,
+        fs::metadata(wal(&copy)).unwrap().len() > before,
         "half of it was written"
     );
     for path in [copy, path] {
@@ -107,7 +107,7 @@ fn a_migration_that_is_killed_leaves_the_old_index() {
                 |row| row.get(0),
             )
             .unwrap();
-        assert_eq!(found, 700, "the old search still works");
+        assert_eq!(found, 3000, "the old search still works");
         migrate(&mut database, STEPS, noon()).unwrap();
         assert_eq!(version(&database), STEPS.len() as i64);
     }
