@@ -184,7 +184,10 @@ impl Daemon {
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
-                _ = reload.recv() => self.read_pairing_file()?,
+                _ = reload.recv() => {
+                    self.renew_sealer();
+                    self.read_pairing_file()?;
+                }
                 Some(seen) = presence.recv() => self.key_device(seen)?,
                 Some(arrival) = arrivals.recv() => self.arrival(arrival)?,
                 Some(happening) = happenings.recv() => self.happening(happening)?,

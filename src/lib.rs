@@ -18,6 +18,7 @@ pub mod daemon;
 pub mod disk;
 pub mod keeper;
 pub mod keydevice;
+pub mod keys;
 pub mod service;
 pub mod setup;
 pub mod state;

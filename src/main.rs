@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use strongroom::{config, daemon, service, setup, vault_process, xmpp};
+use strongroom::{config, daemon, keys, service, setup, vault_process, xmpp};
 
 /// A home file vault whose only interface is an encrypted chat.
 #[derive(Parser)]
@@ -20,6 +20,12 @@ struct Line {
 enum Command {
     /// Make a vault, its key and its settings
     Init(Box<setup::Init>),
+    /// Get everything back onto a new system card and stick, from the drive and the words
+    Recover(Box<setup::Recover>),
+    /// Say who has a way in: spare sticks, a code, revoking, fresh keys
+    Key(Box<keys::Key>),
+    /// Make a page with recovery words to print, or confirm one
+    Kit(keys::kit::Kit),
     /// Run the daemon
     Run,
     /// Make a new pairing code
@@ -47,6 +53,9 @@ fn main() -> ExitCode {
 fn act(line: Line) -> anyhow::Result<()> {
     match line.command {
         Command::Init(init) => setup::init(&line.config, *init),
+        Command::Recover(recover) => setup::recover(&line.config, *recover),
+        Command::Key(key) => keys::act(&config::Config::read(&line.config)?, *key),
+        Command::Kit(kit) => keys::kit::act(&config::Config::read(&line.config)?, &kit),
         Command::Pair => setup::pair(&config::Config::read(&line.config)?),
         Command::Address => setup::address(&config::Config::read(&line.config)?),
         Command::Config => setup::reference(),

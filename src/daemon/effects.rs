@@ -322,6 +322,7 @@ impl Daemon {
 
     fn open(&mut self) {
         self.lock();
+        self.renew_sealer();
         self.generation += 1;
         let generation = self.generation;
         let vault = &self.config.vault;

@@ -36,6 +36,14 @@ struct Outgoing {
 }
 
 impl Daemon {
+    fn not_opened(&mut self, why: Shut) -> Input {
+        log::warn!("the vault did not open: {why:?}");
+        if let Some(vault) = self.vault.take() {
+            vault.process.kill();
+        }
+        Input::VaultNotOpened(open_failure(why))
+    }
+
     /// Takes in what the vault process says.
     pub(super) fn word(&mut self, generation: u64, word: Word) -> anyhow::Result<()> {
         if self
@@ -57,13 +65,8 @@ impl Daemon {
                 service::status("open");
                 Input::VaultOpened
             }
-            Word::NotOpened(why) => {
-                log::warn!("the vault did not open: {why:?}");
-                if let Some(vault) = self.vault.take() {
-                    vault.process.kill();
-                }
-                Input::VaultNotOpened(open_failure(why))
-            }
+            Word::NewPublicHalf(public_half) => return self.renew_card(&public_half),
+            Word::NotOpened(why) => self.not_opened(why),
             Word::Adopted { job, row } => Input::Indexed {
                 job: JobId(job),
                 placed: Placed::Entry(line(row)),

@@ -17,18 +17,16 @@ use super::{
 use crate::{
     config::{Config, host_port},
     keeper::{Keeper, Memory, owner::Pairing},
-    keydevice, service,
+    keydevice,
+    keys::card::{self, PUBLIC_HALF_FILE, SLOTS_FOLDER},
+    service,
     state::{JobKind, State},
     transfer::{self, HostPort, Patience, Rules},
     xmpp::{self, Account, Password, TlsTrust},
 };
 
-/// File of the vault's public half in the system folder.
-pub const PUBLIC_HALF_FILE: &str = "vault.pub";
 /// File of a new pairing code in the system folder; it is removed once it is taken in.
 pub const PAIRING_FILE: &str = "pairing-code";
-/// Folder of copies of the slot records in the system folder.
-pub const SLOTS_FOLDER: &str = "slots";
 /// The resource of the vault's stream: fixed, so that a new stream replaces a lost one.
 const RESOURCE: &str = "strongroom";
 /// Reports that may wait for the loop before the stream has to.
@@ -106,6 +104,46 @@ impl Daemon {
                 false
             }
         }
+    }
+
+    /// Takes in the public half as it lies on the card now: a revocation may have replaced it. What
+    /// is being sealed goes on under the one it began with.
+    pub(super) fn renew_sealer(&mut self) {
+        let Some(known) = &self.sealer else {
+            return;
+        };
+        match find_sealer(&self.config) {
+            Ok(sealer) if sealer.epoch() == known.epoch() => {}
+            Ok(sealer) => {
+                log::info!("the public key of epoch {} is in use", sealer.epoch());
+                self.sealer = Some(Arc::new(sealer));
+            }
+            Err(error) => {
+                log::warn!("the public key on the system card was not renewed: {error:#}")
+            }
+        }
+    }
+
+    /// Brings the card up to a newer epoch, which the open vault vouches for: a revocation was cut
+    /// short before it reached the card.
+    pub(super) fn renew_card(&mut self, public_half: &[u8]) -> anyhow::Result<()> {
+        let half = PublicHalf::from_bytes(public_half)?;
+        let system = &self.config.vault.system;
+        let folder = VaultFolder::open(&self.config.vault.folder);
+        match folder.map(|folder| folder.slot_records()) {
+            Ok(Ok(records)) => card::copy_slots(system, &records)
+                .context("while copying slot records to the card")?,
+            Ok(Err(error)) => log::warn!("the slot records were not copied: {error}"),
+            Err(error) => log::warn!("the slot records were not copied: {error}"),
+        }
+        card::keep_public_half(system, &half)
+            .context("while writing the public key to the system card")?;
+        log::info!(
+            "the system card has the public key of epoch {} now",
+            half.epoch
+        );
+        self.renew_sealer();
+        Ok(())
     }
 
     pub(super) fn free_bytes(&self) -> Option<u64> {

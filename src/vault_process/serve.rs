@@ -24,8 +24,9 @@ use omemo::media::{MediaEncryptor, MediaSecret, TAG_BYTES};
 use rustix::process::DumpableBehavior;
 use serde::Serialize;
 use vault::{
-    Adopted, Attributes, BlobId, Entry, Index, IndexError, OpenError, OpenVault, Origin, Settled,
-    SlotSecret, UnsealError, VaultFolder, index::EntryNumber, key::file::KeyFileError,
+    Adopted, Attributes, BlobId, Entry, Index, IndexError, OpenError, OpenVault, Origin,
+    PublicHalf, Settled, SlotSecret, UnsealError, VaultFolder, index::EntryNumber,
+    key::file::KeyFileError, open::custody::Standing,
 };
 use zeroize::Zeroizing;
 
@@ -66,6 +67,10 @@ pub fn serve() -> io::Result<()> {
         Ok(opened) => opened,
         Err(why) => return mouth.say(&Word::NotOpened(why)),
     };
+    let newest = vault.public_half().to_bytes();
+    if newest != public_half {
+        mouth.say(&Word::NewPublicHalf(newest))?;
+    }
     mouth.say(&Word::Opened)?;
     work(ear, data, mouth, vault, index)
 }
@@ -161,7 +166,8 @@ fn open(
             | _ => Shut::Trouble,
         }
     })?;
-    if vault.public_half().to_bytes() != public_half {
+    let standing = PublicHalf::from_bytes(public_half).map(|half| vault.standing_of(&half));
+    if !matches!(standing, Ok(Standing::Newest | Standing::Older)) {
         log::error!("the public half on the system card is not this vault's");
         return Err(Shut::ForeignPublicHalf);
     }

@@ -13,6 +13,7 @@
 
 mod bad_input;
 mod crash;
+mod custody;
 mod daemon;
 mod dns;
 mod home;

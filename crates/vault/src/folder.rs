@@ -29,7 +29,7 @@ use crate::{
     id::{SlotId, VaultId},
     key::{EpochSecret, PublicHalf, RandomnessError, SlotSecret},
     parse::TooShort,
-    slot::{SLOT_RECORD_BYTES, SlotLabel, SlotRecord},
+    slot::{SLOT_RECORD_BYTES, SlotKind, SlotLabel, SlotRecord},
 };
 
 mod mark;
@@ -132,6 +132,7 @@ impl VaultFolder {
         let mut records = Vec::with_capacity(slots.len());
         for (slot, name) in slots {
             let label = SlotLabel {
+                kind: SlotKind::Stick,
                 name: (*name).to_owned(),
                 created_at: Some(now),
             };
@@ -272,10 +273,15 @@ impl VaultFolder {
     /// Removes the slot records of all epochs before `newest`: they open what is revoked.
     pub(crate) fn forget_older_slots(&self, newest: u32) -> io::Result<()> {
         for number in 1..newest {
-            for path in disk::list(&self.epoch_folder(number))? {
-                if path.extension() == Some(OsStr::new(SLOT_ENDING)) {
-                    disk::remove_if_there(&path)?;
-                }
+            let folder = self.epoch_folder(number);
+            let records = disk::list(&folder)?;
+            let mut records = records
+                .iter()
+                .filter(|path| path.extension() == Some(OsStr::new(SLOT_ENDING)))
+                .peekable();
+            if records.peek().is_some() {
+                records.try_for_each(|path| disk::remove_for_good(path))?;
+                disk::sync_parent(&folder.join(SLOT_ENDING))?;
             }
         }
         Ok(())

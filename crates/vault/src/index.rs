@@ -58,6 +58,20 @@ pub enum IndexError {
     TooNew,
 }
 
+impl IndexError {
+    /// Tells whether the index is fine, and open in another process.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        let Self::Database(error) = self else {
+            return false;
+        };
+        matches!(
+            error.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+        )
+    }
+}
+
 /// The index of an open vault.
 pub struct Index {
     database: Connection,

@@ -14,6 +14,7 @@
 //! prove them.
 
 mod aead;
+pub mod ask;
 pub mod blob_store;
 pub mod catalog;
 mod change_log;
@@ -31,6 +32,7 @@ pub mod metadata;
 pub mod name;
 pub mod open;
 mod parse;
+pub mod reseal;
 mod seal;
 pub mod slot;
 #[cfg(test)]

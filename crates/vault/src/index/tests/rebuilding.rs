@@ -23,7 +23,11 @@ fn told(index: &Index) -> Told {
     found.push(numbers(index.tagged("tag-5", None, all).unwrap()));
     found.push(numbers(index.in_album("album 2", None, all).unwrap()));
     found.push(numbers(index.trashed(None, all).unwrap()));
-    found.push(numbers(index.trashed_until(noon() + Duration::from_secs(5), all).unwrap()));
+    found.push(numbers(
+        index
+            .trashed_until(noon() + Duration::from_secs(5), all)
+            .unwrap(),
+    ));
     Told {
         entries: query::ascending(&index.database, None, all).unwrap(),
         duplicates: query::duplicates(&index.database, None, all).unwrap(),
