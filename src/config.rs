@@ -109,12 +109,12 @@ pub struct Vault {
     /// Default: "/var/lib/strongroom"
     #[serde(default = "default_system")]
     pub system: PathBuf,
-    /// Bytes to leave free on the data drive; a file that would not fit is refused before it is
-    /// fetched.
+    /// Bytes to leave free on the data drive. A file that would not fit stays with its server and is
+    /// fetched once there is room.
     ///
-    /// Default: 268435456
-    #[serde(default = "default_reserve")]
-    pub reserve_bytes: u64,
+    /// Default: 2 % of the drive, at least 256 MiB and at most 4 GiB
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve_bytes: Option<u64>,
 }
 
 /// What may be fetched from where.
@@ -145,10 +145,6 @@ impl Default for Transfer {
 
 fn default_system() -> PathBuf {
     PathBuf::from("/var/lib/strongroom")
-}
-
-fn default_reserve() -> u64 {
-    256 * 1024 * 1024
 }
 
 /// The most that one AES-GCM message carries. NIST SP 800-38D 5.2.1.1
@@ -367,7 +363,7 @@ fn write_section(text: &mut String, section: &str) {
             let _ = match (shown.is_empty(), kind) {
                 (false, _) => writeln!(text, "{name} = {shown}\n"),
                 (true, "bool,") => writeln!(text, "#{name} = true\n"),
-                (true, "u64,") => writeln!(text, "#{name} = 1000000\n"),
+                (true, "u64," | "Option<u64>,") => writeln!(text, "#{name} = 1000000\n"),
                 (true, "Vec<String>,") => writeln!(text, "#{name} = [\"…\"]\n"),
                 (true, _) => writeln!(text, "#{name} = \"…\"\n"),
             };

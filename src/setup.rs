@@ -147,7 +147,7 @@ fn config(init: Init) -> anyhow::Result<Config> {
             folder: absolute(init.data)?,
             key: absolute(init.key)?,
             system: absolute(init.system)?,
-            reserve_bytes: 256 * 1024 * 1024,
+            reserve_bytes: None,
         },
         transfer: Transfer {
             pins: init.pins,

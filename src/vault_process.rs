@@ -54,6 +54,8 @@ pub enum Order {
         key_file: PathBuf,
         /// The public half that the system card holds, to be compared.
         public_half: Vec<u8>,
+        /// The file on the system card with the key that vouches for what was sealed there.
+        intake_key: PathBuf,
         /// Blobs that are still on their way into the index: should it have to be made anew, they
         /// are left to [`Order::Adopt`].
         waiting: Vec<[u8; 16]>,
@@ -64,6 +66,8 @@ pub enum Order {
         job: [u8; 32],
         /// The blob.
         blob: [u8; 16],
+        /// The proof that the daemon itself sealed it.
+        mac: Option<[u8; 32]>,
     },
     /// List, find, pick or count.
     Ask {
@@ -81,6 +85,15 @@ pub enum Order {
     },
     /// Break off the delivery that is running.
     Abort,
+    /// Enter the blobs of unproven origin, if they are still the set that was shown.
+    TakeUnproven {
+        /// Names the answer.
+        job: [u8; 32],
+        /// Names the set.
+        seen: [u8; 32],
+        /// Blobs that are on their way into the index, which are none of them.
+        waiting: Vec<[u8; 16]>,
+    },
 }
 
 /// A question about the index.
@@ -105,6 +118,11 @@ pub enum Question {
     },
     /// How much there is.
     Totals,
+    /// What lies on the drive and is in neither index nor change log.
+    Unproven {
+        /// Blobs that are on their way into the index, which are none of them.
+        waiting: Vec<[u8; 16]>,
+    },
 }
 
 /// An entry as the vault process describes it.
@@ -198,6 +216,8 @@ pub enum Word {
         entries: u64,
         /// Bytes of their content.
         bytes: u64,
+        /// Blobs of unproven origin.
+        unproven: u64,
     },
     /// The index failed to answer.
     NoAnswer {
@@ -221,6 +241,45 @@ pub enum Word {
         job: [u8; 32],
         /// The entry.
         number: u64,
+    },
+    /// Something about proofs of origin.
+    Origin(OriginWord),
+}
+
+/// What the vault process says of proofs of origin.
+#[derive(Serialize, Deserialize)]
+pub enum OriginWord {
+    /// The blob was not sealed by the daemon; it is as it was.
+    Unvouched {
+        /// Names the order.
+        job: [u8; 32],
+    },
+    /// There are blobs on the drive that neither index nor change log know.
+    Found {
+        /// How many.
+        count: u64,
+    },
+    /// Answer to [`Question::Unproven`].
+    Unproven {
+        /// Names the order.
+        job: [u8; 32],
+        /// How many there are.
+        count: u64,
+        /// Bytes of their content.
+        bytes: u64,
+        /// How many more do not open.
+        unreadable: u64,
+        /// Names and sizes of the oldest.
+        oldest: Vec<(String, u64)>,
+        /// Names exactly this set.
+        seen: [u8; 32],
+    },
+    /// Answer to [`Order::TakeUnproven`].
+    Taken {
+        /// Names the order.
+        job: [u8; 32],
+        /// The lowest number and how many there are; `None` where the set has changed.
+        numbers: Option<(u64, u64)>,
     },
 }
 

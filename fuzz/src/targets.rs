@@ -234,6 +234,9 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Help => ("help", "help".to_owned()),
         Command::Status => ("status", "status".to_owned()),
         Command::Lock => ("lock", "lock".to_owned()),
+        Command::Unproven => ("unproven", "unproven".to_owned()),
+        // No line says this: an empty one is not read as it.
+        Command::TakeUnproven { .. } => ("take-unproven", String::new()),
         Command::List { lines } => {
             assert!((1..=MAX_LINES).contains(lines));
             ("list", format!("list {lines}"))

@@ -9,6 +9,7 @@ use crate::{
     keeper::{
         Answer, Device, Effect, Input, JobId, Keeper,
         command::{Command, Pick},
+        intake::Intake,
         reply::{DeliveryFailure, OpenFailure, PLAIN_REFUSED},
     },
     service,
@@ -21,6 +22,10 @@ use crate::{
 pub(super) const PAIRING: &str = "pairing";
 /// The note that holds whether the owner locked the vault while the key device is in.
 pub(super) const LOCKED_BY_OWNER: &str = "locked by owner";
+/// The note that holds how much came in lately.
+pub(super) const PACE: &str = "pace";
+/// The note that holds whether the card seals to a key that is not this vault's.
+pub(super) const ALARM: &str = "alarm";
 /// Entries a `find` shows at most.
 const FOUND_LINES: u32 = 20;
 
@@ -84,6 +89,8 @@ impl Desk<'_> {
                 Effect::SaveLockedByOwner(locked) => {
                     step.set_note(LOCKED_BY_OWNER, locked.then_some(&true))?;
                 }
+                Effect::SavePace(pace) => step.set_note(PACE, Some(&pace))?,
+                Effect::SaveAlarm(alarm) => step.set_note(ALARM, alarm.then_some(&true))?,
                 Effect::Say(reply) => {
                     let words = reply.text();
                     let recipients = self.recipients(step)?;
@@ -97,6 +104,7 @@ impl Desk<'_> {
                 later @ (Effect::Receipt(_)
                 | Effect::Typing(_)
                 | Effect::Fetch(_)
+                | Effect::StopFetching
                 | Effect::Index(_)
                 | Effect::Ask(..)
                 | Effect::Deliver(..)
@@ -142,12 +150,15 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Quarantine(_)
         | Effect::SavePairing(_)
         | Effect::SaveLockedByOwner(_)
+        | Effect::SavePace(_)
+        | Effect::SaveAlarm(_)
         | Effect::Say(_)
         | Effect::SayTo(..)
         | Effect::SayPlainRefused
         | Effect::Receipt(_)
         | Effect::Typing(_)
         | Effect::Fetch(_)
+        | Effect::StopFetching
         | Effect::Index(_)
         | Effect::Ask(..)
         | Effect::Deliver(..)
@@ -219,10 +230,15 @@ impl Daemon {
             Effect::Receipt(id) => self.receipt(&id),
             Effect::Typing(at_work) => self.typing(at_work),
             Effect::Fetch(intake) => self.receive(intake),
+            Effect::StopFetching => self.stop_fetching(),
             Effect::Index(intake) => {
-                let (job, blob) = (intake.job, intake.blob);
+                let Intake { job, blob, mac, .. } = intake;
                 self.order(
-                    Order::Adopt { job: job.0, blob },
+                    Order::Adopt {
+                        job: job.0,
+                        blob,
+                        mac,
+                    },
                     Input::NotIndexed {
                         job,
                         damaged: false,
@@ -248,6 +264,8 @@ impl Daemon {
             | Effect::Quarantine(_)
             | Effect::SavePairing(_)
             | Effect::SaveLockedByOwner(_)
+            | Effect::SavePace(_)
+            | Effect::SaveAlarm(_)
             | Effect::Say(_)
             | Effect::SayTo(..)
             | Effect::SayPlainRefused => {}
@@ -288,6 +306,15 @@ impl Daemon {
     }
 
     fn ask(&mut self, job: JobId, command: Command) {
+        // What is told of the drive is to be true now.
+        let _ = self.look_at_drive();
+        let otherwise = Input::Answered {
+            job,
+            answer: Answer::Locked,
+            free: self.free_bytes(),
+        };
+        let job = job.0;
+        let waiting = || self.keeper.open_blobs();
         let question = match command {
             Command::List { lines } => Question::List { lines },
             Command::Find { words } => Question::Find {
@@ -303,28 +330,24 @@ impl Daemon {
                     })
                     .collect(),
             },
+            Command::Unproven => Question::Unproven { waiting: waiting() },
+            Command::TakeUnproven { seen } => {
+                let waiting = waiting();
+                return self.order(Order::TakeUnproven { job, seen, waiting }, otherwise);
+            }
             Command::Status | Command::Help | Command::Lock => Question::Totals,
         };
-        let free = self.free_bytes();
-        let otherwise = Input::Answered {
-            job,
-            answer: Answer::Locked,
-            free,
-        };
-        self.order(
-            Order::Ask {
-                job: job.0,
-                question,
-            },
-            otherwise,
-        );
+        self.order(Order::Ask { job, question }, otherwise);
     }
 
     fn open(&mut self) {
         self.lock();
-        self.renew_sealer();
         self.generation += 1;
         let generation = self.generation;
+        if let Err(trouble) = self.look_at_drive() {
+            let why = OpenFailure::Drive(trouble);
+            return self.report(Happening::Input(Input::VaultNotOpened(why)));
+        }
         let vault = &self.config.vault;
         let public_half = match std::fs::read(super::start::public_half_path(&self.config)) {
             Ok(bytes) => bytes,
@@ -340,6 +363,7 @@ impl Daemon {
             folder: vault.folder.clone(),
             key_file: super::start::key_file(&self.config),
             public_half,
+            intake_key: super::start::intake_key_path(&self.config),
             waiting: self.keeper.open_blobs(),
         };
         match VaultProcess::start(order) {

@@ -13,11 +13,11 @@ use super::{Daemon, Happening};
 use crate::{
     keeper::{
         Answer, Input, JobId, Placed,
-        reply::{DeliveryFailure, Line, OpenFailure},
+        reply::{DeliveryFailure, Line, OpenFailure, Unproven},
     },
     service,
     transfer::{self, PutError, Upload},
-    vault_process::{Deliveries, Order, Row, Shut, Word},
+    vault_process::{Deliveries, Order, OriginWord, Row, Shut, Word},
     xmpp::{Link, RequestError, SlotError},
 };
 
@@ -67,22 +67,11 @@ impl Daemon {
             }
             Word::NewPublicHalf(public_half) => return self.renew_card(&public_half),
             Word::NotOpened(why) => self.not_opened(why),
-            Word::Adopted { job, row } => Input::Indexed {
-                job: JobId(job),
-                placed: Placed::Entry(line(row)),
-            },
-            Word::SameAs { job, number } => Input::Indexed {
-                job: JobId(job),
-                placed: Placed::SameAs(number),
-            },
-            Word::NotAdopted { job } => Input::NotIndexed {
-                job: JobId(job),
-                damaged: false,
-            },
-            Word::Damaged { job } => Input::NotIndexed {
-                job: JobId(job),
-                damaged: true,
-            },
+            Word::Adopted { job, row } => indexed(job, Placed::Entry(line(row))),
+            Word::SameAs { job, number } => indexed(job, Placed::SameAs(number)),
+            Word::NotAdopted { job } => not_indexed(job, false),
+            Word::Damaged { job } => not_indexed(job, true),
+            Word::Origin(word) => self.origin(word),
             Word::Rows {
                 job,
                 rows,
@@ -101,7 +90,15 @@ impl Daemon {
                 job,
                 entries,
                 bytes,
-            } => answered(job, Answer::Totals { entries, bytes }),
+                unproven,
+            } => answered(
+                job,
+                Answer::Totals {
+                    entries,
+                    bytes,
+                    unproven,
+                },
+            ),
             Word::NoAnswer { job } => answered(job, Answer::Failed),
             Word::Prepared {
                 job,
@@ -121,6 +118,37 @@ impl Daemon {
             }
         };
         self.handle(input)
+    }
+
+    /// What the vault process says of proofs of origin.
+    fn origin(&self, word: OriginWord) -> Input {
+        let (job, answer) = match word {
+            OriginWord::Unvouched { job } => return Input::NotVouched { job: JobId(job) },
+            OriginWord::Found { count } => return Input::UnprovenFound { count },
+            OriginWord::Unproven {
+                job,
+                count,
+                bytes,
+                unreadable,
+                oldest,
+                seen,
+            } => {
+                let found = Unproven {
+                    count,
+                    bytes,
+                    unreadable,
+                    oldest,
+                    seen,
+                };
+                (job, Answer::Unproven(found))
+            }
+            OriginWord::Taken { job, numbers } => (job, Answer::Taken(numbers)),
+        };
+        Input::Answered {
+            job: JobId(job),
+            answer,
+            free: self.free_bytes(),
+        }
     }
 
     fn send_out(
@@ -205,6 +233,16 @@ impl Daemon {
         }
         self.handle(Input::VaultEnded)
     }
+}
+
+fn indexed(job: [u8; 32], placed: Placed) -> Input {
+    let job = JobId(job);
+    Input::Indexed { job, placed }
+}
+
+fn not_indexed(job: [u8; 32], damaged: bool) -> Input {
+    let job = JobId(job);
+    Input::NotIndexed { job, damaged }
 }
 
 /// Puts one file into a slot and returns its link.

@@ -38,6 +38,14 @@ pub enum Command {
     },
     /// End the vault process at once.
     Lock,
+    /// Blobs on the drive that neither index nor change log know.
+    Unproven,
+    /// Enter exactly those of them that this digest names; follows a confirmed number and is
+    /// never read from a line.
+    TakeUnproven {
+        /// The digest.
+        seen: [u8; 32],
+    },
 }
 
 /// One part of a `get`.
@@ -90,6 +98,7 @@ pub fn parse(line: &str) -> Result<Command, NotACommand> {
         "help" | "?" if rest.is_empty() => Ok(Command::Help),
         "status" if rest.is_empty() => Ok(Command::Status),
         "lock" if rest.is_empty() => Ok(Command::Lock),
+        "unproven" if rest.is_empty() => Ok(Command::Unproven),
         "list" => list(rest),
         "find" | "search" => find(rest),
         "get" => get(rest),

@@ -2,7 +2,7 @@
 
 use super::{
     JobId, command::Command, delivery::Delivery, input::Device, intake::Intake, owner::Pairing,
-    reply::Reply,
+    reply::Reply, storage::Pace,
 };
 
 /// Something the event loop is to do.
@@ -25,6 +25,10 @@ pub enum Effect {
     SavePairing(Option<Pairing>),
     /// Write whether the owner locked the vault while the key device is in.
     SaveLockedByOwner(bool),
+    /// Write how much came in lately.
+    SavePace(Pace),
+    /// Write whether the system card seals to a key that is not this vault's.
+    SaveAlarm(bool),
     /// Send an encrypted message to all trusted devices of the owner.
     Say(Reply),
     /// Send an encrypted message to one device only.
@@ -37,6 +41,8 @@ pub enum Effect {
     Typing(bool),
     /// Fetch, decrypt and seal the file of this intake.
     Fetch(Intake),
+    /// Break off all fetches.
+    StopFetching,
     /// Put the sealed blob of this intake into the index.
     Index(Intake),
     /// Ask the vault process.
@@ -61,12 +67,15 @@ impl Effect {
             | Self::Quarantine(_)
             | Self::SavePairing(_)
             | Self::SaveLockedByOwner(_)
+            | Self::SavePace(_)
+            | Self::SaveAlarm(_)
             | Self::Say(_)
             | Self::SayTo(..)
             | Self::SayPlainRefused => true,
             Self::Receipt(_)
             | Self::Typing(_)
             | Self::Fetch(_)
+            | Self::StopFetching
             | Self::Index(_)
             | Self::Ask(..)
             | Self::Deliver(..)

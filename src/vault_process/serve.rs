@@ -24,15 +24,22 @@ use omemo::media::{MediaEncryptor, MediaSecret, TAG_BYTES};
 use rustix::process::DumpableBehavior;
 use serde::Serialize;
 use vault::{
-    Adopted, Attributes, BlobId, Entry, Index, IndexError, OpenError, OpenVault, Origin,
-    PublicHalf, Settled, SlotSecret, UnsealError, VaultFolder, index::EntryNumber,
-    key::file::KeyFileError, open::custody::Standing,
+    Adopted, Attributes, BlobId, Entry, Index, IndexError, IntakeKey, OpenError, OpenVault, Origin,
+    PublicHalf, SlotSecret, UnsealError, VaultFolder, index::EntryNumber, key::file::KeyFileError,
+    open::custody::Standing,
 };
 use zeroize::Zeroizing;
 
+mod comparer;
+mod unproven;
+
+use self::{
+    comparer::{Comparer, Double},
+    unproven::Unproven,
+};
 use super::{
-    BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, Question, Row, Shut, WHOLE,
-    Word,
+    BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row,
+    Shut, WHOLE, Word,
 };
 
 /// Bytes unsealed at a time.
@@ -58,6 +65,7 @@ pub fn serve() -> io::Result<()> {
         folder,
         key_file,
         public_half,
+        intake_key,
         waiting,
     }) = next_order(&mut ear)?
     else {
@@ -71,17 +79,32 @@ pub fn serve() -> io::Result<()> {
     if newest != public_half {
         mouth.say(&Word::NewPublicHalf(newest))?;
     }
+    // Without the key nothing that waits is vouched for.
+    let intake_key = fs::read(&intake_key)
+        .map(Zeroizing::new)
+        .ok()
+        .and_then(|text| IntakeKey::from_card(&text));
     mouth.say(&Word::Opened)?;
-    work(ear, data, mouth, vault, index)
+    let proofs = Proofs {
+        intake_key,
+        waiting,
+    };
+    work((ear, data), mouth, vault, index, proofs)
+}
+
+/// What tells whether a blob was sealed by the daemon.
+struct Proofs {
+    intake_key: Option<IntakeKey>,
+    waiting: Vec<[u8; 16]>,
 }
 
 /// Obeys orders until the control socket closes.
 fn work(
-    mut ear: UnixStream,
-    data: UnixStream,
+    (mut ear, data): (UnixStream, UnixStream),
     mouth: Mouth,
     vault: OpenVault,
     index: Index,
+    proofs: Proofs,
 ) -> io::Result<()> {
     let running = Arc::new(AtomicU64::new(0));
     let folder = vault.folder().clone();
@@ -93,6 +116,7 @@ fn work(
         mouth: mouth.clone(),
     };
     thread::spawn(move || comparer.run(&doubles));
+    let for_proofs = vault.clone();
     let (deliver, queue) = mpsc::channel();
     let sender = Sender {
         vault,
@@ -108,8 +132,11 @@ fn work(
         compare,
         running,
         ticket: 0,
+        intake_key: proofs.intake_key,
+        vault: for_proofs,
+        unproven: Unproven::new(proofs.waiting),
     };
-    while let Some(order) = next_order(&mut ear)? {
+    while let Some(order) = clerk.next_order(&mut ear)? {
         clerk.obey(order)?;
     }
     Ok(())
@@ -222,6 +249,9 @@ struct Clerk {
     /// The ticket of the delivery that may go on.
     running: Arc<AtomicU64>,
     ticket: u64,
+    vault: OpenVault,
+    intake_key: Option<IntakeKey>,
+    unproven: Unproven,
 }
 
 /// One entry to be unsealed and encrypted.
@@ -237,8 +267,8 @@ impl Clerk {
         match order {
             // A vault is opened once.
             Order::Open { .. } => Ok(()),
-            Order::Adopt { job, blob } => {
-                let adopted = self.adopt(job, blob);
+            Order::Adopt { job, blob, mac } => {
+                let adopted = self.adopt(job, blob, mac);
                 crate::crash::point("adopted");
                 match adopted {
                     Ok(word) => word.map_or(Ok(()), |word| self.mouth.say(&word)),
@@ -251,6 +281,7 @@ impl Clerk {
                     }
                 }
             }
+            Order::TakeUnproven { job, seen, waiting } => self.take_unproven(job, &seen, &waiting),
             Order::Ask { job, question } => {
                 let word = self.answer(job, question).unwrap_or_else(|error| {
                     log::error!("the index did not answer: {error}");
@@ -267,8 +298,20 @@ impl Clerk {
     }
 
     /// Puts a blob into the index. What holds the same as another is answered by the comparer.
-    fn adopt(&mut self, job: [u8; 32], blob: [u8; 16]) -> Result<Option<Word>, IndexError> {
+    fn adopt(
+        &mut self,
+        job: [u8; 32],
+        blob: [u8; 16],
+        mac: Option<[u8; 32]>,
+    ) -> Result<Option<Word>, IndexError> {
         let blob = BlobId::from_bytes(blob);
+        // A blob that is known was vouched for before, and may be gone as another's duplicate.
+        let known = self.index.lock().number_of(&blob)?.is_some();
+        if !known && !self.is_vouched(&blob, mac)? {
+            log::error!("a blob that waits was not sealed by the daemon");
+            self.unproven.one_more(&blob);
+            return Ok(Some(Word::Origin(OriginWord::Unvouched { job })));
+        }
         let attributes = Attributes {
             origin: Origin::Proven,
             caption: None,
@@ -312,14 +355,23 @@ impl Clerk {
         }
     }
 
-    fn answer(&self, job: [u8; 32], question: Question) -> Result<Word, IndexError> {
+    fn answer(&mut self, job: [u8; 32], question: Question) -> Result<Word, IndexError> {
+        if let Question::Unproven { waiting } = &question {
+            return self.describe_unproven(job, waiting);
+        }
+        let totals = self.index.lock().totals()?;
+        let unproven = if question == Question::Totals {
+            self.count_unproven()?
+        } else {
+            0
+        };
         let index = self.index.lock();
-        let totals = index.totals()?;
         Ok(match question {
-            Question::Totals => Word::Totals {
+            Question::Totals | Question::Unproven { .. } => Word::Totals {
                 job,
                 entries: totals.entries,
                 bytes: totals.bytes,
+                unproven,
             },
             Question::List { lines } => {
                 let entries = index.list(None, limit(lines))?;
@@ -393,66 +445,6 @@ fn pick(index: &Index, job: [u8; 32], ranges: &[(u64, u64)]) -> Result<Word, Ind
         found,
         missing,
     })
-}
-
-/// A blob that holds what an entry's blob holds, as both of them say.
-struct Double {
-    job: [u8; 32],
-    blob: BlobId,
-    number: EntryNumber,
-}
-
-/// Reads blobs whole that hold the same, and has the index keep one that is sound.
-struct Comparer {
-    vault: OpenVault,
-    index: SharedIndex,
-    mouth: Mouth,
-}
-
-impl Comparer {
-    fn run(&self, queue: &mpsc::Receiver<Double>) {
-        while let Ok(double) = queue.recv() {
-            let job = double.job;
-            let word = self.settle(&double);
-            let failed = word.is_err();
-            let word = word.unwrap_or_else(|error| {
-                log::error!("a double blob was not settled: {error}");
-                Word::NotAdopted { job }
-            });
-            // After a failed write the index takes no more: a new process opens it.
-            if self.mouth.say(&word).is_err() || failed {
-                return self.mouth.shut();
-            }
-        }
-    }
-
-    fn settle(&self, double: &Double) -> Result<Word, IndexError> {
-        let (job, number) = (double.job, double.number.get());
-        let kept = Word::SameAs { job, number };
-        let Some(duplicate) = self.index.lock().duplicate(&double.blob)? else {
-            return Ok(kept);
-        };
-        let compared = match duplicate.compare(&self.vault) {
-            Ok(compared) => compared,
-            Err(error) => {
-                log::warn!("blobs could not be compared, both are kept: {error}");
-                return Ok(Word::NotAdopted { job });
-            }
-        };
-        let now = SystemTime::now();
-        let settled = self.index.lock().settle(&duplicate, compared, now)?;
-        Ok(match settled {
-            Settled::SetAside => {
-                log::error!("neither of two equal blobs is sound: entry {number}");
-                Word::Damaged { job }
-            }
-            Settled::TookOver => {
-                log::warn!("entry {number} has a sound blob again; the other was set aside");
-                kept
-            }
-            Settled::Removed | Settled::Outdated | _ => kept,
-        })
-    }
 }
 
 /// Unseals and encrypts, one delivery at a time.

@@ -46,7 +46,17 @@ impl Home {
 
     /// Makes a vault on a server that runs already and has the accounts.
     pub(crate) fn on(server: Prosody, arguments: &[&str]) -> Self {
+        Self::with_drive(server, arguments, |_| ())
+    }
+
+    /// Makes a vault where `mount` has put the data drive before.
+    pub(crate) fn with_drive(
+        server: Prosody,
+        arguments: &[&str],
+        mount: impl FnOnce(&Path),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        mount(folder.path());
         let mut home = Self {
             server,
             daemon: None,

@@ -94,6 +94,18 @@ impl From<TooShort> for FolderError {
     }
 }
 
+/// The drive that a vault's folder lies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drive {
+    /// How large it is, in bytes.
+    pub bytes: u64,
+    /// How many bytes it still has room for.
+    pub free: u64,
+    /// Whether it takes no writes.
+    pub is_read_only: bool,
+}
+
 /// A vault's folder on the data drive.
 #[derive(Clone, Debug)]
 pub struct VaultFolder {
@@ -184,6 +196,19 @@ impl VaultFolder {
     pub fn free_bytes(&self) -> io::Result<u64> {
         let room = rustix::fs::statvfs(&self.root)?;
         Ok(room.f_bavail.saturating_mul(room.f_frsize))
+    }
+
+    /// Returns how large the drive is and whether it takes writes.
+    ///
+    /// # Errors
+    /// When the drive cannot be asked.
+    pub fn drive(&self) -> io::Result<Drive> {
+        let about = rustix::fs::statvfs(&self.root)?;
+        Ok(Drive {
+            bytes: about.f_blocks.saturating_mul(about.f_frsize),
+            free: about.f_bavail.saturating_mul(about.f_frsize),
+            is_read_only: about.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+        })
     }
 
     /// Reads the slot records of the newest epoch, for the copies on the system card.

@@ -7,7 +7,7 @@ use std::{
 
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
-use strongroom::vault_process::{Order, Question, Row, Shut, Word};
+use strongroom::vault_process::{Order, OriginWord, Question, Row, Shut, Word};
 use vault::{BlobId, Metadata, Sealer, SlotSecret, VaultFolder, VaultId, header::HEADER_BYTES};
 
 use super::{Seeds, with};
@@ -120,12 +120,38 @@ pub(super) fn orders(seeds: &mut Seeds) {
         folder,
         key_file,
         public_half,
+        intake_key: "card/intake.key".into(),
         waiting: vec![[3; 16]],
     };
+    let (blob, waiting) = ([3; 16], vec![[3; 16]]);
     let ask = |question| Order::Ask { job, question };
     let orders = [
         ("open", open),
-        ("adopt", Order::Adopt { job, blob: [3; 16] }),
+        (
+            "adopt",
+            Order::Adopt {
+                job,
+                blob,
+                mac: None,
+            },
+        ),
+        (
+            "adopt-vouched",
+            Order::Adopt {
+                job,
+                blob,
+                mac: Some([5; 32]),
+            },
+        ),
+        (
+            "take-unproven",
+            Order::TakeUnproven {
+                job,
+                seen: [6; 32],
+                waiting: waiting.clone(),
+            },
+        ),
+        ("unproven", ask(Question::Unproven { waiting })),
         ("list", ask(Question::List { lines })),
         ("find", ask(Question::Find { words, lines })),
         ("pick", ask(Question::Pick { ranges })),
@@ -140,6 +166,29 @@ pub(super) fn orders(seeds: &mut Seeds) {
     let longer = [message(0, &Order::Abort), vec![0]].concat();
     seeds.add("vault_message", "refused-order--longer", longer);
     seeds.add("vault_message", "refused-order--unknown", [0, 99]);
+}
+
+/// What the vault process says of proofs of origin.
+fn origin_words() -> [(&'static str, Word); 4] {
+    let job = JOB;
+    let unproven = OriginWord::Unproven {
+        job,
+        count: 3,
+        bytes: 1 << 40,
+        unreadable: 1,
+        oldest: vec![("late.jpg".to_owned(), 7)],
+        seen: [6; 32],
+    };
+    let numbers = Some((1, 3));
+    [
+        ("unvouched", Word::Origin(OriginWord::Unvouched { job })),
+        (
+            "unproven-found",
+            Word::Origin(OriginWord::Found { count: 3 }),
+        ),
+        ("unproven", Word::Origin(unproven)),
+        ("taken", Word::Origin(OriginWord::Taken { job, numbers })),
+    ]
 }
 
 pub(super) fn words(seeds: &mut Seeds) {
@@ -188,13 +237,14 @@ pub(super) fn words(seeds: &mut Seeds) {
                 job,
                 entries,
                 bytes,
+                unproven: 2,
             },
         ),
         ("no-answer", Word::NoAnswer { job }),
         ("prepared", prepared),
         ("not-prepared", Word::NotPrepared { job, number: 3 }),
     ];
-    for (name, word) in &words {
+    for (name, word) in words.iter().chain(&origin_words()) {
         let bytes = message(1, word);
         seeds.add("vault_message", &format!("accepted-word--{name}"), bytes);
     }

@@ -15,6 +15,7 @@ use super::*;
 struct Scene {
     place: tempfile::TempDir,
     sealer: Sealer,
+    intake_key: IntakeKey,
     control: UnixStream,
     data: UnixStream,
     worker: JoinHandle<io::Result<()>>,
@@ -37,10 +38,17 @@ impl Scene {
             .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
         let mouth = Mouth(Arc::new(Mutex::new(its_control.try_clone().unwrap())));
-        let worker = thread::spawn(move || work(its_control, its_data, mouth, vault, index));
+        let worker = thread::spawn(move || {
+            let proofs = Proofs {
+                intake_key: Some(intake_key()),
+                waiting: Vec::new(),
+            };
+            work((its_control, its_data), mouth, vault, index, proofs)
+        });
         Self {
             place,
             sealer,
+            intake_key: intake_key(),
             control,
             data,
             worker,
@@ -65,7 +73,7 @@ impl Scene {
         fan.join(format!("{name}.blob"))
     }
 
-    /// Flips a bit of the content: the blob still opens, and does not hold.
+    /// Flips a bit: the blob does not hold any more.
     fn scratch(&self, blob: &BlobId) {
         let path = self.path_of(blob);
         let mut bytes = fs::read(&path).unwrap();
@@ -87,14 +95,27 @@ impl Scene {
     }
 
     fn adopt(&mut self, blob: &BlobId) {
+        let header = self.sealer.header_hash(blob).unwrap();
+        let vault = self.sealer.folder().vault_id();
         let order = Order::Adopt {
             job: [1; 32],
             blob: *blob.as_bytes(),
+            mac: Some(*self.intake_key.mac(vault, blob, &header).as_bytes()),
         };
         self.order(&order);
     }
 
     fn word(&mut self) -> Word {
+        loop {
+            match self.next_word() {
+                // A blob that is not taken in yet.
+                Word::Origin(OriginWord::Found { .. }) => {}
+                word => return word,
+            }
+        }
+    }
+
+    fn next_word(&mut self) -> Word {
         let mut length = [0; 4];
         self.control.read_exact(&mut length).unwrap();
         let mut body = vec![0; u32::from_le_bytes(length) as usize];
@@ -109,7 +130,9 @@ impl Scene {
             number: 1,
         };
         self.order(&order);
-        assert!(matches!(self.word(), Word::Prepared { .. }));
+        if !matches!(self.word(), Word::Prepared { .. }) {
+            return false;
+        }
         loop {
             let mut length = [0; 4];
             self.data.read_exact(&mut length).unwrap();
@@ -125,6 +148,10 @@ impl Scene {
         drop(self.control);
         self.worker.join().unwrap().unwrap();
     }
+}
+
+fn intake_key() -> IntakeKey {
+    IntakeKey::init_with(|bytes| bytes.fill(7))
 }
 
 fn list() -> Order {

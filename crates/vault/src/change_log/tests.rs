@@ -182,6 +182,32 @@ fn every_kind() -> Vec<What> {
 }
 
 #[test]
+fn the_bytes_of_every_kind_are_those_of_the_document() {
+    let added = [
+        ("01", "02000a61742074686520736561"),
+        ("02", ""),
+        ("03", "07070707070707070707070707070707"),
+        ("04", "0006c3bc2e6a7067"),
+        ("04", "0000"),
+        ("05", "0000"),
+        ("06", "000174"),
+        ("07", "000174"),
+        ("08", "000161"),
+        ("09", ""),
+        ("0a", ""),
+        ("0b", ""),
+    ];
+    // Entry number 5, its blob, and the time in milliseconds.
+    let head = "000000000000000505050505050505050505050505050505000001a0c4506c00";
+
+    assert_eq!(added.len(), every_kind().len());
+    for (what, (kind, added)) in every_kind().into_iter().zip(added) {
+        let bytes = hex::encode(change(5, what).to_bytes());
+        assert_eq!(bytes, format!("{kind}{head}{added}"));
+    }
+}
+
+#[test]
 fn every_kind_of_change_survives_being_written_and_read_and_none_cut_short_is_taken() {
     for what in every_kind() {
         let change = change(5, what);

@@ -12,7 +12,7 @@ fn twins(vault: &mut TestVault, index: &mut Index) -> (BlobId, BlobId) {
     (first, twin)
 }
 
-/// Flips a bit of the content: the blob still opens, and does not hold.
+/// Flips a bit: the blob does not hold any more.
 fn scratch(vault: &TestVault, blob: &BlobId) {
     let path = vault.blob_path(blob);
     let mut bytes = fs::read(&path).unwrap();
