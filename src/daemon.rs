@@ -42,6 +42,7 @@ mod receive;
 mod send;
 mod settle;
 pub mod start;
+mod verify;
 
 pub use start::run;
 

@@ -18,6 +18,7 @@ pub mod intake;
 pub mod owner;
 pub mod reply;
 pub mod storage;
+pub mod verify;
 
 use self::{
     command::{Command, NotACommand},
@@ -26,7 +27,7 @@ use self::{
     delivery::{Deliveries, Delivery},
     intake::{Intake, Intakes},
     owner::{Owner, Pairing, Verdict},
-    reply::{Facts, IntakeFailure, OpenFailure, Reply, StorageReply, WayIn},
+    reply::{Facts, IntakeFailure, OpenFailure, Reply, StorageReply, VerifyReply, WayIn},
     storage::{DriveTrouble, Pace, Seen, Storage},
 };
 pub use self::{
@@ -55,6 +56,10 @@ pub struct Memory {
     pub intakes: Vec<Intake>,
     /// Open deliveries and questions.
     pub deliveries: Vec<Delivery>,
+    /// What is remembered of checks.
+    pub checks: verify::Record,
+    /// When files are checked by themselves.
+    pub plan: verify::Plan,
     /// Last 8 hex digits of the vault's own fingerprint.
     pub own_tail: String,
     /// How much came in lately.
@@ -71,6 +76,7 @@ pub struct Keeper {
     custody: Custody,
     intakes: Intakes,
     deliveries: Deliveries,
+    verify: verify::Verify,
     confirmations: Confirmations,
     storage: Storage,
     /// The card's public half was not this vault's when the vault was last opened.
@@ -101,6 +107,7 @@ impl Keeper {
             custody: Custody::new(memory.locked_by_owner),
             intakes: Intakes::new(memory.intakes, memory.alarm),
             deliveries: Deliveries::new(memory.deliveries),
+            verify: verify::Verify::new(memory.plan, memory.checks),
             confirmations: Confirmations::default(),
             storage: Storage::new(memory.pace),
             alarm: memory.alarm,
@@ -134,6 +141,12 @@ impl Keeper {
     #[must_use]
     pub fn open_blobs(&self) -> Vec<[u8; 16]> {
         self.intakes.blobs()
+    }
+
+    /// Returns the blobs of all files that wait for the key.
+    #[must_use]
+    pub fn waiting_blobs(&self) -> Vec<[u8; 16]> {
+        self.intakes.waiting_blobs()
     }
 
     /// Returns whether a sealed file may get its name: its job is open, and what it is sealed to
@@ -226,8 +239,10 @@ impl Keeper {
             Input::Woke => {
                 let mut effects = self.intakes.woke(now);
                 effects.extend(self.deliveries.woke(now));
+                effects.extend(self.verify.woke(now));
                 effects
             }
+            Input::Verify(heard) => self.verify.heard(heard, now),
         }
     }
 
@@ -252,6 +267,7 @@ impl Keeper {
             forecast: self.storage.forecast(kept, now),
             alarm: self.alarm,
             aes: self.aes,
+            checks: self.verify.facts(),
         };
         self.deliveries.answered(job, answer, facts, number)
     }
@@ -318,6 +334,10 @@ impl Keeper {
                 self.after_lock(effects)
             }
             Command::Status => self.deliveries.ask(job, Command::Status),
+            Command::Verify(asked) => {
+                let is_opening = self.custody.way_in() == WayIn::Wait;
+                self.verify.ask(asked, is_opening, self.needs_key())
+            }
             // While it is being opened the question waits.
             command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
             Command::List { .. }
@@ -387,6 +407,7 @@ impl Keeper {
     fn after_lock(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
         if !self.custody.is_open() {
             effects.extend(self.intakes.locked());
+            effects.extend(self.verify.locked());
         }
         if matches!(self.custody.way_in(), WayIn::PutIn | WayIn::PutInAgain) {
             effects.extend(self.deliveries.locked(self.needs_key()));
@@ -409,6 +430,7 @@ impl Keeper {
         let mut effects = self.end_alarm(now);
         effects.extend(self.intakes.adopt(announce));
         effects.extend(self.deliveries.resume());
+        effects.extend(self.verify.opened(now));
         self.with_opening(effects)
     }
 
@@ -442,6 +464,7 @@ fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::BadNumber { word } => Reply::BadNumber { word },
         NotACommand::TooMany => Reply::TooMany,
         NotACommand::NothingToFind => Reply::NothingToFind,
+        NotACommand::VerifyWhat { word } => Reply::Verify(VerifyReply::What { word }),
     }
 }
 

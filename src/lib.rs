@@ -24,4 +24,5 @@ pub mod setup;
 pub mod state;
 pub mod transfer;
 pub mod vault_process;
+pub mod verify;
 pub mod xmpp;

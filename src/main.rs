@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use strongroom::{config, daemon, keys, service, setup, vault_process, xmpp};
+use strongroom::{config, daemon, keys, service, setup, vault_process, verify, xmpp};
 
 /// A home file vault whose only interface is an encrypted chat.
 #[derive(Parser)]
@@ -32,6 +32,8 @@ enum Command {
     Pair,
     /// Show the vault's address and its QR code
     Address,
+    /// Check files while the daemon does not run
+    Verify(verify::Verify),
     /// Print what the settings file may say
     Config,
     #[command(name = vault_process::SUBCOMMAND, hide = true)]
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
     let line = Line::parse();
     service::start_log(log::LevelFilter::Info);
     match act(line) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             log::error!("{error:#}");
             daemon::exit_code(&error)
@@ -50,16 +52,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn act(line: Line) -> anyhow::Result<()> {
+fn act(line: Line) -> anyhow::Result<ExitCode> {
     match line.command {
-        Command::Init(init) => setup::init(&line.config, *init),
-        Command::Recover(recover) => setup::recover(&line.config, *recover),
-        Command::Key(key) => keys::act(&config::Config::read(&line.config)?, *key),
-        Command::Kit(kit) => keys::kit::act(&config::Config::read(&line.config)?, &kit),
-        Command::Pair => setup::pair(&config::Config::read(&line.config)?),
-        Command::Address => setup::address(&config::Config::read(&line.config)?),
-        Command::Config => setup::reference(),
-        Command::VaultProcess => Ok(vault_process::serve::serve()?),
+        Command::Init(init) => setup::init(&line.config, *init)?,
+        Command::Recover(recover) => setup::recover(&line.config, *recover)?,
+        Command::Key(key) => keys::act(&config::Config::read(&line.config)?, *key)?,
+        Command::Kit(kit) => keys::kit::act(&config::Config::read(&line.config)?, &kit)?,
+        Command::Pair => setup::pair(&config::Config::read(&line.config)?)?,
+        Command::Address => setup::address(&config::Config::read(&line.config)?)?,
+        Command::Config => setup::reference()?,
+        Command::Verify(verify) => {
+            return verify::run(&config::Config::read(&line.config)?, &verify);
+        }
+        Command::VaultProcess => vault_process::serve::serve()?,
         Command::Run => {
             let config = config::Config::read(&line.config)?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -67,7 +72,8 @@ fn act(line: Line) -> anyhow::Result<()> {
                 .thread_stack_size(xmpp::STACK_BYTES)
                 .enable_all()
                 .build()?;
-            runtime.block_on(daemon::run(config))
+            runtime.block_on(daemon::run(config))?;
         }
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -19,7 +19,7 @@ use vault::{
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{Account, Config, Owner, Transfer, Vault},
+    config::{Account, Config, Owner, Transfer, Vault, Verify},
     daemon::start::{PAIRING_FILE, own_address},
     disk,
     keeper::owner::{CODE_ALPHABET, CODE_LETTERS},
@@ -153,6 +153,7 @@ fn config(init: Init) -> anyhow::Result<Config> {
             pins: init.pins,
             ..Transfer::default()
         },
+        verify: Verify::default(),
     })
 }
 

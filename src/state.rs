@@ -61,6 +61,21 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// Tells whether another process holds the database.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+        let Self::Database(error) = self else {
+            return false;
+        };
+        matches!(
+            error.sqlite_error_code(),
+            Some(DatabaseBusy | DatabaseLocked)
+        )
+    }
+}
+
 impl From<omemo::Damaged> for StateError {
     fn from(_: omemo::Damaged) -> Self {
         Self::Damaged

@@ -29,6 +29,9 @@ use tokio::{
 };
 
 pub mod serve;
+pub mod verify;
+
+use self::verify::{End, Fault, Scope, Tally};
 
 /// The hidden sub-command that turns the binary into the vault process.
 pub const SUBCOMMAND: &str = "vault-process";
@@ -85,6 +88,24 @@ pub enum Order {
     },
     /// Break off the delivery that is running.
     Abort,
+    /// Check files in the background, in place of what is being checked.
+    Verify {
+        /// Names what is said of it.
+        run: u64,
+        /// Which.
+        scope: Scope,
+        /// The most that is read.
+        bytes_per_second: u64,
+    },
+    /// Check nothing any more.
+    StopVerify,
+    /// The owner was told that these are damaged.
+    DamageTold {
+        /// Numbers of entries.
+        numbers: Vec<u64>,
+        /// All others, too: they were counted.
+        all: bool,
+    },
     /// Enter the blobs of unproven origin, if they are still the set that was shown.
     TakeUnproven {
         /// Names the answer.
@@ -234,6 +255,31 @@ pub enum Word {
         ciphertext_bytes: u64,
         /// IV and key, as `omemo::media::MediaSecret` writes them.
         secret: Vec<u8>,
+    },
+    /// How far a check has come.
+    Checking {
+        /// Names the order.
+        run: u64,
+        /// How far.
+        tally: Tally,
+    },
+    /// A check ended.
+    Checked {
+        /// Names the order.
+        run: u64,
+        /// What was checked.
+        tally: Tally,
+        /// How it ended.
+        end: End,
+    },
+    /// Files are damaged, and the owner was not told of these so far.
+    Damage {
+        /// Which, and what is wrong with them.
+        rows: Vec<(Row, Fault)>,
+        /// How many more there are of these.
+        more: u64,
+        /// All that are damaged, told or not.
+        total: u64,
     },
     /// The entry's blob does not open. Nothing follows on the data socket.
     NotPrepared {

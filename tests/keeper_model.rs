@@ -436,6 +436,8 @@ fn keeper(intakes: Vec<Intake>, locked_by_owner: bool, alarm: bool) -> Keeper {
         locked_by_owner,
         intakes,
         deliveries: Vec::new(),
+        checks: strongroom::keeper::verify::Record::default(),
+        plan: strongroom::keeper::verify::Plan::default(),
         own_tail: String::new(),
         pace: None,
         alarm,

@@ -44,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("state", &[]),
     ("transfer", &[]),
     ("vault_process", &["crash"]),
+    ("verify", &["config", "keys", "state"]),
     ("xmpp", &[]),
 ];
 

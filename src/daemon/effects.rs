@@ -22,6 +22,8 @@ use crate::{
 pub(super) const PAIRING: &str = "pairing";
 /// The note that holds whether the owner locked the vault while the key device is in.
 pub(super) const LOCKED_BY_OWNER: &str = "locked by owner";
+/// The note that holds what is remembered of checks.
+pub(super) const CHECKS: &str = "checks";
 /// The note that holds how much came in lately.
 pub(super) const PACE: &str = "pace";
 /// The note that holds whether the card seals to a key that is not this vault's.
@@ -89,6 +91,7 @@ impl Desk<'_> {
                 Effect::SaveLockedByOwner(locked) => {
                     step.set_note(LOCKED_BY_OWNER, locked.then_some(&true))?;
                 }
+                Effect::SaveVerify(record) => step.set_note(CHECKS, Some(&record))?,
                 Effect::SavePace(pace) => step.set_note(PACE, Some(&pace))?,
                 Effect::SaveAlarm(alarm) => step.set_note(ALARM, alarm.then_some(&true))?,
                 Effect::Say(reply) => {
@@ -108,6 +111,7 @@ impl Desk<'_> {
                 | Effect::Index(_)
                 | Effect::Ask(..)
                 | Effect::Deliver(..)
+                | Effect::Verify(_)
                 | Effect::Open
                 | Effect::Lock) => after.effects.push(later),
             }
@@ -150,6 +154,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Quarantine(_)
         | Effect::SavePairing(_)
         | Effect::SaveLockedByOwner(_)
+        | Effect::SaveVerify(_)
         | Effect::SavePace(_)
         | Effect::SaveAlarm(_)
         | Effect::Say(_)
@@ -162,6 +167,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Index(_)
         | Effect::Ask(..)
         | Effect::Deliver(..)
+        | Effect::Verify(_)
         | Effect::Open
         | Effect::Lock => None,
     });
@@ -254,6 +260,7 @@ impl Daemon {
                     why: DeliveryFailure::Locked,
                 },
             ),
+            Effect::Verify(act) => self.verify(act),
             Effect::Open => self.open(),
             Effect::Lock => self.lock(),
             // Saved before; nothing is left to do.
@@ -264,6 +271,7 @@ impl Daemon {
             | Effect::Quarantine(_)
             | Effect::SavePairing(_)
             | Effect::SaveLockedByOwner(_)
+            | Effect::SaveVerify(_)
             | Effect::SavePace(_)
             | Effect::SaveAlarm(_)
             | Effect::Say(_)
@@ -335,7 +343,9 @@ impl Daemon {
                 let waiting = waiting();
                 return self.order(Order::TakeUnproven { job, seen, waiting }, otherwise);
             }
-            Command::Status | Command::Help | Command::Lock => Question::Totals,
+            Command::Status | Command::Help | Command::Lock | Command::Verify(_) => {
+                Question::Totals
+            }
         };
         self.order(Order::Ask { job, question }, otherwise);
     }

@@ -108,6 +108,9 @@ impl Daemon {
             } => {
                 return self.send_out(JobId(job), row, ciphertext_bytes, &secret);
             }
+            word @ (Word::Checking { .. } | Word::Checked { .. } | Word::Damage { .. }) => {
+                return self.checked(word);
+            }
             Word::NotPrepared { job, number } => {
                 let why = DeliveryFailure::Damaged;
                 Input::NotUploaded {
@@ -347,7 +350,7 @@ fn slot_name(name: &str) -> io::Result<String> {
     })
 }
 
-fn line(row: Row) -> Line {
+pub(super) fn line(row: Row) -> Line {
     Line {
         number: row.number,
         name: row.name,

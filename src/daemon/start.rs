@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 use super::{
     BundleState, CatchUp, Daemon, Own,
     drive::DriveState,
-    effects::{ALARM, LOCKED_BY_OWNER, PACE, PAIRING},
+    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, PACE, PAIRING},
     inbox::rng,
     omemo_now,
 };
 use crate::{
     config::{Config, host_port},
-    keeper::{Keeper, Memory, owner::Pairing},
+    keeper::{Keeper, Memory, owner::Pairing, verify::Plan},
     keydevice,
     keys::card::{self, PUBLIC_HALF_FILE, SLOTS_FOLDER},
     service,
@@ -217,6 +217,11 @@ fn memory(state: &mut State, config: &Config, own: &Own) -> anyhow::Result<Memor
         locked_by_owner: step.note::<bool>(LOCKED_BY_OWNER)?.unwrap_or(false),
         intakes: step.jobs(JobKind::Intake)?,
         deliveries: step.jobs(JobKind::Delivery)?,
+        checks: step.note(CHECKS)?.unwrap_or_default(),
+        plan: Plan {
+            drills: config.verify.drills,
+            weeks: config.verify.weeks,
+        },
         pace: step.note(PACE)?,
         alarm: step.note::<bool>(ALARM)?.unwrap_or(false),
         own_tail: own.fingerprint.get(56..).unwrap_or_default().to_owned(),

@@ -77,7 +77,7 @@ impl Asked {
             },
             Command::Unproven => Self::Unproven,
             Command::TakeUnproven { seen } => Self::TakeUnproven { seen: *seen },
-            Command::Help | Command::Lock => return None,
+            Command::Help | Command::Lock | Command::Verify(_) => return None,
         })
     }
 

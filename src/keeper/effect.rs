@@ -2,7 +2,7 @@
 
 use super::{
     JobId, command::Command, delivery::Delivery, input::Device, intake::Intake, owner::Pairing,
-    reply::Reply, storage::Pace,
+    reply::Reply, storage::Pace, verify,
 };
 
 /// Something the event loop is to do.
@@ -25,6 +25,8 @@ pub enum Effect {
     SavePairing(Option<Pairing>),
     /// Write whether the owner locked the vault while the key device is in.
     SaveLockedByOwner(bool),
+    /// Write what is remembered of checks.
+    SaveVerify(verify::Record),
     /// Write how much came in lately.
     SavePace(Pace),
     /// Write whether the system card seals to a key that is not this vault's.
@@ -49,6 +51,8 @@ pub enum Effect {
     Ask(JobId, Command),
     /// Encrypt this entry and put it on the server.
     Deliver(JobId, u64),
+    /// Begin or end a check.
+    Verify(verify::Act),
     /// Start the vault process with the key device that is there.
     Open,
     /// End the vault process, and with it every secret.
@@ -67,6 +71,7 @@ impl Effect {
             | Self::Quarantine(_)
             | Self::SavePairing(_)
             | Self::SaveLockedByOwner(_)
+            | Self::SaveVerify(_)
             | Self::SavePace(_)
             | Self::SaveAlarm(_)
             | Self::Say(_)
@@ -79,6 +84,7 @@ impl Effect {
             | Self::Index(_)
             | Self::Ask(..)
             | Self::Deliver(..)
+            | Self::Verify(_)
             | Self::Open
             | Self::Lock => false,
         }

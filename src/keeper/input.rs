@@ -213,6 +213,8 @@ pub enum Input {
         /// Why.
         why: DeliveryFailure,
     },
+    /// News of a check.
+    Verify(super::verify::Heard),
     /// The time that [`Keeper::next_wake`](super::Keeper::next_wake) named has come.
     Woke,
 }

@@ -147,6 +147,13 @@ impl Intakes {
         self.open.values().map(|intake| intake.blob).collect()
     }
 
+    /// Returns the blobs of all files that wait for the key: these are on the drive.
+    pub(super) fn waiting_blobs(&self) -> Vec<[u8; 16]> {
+        let waiting = |it: &&Intake| it.stage == Stage::Waiting;
+        let waiting = self.open.values().filter(waiting);
+        waiting.map(|intake| intake.blob).collect()
+    }
+
     /// Returns how many files wait for the key.
     pub(super) fn waiting(&self) -> u64 {
         self.open

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::storage::{DriveTrouble, Forecast};
 
+mod verify;
 mod words;
 
+pub use verify::VerifyReply;
 pub use words::PLAIN_REFUSED;
 
 /// One line of a listing, as the owner sees an entry.
@@ -43,6 +45,8 @@ pub struct Facts {
     pub alarm: bool,
     /// How AES is computed here.
     pub aes: &'static str,
+    /// What is known of checks.
+    pub checks: super::verify::Facts,
 }
 
 /// What is known of the blobs of unproven origin.
@@ -271,6 +275,8 @@ pub enum Reply {
     Unreadable,
     /// Something about the owner's devices.
     Device(DeviceReply),
+    /// Something about checks.
+    Verify(VerifyReply),
 }
 
 /// What is said about the owner's devices and their pairing.

@@ -27,6 +27,8 @@ fn memory() -> Memory {
         locked_by_owner: false,
         intakes: Vec::new(),
         deliveries: Vec::new(),
+        checks: verify::Record::default(),
+        plan: verify::Plan::default(),
         own_tail: "0badcafe".to_owned(),
         pace: None,
         alarm: false,

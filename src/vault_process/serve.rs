@@ -1,18 +1,17 @@
 //! The inside of the vault process: index, unsealing, deliveries' ciphertext; no network.
 //!
-//! Three threads: one reads orders and asks the index, one unseals and encrypts the delivery that
-//! is running, one reads blobs whole that hold the same, so that nobody waits for that. The process
-//! ends when its control socket closes, and has nothing to tidy up: it may be killed at any
-//! instruction.
+//! Four threads work: one obeys orders and asks the index, one unseals and encrypts the delivery
+//! that is running, one checks files ([`super::verify`]), one compares blobs that hold the same; a
+//! fifth listens to the socket. The process ends when its control socket closes, and has nothing
+//! to tidy up: it may be killed at any instruction.
 
 use std::{
     fs,
     io::{self, Read as _, Write as _},
-    net::Shutdown,
     os::{fd::AsFd as _, unix::net::UnixStream},
     path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -24,22 +23,20 @@ use omemo::media::{MediaEncryptor, MediaSecret, TAG_BYTES};
 use rustix::process::DumpableBehavior;
 use serde::Serialize;
 use vault::{
-    Adopted, Attributes, BlobId, Entry, Index, IndexError, IntakeKey, OpenError, OpenVault, Origin,
-    PublicHalf, SlotSecret, UnsealError, VaultFolder, index::EntryNumber, key::file::KeyFileError,
-    open::custody::Standing,
+    Adopted, Attributes, BlobId, Compared, Entry, Index, IndexError, IntakeKey, OpenError,
+    OpenVault, Origin, PublicHalf, SlotSecret, UnsealError, VaultFolder, index::EntryNumber,
+    key::file::KeyFileError, open::custody::Standing,
 };
 use zeroize::Zeroizing;
 
 mod comparer;
 mod unproven;
 
-use self::{
-    comparer::{Comparer, Double},
-    unproven::Unproven,
-};
+use self::{comparer::Double, unproven::Unproven};
 use super::{
     BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row,
     Shut, WHOLE, Word,
+    verify::{self, Checks, Favour},
 };
 
 /// Bytes unsealed at a time.
@@ -108,22 +105,27 @@ fn work(
 ) -> io::Result<()> {
     let running = Arc::new(AtomicU64::new(0));
     let folder = vault.folder().clone();
-    let index = SharedIndex(Arc::new(Mutex::new(index)));
-    let (compare, doubles) = mpsc::channel();
-    let comparer = Comparer {
-        vault: vault.clone(),
-        index: index.clone(),
-        mouth: mouth.clone(),
-    };
-    thread::spawn(move || comparer.run(&doubles));
     let for_proofs = vault.clone();
     let (deliver, queue) = mpsc::channel();
     let sender = Sender {
         vault,
         mouth: mouth.clone(),
         running: Arc::clone(&running),
+        busy: Arc::default(),
     };
+    let (errands_in, errands) = mpsc::channel();
+    let favours = errands_in.clone();
+    let (compare, doubles) = mpsc::channel();
+    let (reader, compared) = (sender.vault.clone(), errands_in.clone());
+    thread::spawn(move || comparer::run(&reader, &doubles, &compared));
+    let checks = Checks::start(
+        sender.vault.clone(),
+        mouth.clone(),
+        move |favour| favours.send(Errand::Favour(favour)).is_ok(),
+        Arc::clone(&sender.busy),
+    );
     thread::spawn(move || sender.run(data, &queue));
+    thread::spawn(move || listen(&mut ear, &errands_in));
     let mut clerk = Clerk {
         folder,
         index,
@@ -132,14 +134,48 @@ fn work(
         compare,
         running,
         ticket: 0,
+        checks,
         intake_key: proofs.intake_key,
         vault: for_proofs,
         unproven: Unproven::new(proofs.waiting),
     };
-    while let Some(order) = clerk.next_order(&mut ear)? {
-        clerk.obey(order)?;
+    clerk.tell_damage()?;
+    while let Some(errand) = clerk.next_errand(&errands)? {
+        match errand {
+            Errand::Order(order) => clerk.obey(order)?,
+            Errand::Favour(favour) => favour(&mut clerk.index),
+            Errand::Compared(double, compared) => clerk.settle(&double, compared)?,
+            Errand::Gone(ended) => return ended,
+        }
     }
     Ok(())
+}
+
+/// What the thread of the index does next.
+enum Errand {
+    /// The daemon wants something.
+    Order(Order),
+    /// Another thread asks the index.
+    Favour(Favour),
+    /// Two blobs that hold the same were read from end to end.
+    Compared(Double, Result<Compared, UnsealError>),
+    /// The daemon is gone.
+    Gone(io::Result<()>),
+}
+
+/// Passes orders on until the daemon is gone.
+fn listen(ear: &mut UnixStream, errands: &mpsc::Sender<Errand>) {
+    loop {
+        let errand = match next_order(ear) {
+            Ok(Some(order)) => Errand::Order(order),
+            Ok(None) => Errand::Gone(Ok(())),
+            Err(error) => Errand::Gone(Err(error)),
+        };
+        let last = matches!(errand, Errand::Gone(_));
+        if errands.send(errand).is_err() || last {
+            return;
+        }
+    }
 }
 
 /// Reads the next order; `None` when the daemon is gone or speaks nonsense.
@@ -209,46 +245,29 @@ fn open(
 
 /// Speaks on the control socket; both threads do.
 #[derive(Clone)]
-struct Mouth(Arc<Mutex<UnixStream>>);
+pub(super) struct Mouth(Arc<Mutex<UnixStream>>);
 
 impl Mouth {
-    fn say<T: Serialize>(&self, word: &T) -> io::Result<()> {
+    pub(super) fn say<T: Serialize>(&self, word: &T) -> io::Result<()> {
         let frame = super::frame(word, MAX_FRAME_BYTES).ok_or(io::ErrorKind::InvalidData)?;
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .write_all(&frame)
     }
-
-    /// Ends the conversation, and with it the process.
-    fn shut(&self) {
-        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that is closed already has the same effect.
-        let _ = socket.shutdown(Shutdown::Both);
-    }
-}
-
-/// The index, asked by one thread and now and then changed by another. Nobody holds it for longer
-/// than one question or change takes.
-#[derive(Clone)]
-struct SharedIndex(Arc<Mutex<Index>>);
-
-impl SharedIndex {
-    fn lock(&self) -> MutexGuard<'_, Index> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Obeys orders with the index at hand.
 struct Clerk {
     folder: VaultFolder,
-    index: SharedIndex,
+    index: Index,
     mouth: Mouth,
     deliver: mpsc::Sender<Delivery>,
     compare: mpsc::Sender<Double>,
     /// The ticket of the delivery that may go on.
     running: Arc<AtomicU64>,
     ticket: u64,
+    checks: Checks,
     vault: OpenVault,
     intake_key: Option<IntakeKey>,
     unproven: Unproven,
@@ -294,6 +313,33 @@ impl Clerk {
                 self.running.store(0, Ordering::SeqCst);
                 Ok(())
             }
+            Order::Verify {
+                run,
+                scope,
+                bytes_per_second,
+            } => self.checks.begin(run, scope, bytes_per_second),
+            Order::StopVerify => {
+                self.checks.stop();
+                Ok(())
+            }
+            Order::DamageTold { numbers, all } => {
+                // What was not noted is told once more at the next opening.
+                if let Err(error) = verify::damage_told(&mut self.index, &numbers, all) {
+                    log::warn!("it was not noted that damage was told: {error}");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Says which files are damaged and were not told of, if any; and how many there are.
+    fn tell_damage(&mut self) -> io::Result<()> {
+        match verify::damage_word(&mut self.index) {
+            Ok(word) => self.mouth.say(&word),
+            Err(error) => {
+                log::error!("the index did not say what is damaged: {error}");
+                Ok(())
+            }
         }
     }
 
@@ -306,7 +352,7 @@ impl Clerk {
     ) -> Result<Option<Word>, IndexError> {
         let blob = BlobId::from_bytes(blob);
         // A blob that is known was vouched for before, and may be gone as another's duplicate.
-        let known = self.index.lock().number_of(&blob)?.is_some();
+        let known = self.index.number_of(&blob)?.is_some();
         if !known && !self.is_vouched(&blob, mac)? {
             log::error!("a blob that waits was not sealed by the daemon");
             self.unproven.one_more(&blob);
@@ -316,17 +362,13 @@ impl Clerk {
             origin: Origin::Proven,
             caption: None,
         };
-        let mut index = self.index.lock();
-        let number = match index.adopt(&blob, attributes, SystemTime::now())? {
+        let number = match self.index.adopt(&blob, attributes, SystemTime::now())? {
             Adopted::New(number) | Adopted::Already(number) => number,
             Adopted::SameContentAs(number) => {
-                let double = Double { job, blob, number };
-                // Its end is the process's end: nobody waits for an answer then.
-                let _ = self.compare.send(double);
-                return Ok(None);
+                return self.compare(job, &blob, number);
             }
         };
-        Ok(Some(match index.get(number)? {
+        Ok(Some(match self.index.get(number)? {
             Some(entry) => Word::Adopted {
                 job,
                 row: row(&entry),
@@ -359,13 +401,13 @@ impl Clerk {
         if let Question::Unproven { waiting } = &question {
             return self.describe_unproven(job, waiting);
         }
-        let totals = self.index.lock().totals()?;
+        let totals = self.index.totals()?;
         let unproven = if question == Question::Totals {
             self.count_unproven()?
         } else {
             0
         };
-        let index = self.index.lock();
+        let index = &self.index;
         Ok(match question {
             Question::Totals | Question::Unproven { .. } => Word::Totals {
                 job,
@@ -396,12 +438,12 @@ impl Clerk {
                     more,
                 }
             }
-            Question::Pick { ranges } => pick(&index, job, &ranges)?,
+            Question::Pick { ranges } => pick(index, job, &ranges)?,
         })
     }
 
     fn start_delivery(&mut self, job: [u8; 32], number: u64) -> io::Result<()> {
-        let entry = EntryNumber::new(number).map(|it| self.index.lock().get(it));
+        let entry = EntryNumber::new(number).map(|it| self.index.get(it));
         let Some(Ok(Some(entry))) = entry else {
             return self.mouth.say(&Word::NotPrepared { job, number });
         };
@@ -452,12 +494,17 @@ struct Sender {
     vault: OpenVault,
     mouth: Mouth,
     running: Arc<AtomicU64>,
+    /// How many deliveries are being unsealed.
+    busy: Arc<AtomicU64>,
 }
 
 impl Sender {
     fn run(&self, mut data: UnixStream, queue: &mpsc::Receiver<Delivery>) {
         while let Ok(delivery) = queue.recv() {
-            if let Err(error) = self.deliver(&mut data, &delivery) {
+            self.busy.store(1, Ordering::SeqCst);
+            let delivered = self.deliver(&mut data, &delivery);
+            self.busy.store(0, Ordering::SeqCst);
+            if let Err(error) = delivered {
                 log::warn!("a delivery ended early: {error}");
                 return;
             }
@@ -521,7 +568,7 @@ fn limit(lines: u32) -> usize {
     usize::try_from(lines).unwrap_or(MAX_ROWS).min(MAX_ROWS)
 }
 
-fn row(entry: &Entry) -> Row {
+pub(super) fn row(entry: &Entry) -> Row {
     let at = entry.metadata.received_at.or(entry.adopted_at);
     let received_at = at
         .and_then(|at| at.duration_since(UNIX_EPOCH).ok())

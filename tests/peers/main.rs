@@ -33,3 +33,4 @@ mod service;
 mod slots;
 mod storage;
 mod trust;
+mod verify;

@@ -16,6 +16,10 @@ use std::{
 
 use rand_core::TryCryptoRng;
 
+mod bulk;
+
+pub use bulk::{Bulk, Kept};
+
 use crate::{
     disk,
     folder::VaultFolder,
@@ -359,6 +363,35 @@ impl VaultFolder {
         let mut header = [0; HEADER_BYTES];
         self.open_blob(blob)?.read_exact_at(&mut header, 0)?;
         Ok(HeaderHash::of(&header))
+    }
+
+    /// Lets the system forget what it holds of a blob in memory, so that the next reading is one of
+    /// the drive. Only advice: where it is not taken, the check says a little less.
+    pub(crate) fn forget_cached(&self, blob: &BlobId) {
+        if let Ok(BlobFile(file)) = self.open_blob(blob) {
+            let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+        }
+    }
+
+    /// Tells whether a blob was set aside.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn is_set_aside(&self, blob: &BlobId) -> io::Result<bool> {
+        let name = blob.to_string();
+        let ours = |path: &PathBuf| {
+            let found = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            found.starts_with(&name)
+        };
+        Ok(disk::list(&self.quarantine())?.iter().any(ours))
+    }
+
+    /// Counts the files that were set aside.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn set_aside_count(&self) -> io::Result<u64> {
+        Ok(disk::list(&self.quarantine())?.len() as u64)
     }
 
     /// Reads to which epoch a kept blob is sealed, and how long it is.

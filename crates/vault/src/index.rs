@@ -16,6 +16,7 @@ use crate::{
     unseal::UnsealError,
 };
 
+mod bulk;
 mod carry;
 mod duplicate;
 mod edit;
@@ -29,6 +30,7 @@ mod schema;
 mod snapshot;
 mod texts;
 mod unlisted;
+mod verifying;
 
 use carry::carry_out;
 pub use duplicate::{Compared, Duplicate, Settled};
@@ -36,6 +38,7 @@ pub use entry::{Adopted, Attributes, Entry, EntryNumber, Labels, NoEntryNumber, 
 pub use opening::Opening;
 pub(crate) use texts::fold;
 pub use unlisted::Unlisted;
+pub use verifying::{Pass, Verifiable};
 
 /// Why the index could not answer or change.
 #[derive(Debug, thiserror::Error)]

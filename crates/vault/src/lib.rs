@@ -40,7 +40,7 @@ mod testing;
 pub mod unseal;
 pub mod words;
 
-pub use blob_store::{BlobReader, BlobWriter, Sealed, Sealer, StoreError};
+pub use blob_store::{BlobReader, BlobWriter, Bulk, Kept, Sealed, Sealer, StoreError};
 pub use folder::{CreateError, FolderError, VaultFolder};
 pub use header::HeaderHash;
 pub use id::{BlobId, SlotId, VaultId};

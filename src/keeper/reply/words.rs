@@ -9,6 +9,7 @@ use crate::keeper::command::MAX_LINES;
 use super::{DeliveryFailure, DeviceReply, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
 mod storage;
+mod verify;
 
 /// The one sentence that is ever sent unencrypted, and only to the owner's address.
 pub const PLAIN_REFUSED: &str = "I only read encrypted messages and kept nothing of this one. \
@@ -19,6 +20,7 @@ const HELP: &str = "Share a photo or file here and I keep it.\n\
      find WORDS: files with these words in the name\n\
      get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
      status: open or locked, how much is kept\n\
+     verify: check every file (verify 7: one; verify sample: a few)\n\
      lock: close the vault at once\n\
      unproven: files on the drive that nobody vouches for";
 
@@ -103,6 +105,7 @@ impl Reply {
                 "I could not read a message of yours. Please send it again.".to_owned()
             }
             Self::Device(reply) => reply.text(),
+            Self::Verify(reply) => reply.text(),
         }
     }
 }
@@ -142,6 +145,7 @@ fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
         forecast,
         alarm,
         aes,
+        checks,
     } = facts;
     let mut text = String::new();
     if *alarm {
@@ -171,6 +175,7 @@ fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
         }
         None => text += &storage::forecast(*forecast),
     }
+    text.push_str(&verify::status(checks));
     let _ = write!(text, "\nAES: {aes}.");
     text
 }

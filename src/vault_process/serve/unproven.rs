@@ -4,14 +4,13 @@
 
 use std::{
     io,
-    os::unix::net::UnixStream,
-    time::{Duration, SystemTime},
+    sync::mpsc::{self, RecvTimeoutError},
+    time::{Duration, Instant, SystemTime},
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vault::{BlobId, IndexError, IntakeMac};
 
-use super::{Clerk, UNNAMED, Word, next_order};
+use super::{Clerk, Errand, UNNAMED, Word};
 use crate::vault_process::{Order, OriginWord};
 
 /// How long nobody asks anything before the drive is looked through.
@@ -41,20 +40,35 @@ impl Unproven {
 }
 
 impl Clerk {
-    /// Reads the next order. While none comes after the opening, the drive is looked through once,
-    /// so that the owner hears of what nobody vouches for.
-    pub(super) fn next_order(&mut self, ear: &mut UnixStream) -> io::Result<Option<Order>> {
-        if self.unproven.count.is_none() && is_quiet(ear)? {
-            match self.count_unproven() {
-                Ok(0) => {}
-                Ok(count) => self.mouth.say(&Word::Origin(OriginWord::Found { count }))?,
-                Err(error) => {
-                    log::warn!("the drive could not be looked through: {error}");
-                    self.unproven.count = Some(0);
-                }
+    /// Takes what is to be done next; `None` when nobody can ask any more. While no order comes
+    /// after the opening, the drive is looked through once, so that the owner hears of what nobody
+    /// vouches for.
+    pub(super) fn next_errand(
+        &mut self,
+        errands: &mpsc::Receiver<Errand>,
+    ) -> io::Result<Option<Errand>> {
+        if self.unproven.count.is_some() {
+            return Ok(errands.recv().ok());
+        }
+        let until = Instant::now() + QUIET;
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            match errands.recv_timeout(left) {
+                // A check asks all the time, and is no reason to put this off.
+                Ok(Errand::Favour(favour)) => favour(&mut self.index),
+                Ok(errand) => return Ok(Some(errand)),
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
             }
         }
-        next_order(ear)
+        match self.count_unproven() {
+            Ok(0) => {}
+            Ok(count) => self.mouth.say(&Word::Origin(OriginWord::Found { count }))?,
+            Err(error) => {
+                log::warn!("the drive could not be looked through: {error}");
+                self.unproven.count = Some(0);
+            }
+        }
+        Ok(errands.recv().ok())
     }
 
     /// Tells whether the daemon sealed what lies on the drive under this name. A blob that is not
@@ -85,7 +99,7 @@ impl Clerk {
         if let Some(count) = self.unproven.count {
             return Ok(count);
         }
-        let count = self.index.lock().unlisted(&self.unproven.waiting)?.count;
+        let count = self.index.unlisted(&self.unproven.waiting)?.count;
         self.unproven.count = Some(count);
         Ok(count)
     }
@@ -95,7 +109,7 @@ impl Clerk {
         job: [u8; 32],
         waiting: &[[u8; 16]],
     ) -> Result<Word, IndexError> {
-        let found = self.index.lock().unlisted(&ids(waiting))?;
+        let found = self.index.unlisted(&ids(waiting))?;
         self.unproven.count = Some(found.count);
         let oldest = found.oldest.into_iter().map(|(size, metadata)| {
             let name = metadata.name.unwrap_or_else(|| UNNAMED.to_owned());
@@ -145,17 +159,4 @@ impl Clerk {
 
 fn ids(blobs: &[[u8; 16]]) -> Vec<BlobId> {
     blobs.iter().copied().map(BlobId::from_bytes).collect()
-}
-
-/// Waits a moment for an order; tells whether none came.
-fn is_quiet(ear: &UnixStream) -> io::Result<bool> {
-    let limit = Timespec {
-        tv_sec: i64::try_from(QUIET.as_secs()).unwrap_or(1),
-        tv_nsec: 0,
-    };
-    match poll(&mut [PollFd::new(ear, PollFlags::IN)], Some(&limit)) {
-        Ok(ready) => Ok(ready == 0),
-        Err(rustix::io::Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }

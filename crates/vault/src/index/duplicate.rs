@@ -135,6 +135,7 @@ impl Index {
             }
             Compared::OnlyDuplicateHolds => {
                 self.replace(duplicate, now)?;
+                self.note_sound(duplicate.number)?;
                 set_aside(&duplicate.kept)?;
                 Ok(Settled::TookOver)
             }

@@ -261,6 +261,7 @@ fn open_file(path: &Path, key: &PurposeKey, now: SystemTime) -> Result<Connectio
     }
     let mut database = schema::connect(path, key)?;
     migrations::migrate(&mut database, migrations::STEPS, now)?;
+    super::verifying::prepare(&database)?;
     Ok(database)
 }
 
