@@ -266,14 +266,15 @@ fn make(
     let mut undo = Undo { made: Vec::new() };
     stick::write(&config.vault.key, &id, &key, passphrase)?;
     undo.made.push(&key_path);
-    let (now, slots) = (SystemTime::now(), [(&key, KEY_NAME)]);
-    VaultFolder::create(folder, Some(id), &slots, &mut rng, now)
+    let slots = [
+        (SlotKind::Stick, &key, KEY_NAME),
+        (SlotKind::Words, &spare, WORDS_NAME),
+    ];
+    let now = SystemTime::now();
+    VaultFolder::create_for(folder, Some(id), &slots, &mut rng, now)
         .with_context(|| format!("while making the vault in {}", folder.display()))?;
     undo.made.push(folder);
     let vault = OpenVault::open(folder, &key, now).context("while opening the new vault")?;
-    vault
-        .add_slot_of(SlotKind::Words, &spare, WORDS_NAME, &mut rng, now)
-        .context("while giving the recovery words their way in")?;
     let code = furnish(path, config, &mut undo.made)?;
     card::keep(system, &vault)?;
     undo.made.clear();

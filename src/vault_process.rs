@@ -181,8 +181,6 @@ pub enum Shut {
 pub enum Word {
     /// The vault is open.
     Opened,
-    /// The card's public half is of an older epoch, and this is the newest one; comes first.
-    NewPublicHalf(Vec<u8>),
     /// It is not; the process ends.
     NotOpened(Shut),
     /// A blob is an entry of its own.
@@ -290,6 +288,8 @@ pub enum Word {
     },
     /// Something about proofs of origin.
     Origin(OriginWord),
+    /// The card's public half is of an older epoch, and this is the newest one; comes first.
+    NewPublicHalf(Vec<u8>),
 }
 
 /// What the vault process says of proofs of origin.

@@ -114,7 +114,7 @@ pub struct VaultFolder {
 }
 
 impl VaultFolder {
-    /// Makes a vault with these slots at `path`, which must be empty or absent, and returns what
+    /// Makes a vault with these sticks at `path`, which must be empty or absent, and returns what
     /// the system card keeps. The mark is written last: without it there is no vault yet, and a
     /// creation that was cut short can simply be repeated.
     ///
@@ -124,6 +124,24 @@ impl VaultFolder {
         path: &Path,
         vault: Option<VaultId>,
         slots: &[(&SlotSecret, &str)],
+        rng: &mut impl TryCryptoRng,
+        now: SystemTime,
+    ) -> Result<PublicHalf, CreateError> {
+        let sticks: Vec<_> = slots
+            .iter()
+            .map(|(secret, name)| (SlotKind::Stick, *secret, *name))
+            .collect();
+        Self::create_for(path, vault, &sticks, rng, now)
+    }
+
+    /// Does as [`VaultFolder::create`] for custodians of any kind.
+    ///
+    /// # Errors
+    /// When the folder holds anything that is not ours, or the drive fails.
+    pub fn create_for(
+        path: &Path,
+        vault: Option<VaultId>,
+        slots: &[(SlotKind, &SlotSecret, &str)],
         rng: &mut impl TryCryptoRng,
         now: SystemTime,
     ) -> Result<PublicHalf, CreateError> {
@@ -142,9 +160,9 @@ impl VaultFolder {
             disk::make_folder(&folder.root.join(name))?;
         }
         let mut records = Vec::with_capacity(slots.len());
-        for (slot, name) in slots {
+        for (kind, slot, name) in slots {
             let label = SlotLabel {
-                kind: SlotKind::Stick,
+                kind: *kind,
                 name: (*name).to_owned(),
                 created_at: Some(now),
             };

@@ -11,7 +11,7 @@ use std::{
 use vault::{BlobId, IndexError, IntakeMac};
 
 use super::{Clerk, Errand, UNNAMED, Word};
-use crate::vault_process::{Order, OriginWord};
+use crate::vault_process::OriginWord;
 
 /// How long nobody asks anything before the drive is looked through.
 const QUIET: Duration = Duration::from_secs(2);
