@@ -6,6 +6,7 @@
 //! epochs/0000000002/previous        the secret of the epoch before, sealed by this one's
 //! blobs/4f/<blob>.blob              sealed files; .tmp while one is being written
 //! changes/0000000001-0000000001.log what was done to the index, sealed
+//! snapshots/0000000001-0000000001.snap takes the log's place now and then, sealed
 //! index/0000000001.db               the index; can be made anew from all of the above
 //! quarantine/                       blobs that were set aside
 //! ```
@@ -38,7 +39,14 @@ use mark::{MARK_BYTES, mark, parse_mark};
 /// The name of the file that says which vault a folder is.
 pub const MARK_NAME: &str = "strongroom.vault";
 
-const FOLDERS: [&str; 5] = ["epochs", "blobs", "changes", "index", "quarantine"];
+const FOLDERS: [&str; 6] = [
+    "epochs",
+    "blobs",
+    "changes",
+    "snapshots",
+    "index",
+    "quarantine",
+];
 const SLOT_ENDING: &str = "slot";
 
 /// Why a vault could not be made.
@@ -340,6 +348,10 @@ impl VaultFolder {
 
     pub(crate) fn changes(&self) -> PathBuf {
         self.root.join("changes")
+    }
+
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
     }
 
     pub(crate) fn blobs_folder(&self) -> PathBuf {
