@@ -25,7 +25,7 @@ use vault::Sealer;
 use crate::{
     config::Config,
     keeper::{Input, JobId, Keeper},
-    keydevice::Presence,
+    keydevice::{KeyDevice, Presence},
     service,
     state::State,
     transfer,
@@ -104,6 +104,7 @@ struct Daemon {
     keeper: Keeper,
     link: Link,
     transfer: transfer::Client,
+    key_device: KeyDevice,
     /// `None` while the data drive is away.
     sealer: Option<Arc<Sealer>>,
     vault: Option<Vault>,
@@ -200,11 +201,13 @@ impl Daemon {
             match seen {
                 Presence::Came => "came",
                 Presence::Gone => "is not there",
+                Presence::Second => "is in already: a second one is not used",
             }
         );
         self.handle(match seen {
             Presence::Came => Input::KeyDeviceCame,
             Presence::Gone => Input::KeyDeviceGone,
+            Presence::Second => Input::SecondKeyDevice,
         })
     }
 

@@ -147,6 +147,7 @@ impl Keeper {
                 let effects = self.custody.key_gone();
                 self.after_lock(effects)
             }
+            Input::SecondKeyDevice => vec![Effect::Say(Reply::SecondKey)],
             Input::DriveCame => self.custody.drive_came(),
             Input::VaultOpened => self.opened(),
             Input::VaultNotOpened(why) => {

@@ -3,7 +3,14 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use strongroom::{config, daemon, service, setup, vault_process, xmpp};
+#[cfg(feature = "peers")]
+use strongroom::vault_process::sandbox::probe;
+use strongroom::{config, daemon, keydevice, service, setup, vault_process, xmpp};
+
+/// What is freed is overwritten: a name that was once on the way stays in no corner of the heap.
+#[global_allocator]
+static HEAP: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
 /// A home file vault whose only interface is an encrypted chat.
 #[derive(Parser)]
@@ -28,8 +35,14 @@ enum Command {
     Address,
     /// Print what the settings file may say
     Config,
+    /// Tell the daemon of a key stick and read it, as root; the service manager starts this
+    #[command(name = keydevice::SUBCOMMAND)]
+    KeyAgent(keydevice::agent::Agent),
     #[command(name = vault_process::SUBCOMMAND, hide = true)]
     VaultProcess,
+    #[cfg(feature = "peers")]
+    #[command(name = probe::SUBCOMMAND, hide = true)]
+    SandboxProbe(probe::Probe),
 }
 
 fn main() -> ExitCode {
@@ -45,12 +58,16 @@ fn main() -> ExitCode {
 }
 
 fn act(line: Line) -> anyhow::Result<()> {
+    service::hide_memory()?;
     match line.command {
         Command::Init(init) => setup::init(&line.config, *init),
         Command::Pair => setup::pair(&config::Config::read(&line.config)?),
         Command::Address => setup::address(&config::Config::read(&line.config)?),
         Command::Config => setup::reference(),
+        Command::KeyAgent(agent) => Ok(keydevice::agent::run(&agent, daemon::start::KEY_FILE)?),
         Command::VaultProcess => Ok(vault_process::serve::serve()?),
+        #[cfg(feature = "peers")]
+        Command::SandboxProbe(probe) => probe::run(&probe),
         Command::Run => {
             let config = config::Config::read(&line.config)?;
             let runtime = tokio::runtime::Builder::new_multi_thread()

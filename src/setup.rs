@@ -19,7 +19,7 @@ use vault::{
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{Account, Config, Owner, Transfer, Vault},
+    config::{Account, Config, KeyDevice, Owner, Transfer, Vault},
     daemon::start::{PAIRING_FILE, PUBLIC_HALF_FILE, SLOTS_FOLDER, own_address},
     disk,
     keeper::owner::{CODE_ALPHABET, CODE_LETTERS},
@@ -107,6 +107,7 @@ fn config(init: Init) -> anyhow::Result<Config> {
             system: absolute(init.system)?,
             reserve_bytes: 256 * 1024 * 1024,
         },
+        keydevice: KeyDevice::default(),
         transfer: Transfer {
             pins: init.pins,
             ..Transfer::default()

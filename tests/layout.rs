@@ -38,7 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("setup", &["config", "daemon", "disk", "keeper", "state"]),
     ("state", &[]),
     ("transfer", &[]),
-    ("vault_process", &["crash"]),
+    ("vault_process", &["crash", "keydevice"]),
     ("xmpp", &[]),
 ];
 

@@ -45,7 +45,17 @@ impl Home {
 
     /// Makes a vault on a server that runs already and has the accounts.
     pub(crate) fn on(server: Prosody, arguments: &[&str]) -> Self {
+        Self::prepared(server, arguments, |_| ())
+    }
+
+    /// The same, with something done in the home's folder before there is a vault.
+    pub(crate) fn prepared(
+        server: Prosody,
+        arguments: &[&str],
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        prepare(folder.path());
         let mut home = Self {
             server,
             daemon: None,

@@ -12,18 +12,22 @@
 )]
 
 mod bad_input;
+mod canary;
 mod crash;
 mod daemon;
 mod dns;
 mod home;
 mod host;
 mod journal;
+mod keydevice;
 mod large;
 mod main_path;
+mod needles;
 mod phone;
 mod photo;
 mod prosody;
 mod rescue;
+mod sandbox;
 mod scene;
 mod selftest;
 mod service;
