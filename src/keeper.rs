@@ -9,6 +9,7 @@ use omemo::media::{LinkError, MediaLink};
 use serde::{Deserialize, Serialize};
 
 pub mod command;
+pub mod confirm;
 pub mod custody;
 pub mod delivery;
 mod effect;
@@ -16,14 +17,18 @@ mod input;
 pub mod intake;
 pub mod owner;
 pub mod reply;
+pub mod storage;
+pub mod verify;
 
 use self::{
     command::{Command, NotACommand},
+    confirm::{Confirmations, Heard, Task},
     custody::Custody,
     delivery::{Deliveries, Delivery},
     intake::{Intake, Intakes},
     owner::{Owner, Pairing, Verdict},
-    reply::{Facts, IntakeFailure, Reply, WayIn},
+    reply::{Facts, IntakeFailure, OpenFailure, Reply, StorageReply, VerifyReply, WayIn},
+    storage::{DriveTrouble, Pace, Seen, Storage},
 };
 pub use self::{
     effect::Effect,
@@ -51,8 +56,16 @@ pub struct Memory {
     pub intakes: Vec<Intake>,
     /// Open deliveries and questions.
     pub deliveries: Vec<Delivery>,
+    /// What is remembered of checks.
+    pub checks: verify::Record,
+    /// When files are checked by themselves.
+    pub plan: verify::Plan,
     /// Last 8 hex digits of the vault's own fingerprint.
     pub own_tail: String,
+    /// How much came in lately.
+    pub pace: Option<Pace>,
+    /// Whether the system card seals to a key that is not this vault's.
+    pub alarm: bool,
     /// How AES is computed here, for `status`.
     pub aes: &'static str,
 }
@@ -63,6 +76,11 @@ pub struct Keeper {
     custody: Custody,
     intakes: Intakes,
     deliveries: Deliveries,
+    verify: verify::Verify,
+    confirmations: Confirmations,
+    storage: Storage,
+    /// The card's public half was not this vault's when the vault was last opened.
+    alarm: bool,
     aes: &'static str,
     plain_refused_at: Option<i64>,
     unreadable_at: Option<i64>,
@@ -87,8 +105,12 @@ impl Keeper {
                 memory.own_tail,
             ),
             custody: Custody::new(memory.locked_by_owner),
-            intakes: Intakes::new(memory.intakes),
+            intakes: Intakes::new(memory.intakes, memory.alarm),
             deliveries: Deliveries::new(memory.deliveries),
+            verify: verify::Verify::new(memory.plan, memory.checks),
+            confirmations: Confirmations::default(),
+            storage: Storage::new(memory.pace),
+            alarm: memory.alarm,
             aes: memory.aes,
             plain_refused_at: None,
             unreadable_at: None,
@@ -108,10 +130,30 @@ impl Keeper {
         wakes.into_iter().flatten().min()
     }
 
+    /// Returns whether the drive should be looked at often: something waits for it.
+    #[must_use]
+    pub fn waits_for_the_drive(&self) -> bool {
+        let troubled = |it| it != DriveTrouble::Full;
+        self.intakes.are_held() || self.storage.trouble().is_some_and(troubled)
+    }
+
     /// Returns the blobs of all files that are on their way into the index.
     #[must_use]
     pub fn open_blobs(&self) -> Vec<[u8; 16]> {
         self.intakes.blobs()
+    }
+
+    /// Returns the blobs of all files that wait for the key.
+    #[must_use]
+    pub fn waiting_blobs(&self) -> Vec<[u8; 16]> {
+        self.intakes.waiting_blobs()
+    }
+
+    /// Returns whether a sealed file may get its name: its job is open, and what it is sealed to
+    /// is not known to be foreign.
+    #[must_use]
+    pub fn may_keep(&self, job: &JobId) -> bool {
+        !self.alarm && self.intakes.is_announced(job)
     }
 
     /// Returns whether the vault process is up.
@@ -148,22 +190,40 @@ impl Keeper {
                 self.after_lock(effects)
             }
             Input::SecondKeyDevice => vec![Effect::Say(Reply::SecondKey)],
-            Input::DriveCame => self.custody.drive_came(),
-            Input::VaultOpened => self.opened(),
+            Input::Drive(seen) => self.drive(seen, now),
+            Input::VaultOpened => self.opened(now),
             Input::VaultNotOpened(why) => {
-                let effects = self.custody.not_opened(why);
+                let mut effects = self.custody.not_opened(why);
+                if why == OpenFailure::ForeignPublicHalf {
+                    effects.extend(self.raise_alarm());
+                }
                 self.after_lock(effects)
+            }
+            Input::UnprovenFound { count } => {
+                vec![Effect::Say(Reply::Storage(StorageReply::UnprovenFound {
+                    count,
+                }))]
             }
             Input::VaultEnded => {
                 let effects = self.custody.ended();
                 self.after_lock(effects)
+            }
+            Input::Vouched { job, mac, bytes } => self.vouched(job, mac, bytes, now),
+            Input::NotVouched { job } => {
+                let effects = self.intakes.not_vouched(job);
+                self.with_opening(effects)
             }
             Input::Sealed { job } => self.intakes.sealed(job, self.custody.is_open(), now),
             Input::NotSealed {
                 job,
                 why,
                 transient,
-            } => self.intakes.not_sealed(job, why, transient, now),
+            } => {
+                if why == IntakeFailure::Drive(DriveTrouble::Full) {
+                    self.storage.was_full();
+                }
+                self.intakes.not_sealed(job, why, transient, now)
+            }
             Input::Indexed { job, placed } => {
                 let effects = self.intakes.indexed(job, placed);
                 self.with_opening(effects)
@@ -172,19 +232,7 @@ impl Keeper {
                 let effects = self.intakes.not_indexed(job, damaged);
                 self.with_opening(effects)
             }
-            Input::Answered { job, answer, free } => {
-                let waiting = self.intakes.waiting();
-                let arriving = self.intakes.arriving();
-                let way = self.custody.way_in();
-                let facts = Facts {
-                    way,
-                    waiting,
-                    arriving,
-                    free,
-                    aes: self.aes,
-                };
-                self.deliveries.answered(job, answer, facts)
-            }
+            Input::Answered { job, answer, free } => self.answered(job, answer, free, now),
             Input::Uploaded { job, line, link } => self.deliveries.uploaded(job, line, link),
             Input::NotUploaded { job, number, why } => {
                 self.deliveries.not_uploaded(job, number, why, now)
@@ -192,9 +240,37 @@ impl Keeper {
             Input::Woke => {
                 let mut effects = self.intakes.woke(now);
                 effects.extend(self.deliveries.woke(now));
+                effects.extend(self.verify.woke(now));
                 effects
             }
+            Input::Verify(heard) => self.verify.heard(heard, now),
         }
+    }
+
+    fn answered(&mut self, job: JobId, answer: Answer, free: Option<u64>, now: i64) -> Vec<Effect> {
+        let mut number = None;
+        if let Answer::Unproven(found) = &answer
+            && found.count > 0
+        {
+            let task = Task::TakeUnproven { seen: found.seen };
+            number = self.confirmations.ask(job, task, now);
+        }
+        let mut kept = None;
+        if let Answer::Totals { entries, bytes, .. } = &answer {
+            kept = Some((*entries, *bytes));
+        }
+        let facts = Facts {
+            way: self.custody.way_in(),
+            waiting: self.intakes.waiting(),
+            arriving: self.intakes.arriving(),
+            free,
+            drive: self.storage.trouble(),
+            forecast: self.storage.forecast(kept, now),
+            alarm: self.alarm,
+            aes: self.aes,
+            checks: self.verify.facts(),
+        };
+        self.deliveries.answered(job, answer, facts, number)
     }
 
     fn told(&mut self, told: Told, now: i64) -> Vec<Effect> {
@@ -211,6 +287,17 @@ impl Keeper {
             effects.push(Effect::Say(Reply::NotText));
             return effects;
         };
+        match self.confirmations.hear(&text, &told.from, now) {
+            Heard::SomethingElse => {}
+            Heard::Confirmed(task) => {
+                effects.extend(self.confirmed(told.job, task));
+                return effects;
+            }
+            Heard::NotConfirmed => {
+                effects.push(Effect::Say(Reply::NotConfirmed));
+                return effects;
+            }
+        }
         match MediaLink::parse(&text) {
             Ok(link) => {
                 let times = (told.sent_at, now);
@@ -219,7 +306,12 @@ impl Keeper {
                 effects.extend(self.intakes.announced(intake));
             }
             Err(LinkError::NotALink) => match command::parse(&text) {
-                Ok(command) => effects.extend(self.command(told.job, command)),
+                Ok(command) => {
+                    if command == Command::Unproven {
+                        self.confirmations.draw(told.job, &told.from, &told.blob);
+                    }
+                    effects.extend(self.command(told.job, command));
+                }
                 Err(why) => effects.push(Effect::Say(not_a_command(why))),
             },
             Err(_) => {
@@ -243,12 +335,72 @@ impl Keeper {
                 self.after_lock(effects)
             }
             Command::Status => self.deliveries.ask(job, Command::Status),
+            Command::Verify(asked) => {
+                let is_opening = self.custody.way_in() == WayIn::Wait;
+                self.verify.ask(asked, is_opening, self.needs_key())
+            }
             // While it is being opened the question waits.
             command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
-            Command::List { .. } | Command::Find { .. } | Command::Get { .. } => {
-                vec![Effect::Say(self.needs_key())]
-            }
+            Command::List { .. }
+            | Command::Find { .. }
+            | Command::Get { .. }
+            | Command::Unproven
+            | Command::TakeUnproven { .. } => vec![Effect::Say(self.needs_key())],
         }
+    }
+
+    fn confirmed(&mut self, job: JobId, task: Task) -> Vec<Effect> {
+        match task {
+            Task::TakeUnproven { seen } => self.command(job, Command::TakeUnproven { seen }),
+        }
+    }
+
+    /// The drive was looked at: what it kept back is tried again once it is better.
+    fn drive(&mut self, seen: Seen, now: i64) -> Vec<Effect> {
+        let better = self.storage.look(seen);
+        let mut effects = Vec::new();
+        if better.came {
+            effects.extend(self.custody.drive_came());
+        }
+        if better.came || better.roomier {
+            effects.extend(self.intakes.let_in(now));
+        }
+        effects
+    }
+
+    /// Saves that the daemon itself sealed what is about to get its name.
+    fn vouched(&mut self, job: JobId, mac: [u8; 32], bytes: u64, now: i64) -> Vec<Effect> {
+        let Some((is_first, saved)) = self.intakes.vouched(job, mac) else {
+            return Vec::new();
+        };
+        let mut effects = vec![saved];
+        if is_first {
+            effects.push(Effect::SavePace(self.storage.count(bytes, now)));
+        }
+        effects
+    }
+
+    /// What was sealed since the last opening, and would be sealed from now on, nobody could open.
+    fn raise_alarm(&mut self) -> Vec<Effect> {
+        self.alarm = true;
+        self.intakes.halt();
+        let mut effects = vec![Effect::SaveAlarm(true), Effect::StopFetching];
+        let files = self.intakes.waiting();
+        if files > 0 {
+            effects.push(Effect::Say(Reply::Storage(StorageReply::KeptInVain {
+                files,
+            })));
+        }
+        effects
+    }
+
+    fn end_alarm(&mut self, now: i64) -> Vec<Effect> {
+        if !std::mem::take(&mut self.alarm) {
+            return Vec::new();
+        }
+        let mut effects = vec![Effect::SaveAlarm(false)];
+        effects.extend(self.intakes.go_on(now));
+        effects
     }
 
     /// Adds what follows from a vault that is locked: sealed files that were about to be indexed
@@ -256,6 +408,7 @@ impl Keeper {
     fn after_lock(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
         if !self.custody.is_open() {
             effects.extend(self.intakes.locked());
+            effects.extend(self.verify.locked());
         }
         if matches!(self.custody.way_in(), WayIn::PutIn | WayIn::PutInAgain) {
             effects.extend(self.deliveries.locked(self.needs_key()));
@@ -270,13 +423,15 @@ impl Keeper {
         }
     }
 
-    fn opened(&mut self) -> Vec<Effect> {
+    fn opened(&mut self, now: i64) -> Vec<Effect> {
         let announce = self.custody.opened();
         if !self.custody.is_open() {
             return Vec::new();
         }
-        let mut effects = self.intakes.adopt(announce);
+        let mut effects = self.end_alarm(now);
+        effects.extend(self.intakes.adopt(announce));
         effects.extend(self.deliveries.resume());
+        effects.extend(self.verify.opened(now));
         self.with_opening(effects)
     }
 
@@ -310,6 +465,7 @@ fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::BadNumber { word } => Reply::BadNumber { word },
         NotACommand::TooMany => Reply::TooMany,
         NotACommand::NothingToFind => Reply::NothingToFind,
+        NotACommand::VerifyWhat { word } => Reply::Verify(VerifyReply::What { word }),
     }
 }
 

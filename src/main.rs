@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 #[cfg(feature = "peers")]
 use strongroom::vault_process::sandbox::probe;
-use strongroom::{config, daemon, keydevice, service, setup, vault_process, xmpp};
+use strongroom::{config, daemon, keydevice, keys, service, setup, vault_process, verify, xmpp};
 
 /// What is freed is overwritten: a name that was once on the way stays in no corner of the heap.
 #[global_allocator]
@@ -27,12 +27,20 @@ struct Line {
 enum Command {
     /// Make a vault, its key and its settings
     Init(Box<setup::Init>),
+    /// Get everything back onto a new system card and stick, from the drive and the words
+    Recover(Box<setup::Recover>),
+    /// Say who has a way in: spare sticks, a code, revoking, fresh keys
+    Key(Box<keys::Key>),
+    /// Make a page with recovery words to print, or confirm one
+    Kit(keys::kit::Kit),
     /// Run the daemon
     Run,
     /// Make a new pairing code
     Pair,
     /// Show the vault's address and its QR code
     Address,
+    /// Check files while the daemon does not run
+    Verify(verify::Verify),
     /// Print what the settings file may say
     Config,
     /// Tell the daemon of a key stick and read it, as root; the service manager starts this
@@ -49,7 +57,7 @@ fn main() -> ExitCode {
     let line = Line::parse();
     service::start_log(log::LevelFilter::Info);
     match act(line) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             log::error!("{error:#}");
             daemon::exit_code(&error)
@@ -57,17 +65,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn act(line: Line) -> anyhow::Result<()> {
+fn act(line: Line) -> anyhow::Result<ExitCode> {
     service::hide_memory()?;
     match line.command {
-        Command::Init(init) => setup::init(&line.config, *init),
-        Command::Pair => setup::pair(&config::Config::read(&line.config)?),
-        Command::Address => setup::address(&config::Config::read(&line.config)?),
-        Command::Config => setup::reference(),
-        Command::KeyAgent(agent) => Ok(keydevice::agent::run(&agent, daemon::start::KEY_FILE)?),
-        Command::VaultProcess => Ok(vault_process::serve::serve()?),
+        Command::Init(init) => setup::init(&line.config, *init)?,
+        Command::Recover(recover) => setup::recover(&line.config, *recover)?,
+        Command::Key(key) => keys::act(&config::Config::read(&line.config)?, *key)?,
+        Command::Kit(kit) => keys::kit::act(&config::Config::read(&line.config)?, &kit)?,
+        Command::Pair => setup::pair(&config::Config::read(&line.config)?)?,
+        Command::Address => setup::address(&config::Config::read(&line.config)?)?,
+        Command::Config => setup::reference()?,
+        Command::Verify(verify) => {
+            return verify::run(&config::Config::read(&line.config)?, &verify);
+        }
+        Command::KeyAgent(agent) => keydevice::agent::run(&agent, daemon::start::KEY_FILE)?,
+        Command::VaultProcess => vault_process::serve::serve()?,
         #[cfg(feature = "peers")]
-        Command::SandboxProbe(probe) => probe::run(&probe),
+        Command::SandboxProbe(probe) => probe::run(&probe)?,
         Command::Run => {
             let config = config::Config::read(&line.config)?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -75,7 +89,8 @@ fn act(line: Line) -> anyhow::Result<()> {
                 .thread_stack_size(xmpp::STACK_BYTES)
                 .enable_all()
                 .build()?;
-            runtime.block_on(daemon::run(config))
+            runtime.block_on(daemon::run(config))?;
         }
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -155,10 +155,10 @@ fn no_name_and_no_content_is_on_drive_or_card_open_locked_or_after_a_kill() {
         .collect();
     let server = Prosody::start(&[VAULT, crate::home::OWNER]);
     let mut disks = None;
-    let mut home = Home::prepared(server, &[], |base| disks = Some(Disks::new(base)));
+    let mut home = Home::with_drive(server, &[], |base| disks = Some(Disks::new(base)));
     let disks = disks.unwrap();
     // The images are smaller than what is kept free otherwise.
-    home.change_settings("reserve_bytes = 268435456", "reserve_bytes = 1");
+    home.change_settings("[vault]\n", "[vault]\nreserve_bytes = 1\n");
     home.start();
     let mut phone = home.paired_phone();
     let nothing = BTreeSet::new();

@@ -7,8 +7,11 @@ use std::{
 
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
-use strongroom::vault_process::{Order, Question, Row, Shut, Word};
-use vault::{BlobId, Metadata, Sealer, SlotSecret, VaultFolder, VaultId, header::HEADER_BYTES};
+use strongroom::vault_process::{Order, OriginWord, Question, Row, Shut, Word};
+use vault::{
+    BlobId, Metadata, Passphrase, Pepper, PepperFile, Sealer, SlotId, SlotSecret, VaultFolder,
+    VaultId, header::HEADER_BYTES,
+};
 
 use super::{Seeds, with};
 use crate::targets::world::NOW;
@@ -46,6 +49,17 @@ pub(super) fn vault_folder(seeds: &mut Seeds, scratch: &Path) {
     seeds.add(target, "refused-key-half-written", &key[..40]);
     let flipped = with(&key, |it| it[60] ^= 1);
     seeds.add(target, "refused-key-damaged", flipped);
+    let locked = locked_key();
+    seeds.add(target, "accepted-key--with-passphrase", locked.as_slice());
+    seeds.add(
+        target,
+        "refused-key-half-written--with-passphrase",
+        &locked[..120],
+    );
+    let pepper = pepper();
+    seeds.add(target, "accepted-pepper", pepper.as_slice());
+    let flipped = with(&pepper, |it| it[50] ^= 1);
+    seeds.add(target, "refused-other--pepper-flipped", flipped);
     seeds.add(target, "accepted-public-half", half.as_slice());
     seeds.add(target, "refused-public-half-too-new", newer(&half));
     let flipped = with(&half, |it| it[700] ^= 1);
@@ -76,6 +90,23 @@ fn small_vault(scratch: &Path, noon: SystemTime) -> (Vec<u8>, Vec<u8>, Vec<u8>, 
     header.truncate(HEADER_BYTES);
     let key = secret.to_key_file(&id).to_vec();
     (header, slot, key, half.to_bytes())
+}
+
+fn locked_key() -> Vec<u8> {
+    let secret = SlotSecret::init_with(|it| it.fill(0x5A));
+    let passphrase = Passphrase::new("eight times a day");
+    let id = VaultId::from_bytes([1; 16]);
+    let locked = secret.to_locked_key_file(&id, &passphrase, &mut FixedRng::new(9));
+    locked.expect("there is memory").to_vec()
+}
+
+fn pepper() -> Vec<u8> {
+    let file = PepperFile {
+        vault: VaultId::from_bytes([1; 16]),
+        slot: SlotId::from_bytes([3; 16]),
+        pepper: Pepper::init_with(|it| it.fill(0x5A)),
+    };
+    file.to_bytes().to_vec()
 }
 
 pub(super) fn recovery_words(seeds: &mut Seeds) {
@@ -120,12 +151,38 @@ pub(super) fn orders(seeds: &mut Seeds) {
         folder,
         key_file,
         public_half,
+        intake_key: "card/intake.key".into(),
         waiting: vec![[3; 16]],
     };
+    let (blob, waiting) = ([3; 16], vec![[3; 16]]);
     let ask = |question| Order::Ask { job, question };
     let orders = [
         ("open", open),
-        ("adopt", Order::Adopt { job, blob: [3; 16] }),
+        (
+            "adopt",
+            Order::Adopt {
+                job,
+                blob,
+                mac: None,
+            },
+        ),
+        (
+            "adopt-vouched",
+            Order::Adopt {
+                job,
+                blob,
+                mac: Some([5; 32]),
+            },
+        ),
+        (
+            "take-unproven",
+            Order::TakeUnproven {
+                job,
+                seen: [6; 32],
+                waiting: waiting.clone(),
+            },
+        ),
+        ("unproven", ask(Question::Unproven { waiting })),
         ("list", ask(Question::List { lines })),
         ("find", ask(Question::Find { words, lines })),
         ("pick", ask(Question::Pick { ranges })),
@@ -140,6 +197,29 @@ pub(super) fn orders(seeds: &mut Seeds) {
     let longer = [message(0, &Order::Abort), vec![0]].concat();
     seeds.add("vault_message", "refused-order--longer", longer);
     seeds.add("vault_message", "refused-order--unknown", [0, 99]);
+}
+
+/// What the vault process says of proofs of origin.
+fn origin_words() -> [(&'static str, Word); 4] {
+    let job = JOB;
+    let unproven = OriginWord::Unproven {
+        job,
+        count: 3,
+        bytes: 1 << 40,
+        unreadable: 1,
+        oldest: vec![("late.jpg".to_owned(), 7)],
+        seen: [6; 32],
+    };
+    let numbers = Some((1, 3));
+    [
+        ("unvouched", Word::Origin(OriginWord::Unvouched { job })),
+        (
+            "unproven-found",
+            Word::Origin(OriginWord::Found { count: 3 }),
+        ),
+        ("unproven", Word::Origin(unproven)),
+        ("taken", Word::Origin(OriginWord::Taken { job, numbers })),
+    ]
 }
 
 pub(super) fn words(seeds: &mut Seeds) {
@@ -188,13 +268,14 @@ pub(super) fn words(seeds: &mut Seeds) {
                 job,
                 entries,
                 bytes,
+                unproven: 2,
             },
         ),
         ("no-answer", Word::NoAnswer { job }),
         ("prepared", prepared),
         ("not-prepared", Word::NotPrepared { job, number: 3 }),
     ];
-    for (name, word) in &words {
+    for (name, word) in words.iter().chain(&origin_words()) {
         let bytes = message(1, word);
         seeds.add("vault_message", &format!("accepted-word--{name}"), bytes);
     }

@@ -101,6 +101,7 @@ const SELF: &[i64] = &[
     libc::SYS_getgid,
     libc::SYS_getegid,
     libc::SYS_getrusage,
+    libc::SYS_getpriority,
     libc::SYS_sysinfo,
     libc::SYS_uname,
 ];
@@ -185,6 +186,8 @@ fn rules() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError>
             libc::SYS_prctl,
             vec![only(0, SeccompCmpOp::Eq, bits(libc::PR_SET_NAME))?],
         ),
+        // A check steps back behind all else; nobody else's place is changed.
+        (libc::SYS_setpriority, vec![only(1, SeccompCmpOp::Eq, 0)?]),
         // Limits are read, not set.
         (
             libc::SYS_prlimit64,
