@@ -189,6 +189,7 @@ impl Keeper {
                 let effects = self.custody.key_gone();
                 self.after_lock(effects)
             }
+            Input::SecondKeyDevice => vec![Effect::Say(Reply::SecondKey)],
             Input::Drive(seen) => self.drive(seen, now),
             Input::VaultOpened => self.opened(now),
             Input::VaultNotOpened(why) => {

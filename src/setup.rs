@@ -19,7 +19,7 @@ use vault::{
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{Account, Config, Owner, Transfer, Vault, Verify},
+    config::{Account, Config, KeyDevice, Owner, Transfer, Vault, Verify},
     daemon::start::{PAIRING_FILE, own_address},
     disk,
     keeper::owner::{CODE_ALPHABET, CODE_LETTERS},
@@ -149,6 +149,7 @@ fn config(init: Init) -> anyhow::Result<Config> {
             system: absolute(init.system)?,
             reserve_bytes: None,
         },
+        keydevice: KeyDevice::default(),
         transfer: Transfer {
             pins: init.pins,
             ..Transfer::default()

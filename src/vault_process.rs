@@ -6,20 +6,26 @@
 //! comes back is words about entries, and ciphertext.
 //!
 //! ```text
-//! control (its stdin)   daemon  -- Order -->  vault process    one frame each:
+//! control (its stdin)   daemon  -- 1 byte -->  vault process   with the key's pipe, if there is one
+//!                       daemon  -- Order -->  vault process    one frame each:
 //!                       daemon  <-- Word  --  vault process    length (u32, little endian), postcard
 //! data (its stdout)     daemon  <-- ciphertext of one delivery: frames of length + bytes,
 //!                                   closed by length 0 (whole) or 0xFFFFFFFF (broken off)
 //! ```
 
 use std::{
-    io,
-    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
+    io::{self, IoSlice},
+    mem::MaybeUninit,
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::net::UnixStream as StdUnixStream,
+    },
     path::PathBuf,
     process::Stdio,
 };
 
 use bytes::Bytes;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -28,6 +34,7 @@ use tokio::{
     sync::mpsc,
 };
 
+pub mod sandbox;
 pub mod serve;
 pub mod verify;
 
@@ -53,8 +60,8 @@ pub enum Order {
     Open {
         /// The vault folder on the data drive.
         folder: PathBuf,
-        /// The key file on the key device.
-        key_file: PathBuf,
+        /// The key file on the key device; without, it comes through the pipe that was handed over.
+        key_file: Option<PathBuf>,
         /// The public half that the system card holds, to be compared.
         public_half: Vec<u8>,
         /// The file on the system card with the key that vouches for what was sealed there.
@@ -166,6 +173,10 @@ pub enum Shut {
     WrongKey,
     /// The key file is empty, cut or damaged.
     BrokenKeyFile,
+    /// There is no key file on the key device.
+    NoKeyFile,
+    /// The key device could not be read.
+    UnreadableKey,
     /// There is no vault in the folder.
     NoVault,
     /// A newer program wrote the vault.
@@ -344,14 +355,15 @@ pub struct Deliveries {
 }
 
 impl VaultProcess {
-    /// Starts the process and opens the vault in it. Its words come through the receiver, which
-    /// closes when the process is gone.
+    /// Starts the process and opens the vault in it, with the key from `pipe` unless the order
+    /// names a file. Its words come through the receiver, which closes when the process is gone.
     ///
     /// # Errors
     ///
     /// The operating system's.
-    pub fn start(open: Order) -> io::Result<(Self, mpsc::Receiver<Word>)> {
+    pub fn start(open: Order, pipe: Option<OwnedFd>) -> io::Result<(Self, mpsc::Receiver<Word>)> {
         let (control, its_control) = socket_pair()?;
+        hand_over(&control, pipe.as_ref().map(OwnedFd::as_fd))?;
         let (data, its_data) = socket_pair()?;
         // Also right after an upgrade has replaced the file: the protocol is this very build's. proc(5)
         let mut command = Command::new("/proc/self/exe");
@@ -474,6 +486,23 @@ impl Deliveries {
         }
         Ok(())
     }
+}
+
+/// Sends the first byte, with the pipe if there is one. Nobody here has read from it.
+fn hand_over(control: &UnixStream, pipe: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut with = SendAncillaryBuffer::new(&mut space);
+    let descriptors: Vec<BorrowedFd<'_>> = pipe.into_iter().collect();
+    if !descriptors.is_empty() && !with.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
+    sendmsg(
+        control,
+        &[IoSlice::new(&[0])],
+        &mut with,
+        SendFlags::NOSIGNAL,
+    )?;
+    Ok(())
 }
 
 fn socket_pair() -> io::Result<(UnixStream, StdUnixStream)> {

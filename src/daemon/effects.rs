@@ -12,6 +12,7 @@ use crate::{
         intake::Intake,
         reply::{DeliveryFailure, OpenFailure, PLAIN_REFUSED},
     },
+    keydevice::Key,
     service,
     state::{JobKind, LetterContent, Step},
     vault_process::{Order, Question, VaultProcess},
@@ -358,7 +359,6 @@ impl Daemon {
             let why = OpenFailure::Drive(trouble);
             return self.report(Happening::Input(Input::VaultNotOpened(why)));
         }
-        let vault = &self.config.vault;
         let public_half = match std::fs::read(super::start::public_half_path(&self.config)) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -369,14 +369,25 @@ impl Daemon {
                 return;
             }
         };
+        let (key_file, pipe) = match self.key_device.key() {
+            Ok(Key::File(path)) => (Some(path), None),
+            Ok(Key::Pipe(pipe)) => (None, Some(pipe)),
+            Err(error) => {
+                log::warn!("the key device could not be asked for the key: {error}");
+                self.report(Happening::Input(Input::VaultNotOpened(
+                    OpenFailure::UnreadableKey,
+                )));
+                return;
+            }
+        };
         let order = Order::Open {
-            folder: vault.folder.clone(),
-            key_file: super::start::key_file(&self.config),
+            folder: self.config.vault.folder.clone(),
+            key_file,
             public_half,
             intake_key: super::start::intake_key_path(&self.config),
             waiting: self.keeper.open_blobs(),
         };
-        match VaultProcess::start(order) {
+        match VaultProcess::start(order, pipe) {
             Ok((process, mut words)) => {
                 self.vault = Some(super::Vault {
                     generation,

@@ -363,6 +363,8 @@ fn open_failure(why: Shut) -> OpenFailure {
     match why {
         Shut::WrongKey => OpenFailure::WrongKey,
         Shut::BrokenKeyFile => OpenFailure::BrokenKeyFile,
+        Shut::NoKeyFile => OpenFailure::NoKeyFile,
+        Shut::UnreadableKey => OpenFailure::UnreadableKey,
         Shut::NoVault => OpenFailure::NoVault,
         Shut::TooNew => OpenFailure::TooNew,
         Shut::ForeignPublicHalf => OpenFailure::ForeignPublicHalf,

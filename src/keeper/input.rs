@@ -131,6 +131,8 @@ pub enum Input {
     KeyDeviceCame,
     /// The key device was taken out, or is not there at the start.
     KeyDeviceGone,
+    /// A second key device was put in while one is there; it is not used.
+    SecondKeyDevice,
     /// The data drive was looked at.
     Drive(Seen),
     /// The vault process has opened the vault.

@@ -135,6 +135,10 @@ pub enum OpenFailure {
     WrongKey,
     /// The key file is not whole.
     BrokenKeyFile,
+    /// There is no key file on the stick.
+    NoKeyFile,
+    /// The stick could not be read.
+    UnreadableKey,
     /// The data drive is missing or holds no vault.
     NoVault,
     /// The vault was written by a newer program.
@@ -214,6 +218,8 @@ pub enum Reply {
     },
     /// The key that was put in does not open the vault.
     NotOpened(OpenFailure),
+    /// A second key was put in while one is in.
+    SecondKey,
     /// The vault locked itself because the key is gone.
     LockedByRemoval,
     /// The vault was locked by `lock`.

@@ -6,9 +6,13 @@
 //! to tidy up: it may be killed at any instruction.
 
 use std::{
-    fs,
-    io::{self, Read as _, Write as _},
-    os::{fd::AsFd as _, unix::net::UnixStream},
+    fs::File,
+    io::{self, IoSliceMut, Read as _, Write as _},
+    mem::MaybeUninit,
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::net::UnixStream,
+    },
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -20,7 +24,7 @@ use std::{
 };
 
 use omemo::media::{MediaEncryptor, MediaSecret, TAG_BYTES};
-use rustix::process::DumpableBehavior;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde::Serialize;
 use vault::{
     Adopted, Attributes, BlobId, Compared, Entry, Index, IndexError, IntakeKey, OpenError,
@@ -36,8 +40,10 @@ use self::{comparer::Double, unproven::Unproven};
 use super::{
     BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row,
     Shut, WHOLE, Word,
+    sandbox::{self, SandboxError},
     verify::{self, Checks, Favour},
 };
+use crate::keydevice::handover::{self, NoKey};
 
 /// Bytes unsealed at a time.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -52,12 +58,12 @@ const MAX_ROWS: usize = 100;
 ///
 /// The sockets'. The vault not opening is said on the socket, and no error.
 pub fn serve() -> io::Result<()> {
-    // No core dump and no look from outside. prctl(2)
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    sandbox::prepare()?;
     let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let data = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
     let mouth = Mouth(Arc::new(Mutex::new(control.try_clone()?)));
     let mut ear = control;
+    let pipe = first_byte(&ear)?;
     let Some(Order::Open {
         folder,
         key_file,
@@ -68,7 +74,28 @@ pub fn serve() -> io::Result<()> {
     else {
         return Ok(());
     };
-    let (vault, index) = match open(&folder, &key_file, &public_half, &waiting) {
+    let from_pipe = key_file.is_none();
+    let key = match (key_file, pipe) {
+        (Some(path), _) => File::open(path).map_err(|error| missing(&error)),
+        (None, Some(pipe)) => Ok(File::from(pipe)),
+        (None, None) => Err(Shut::UnreadableKey),
+    };
+    let key = match key {
+        Ok(key) => key,
+        Err(why) => return mouth.say(&Word::NotOpened(why)),
+    };
+    // It lies on the card, out of reach afterwards. Without it nothing that waits is vouched for.
+    let intake_key = std::fs::read(&intake_key)
+        .map(Zeroizing::new)
+        .ok()
+        .and_then(|text| IntakeKey::from_card(&text));
+    if let Err(error) = sandbox::confine(&folder) {
+        log::error!("the vault process could not be confined, so it ends: {error}");
+        return mouth.say(&Word::NotOpened(unconfined(&error)));
+    }
+    let opened =
+        read_key(key, from_pipe).and_then(|key| open(&folder, &key, &public_half, &waiting));
+    let (vault, index) = match opened {
         Ok(opened) => opened,
         Err(why) => return mouth.say(&Word::NotOpened(why)),
     };
@@ -76,11 +103,6 @@ pub fn serve() -> io::Result<()> {
     if newest != public_half {
         mouth.say(&Word::NewPublicHalf(newest))?;
     }
-    // Without the key nothing that waits is vouched for.
-    let intake_key = fs::read(&intake_key)
-        .map(Zeroizing::new)
-        .ok()
-        .and_then(|text| IntakeKey::from_card(&text));
     mouth.say(&Word::Opened)?;
     let proofs = Proofs {
         intake_key,
@@ -151,6 +173,20 @@ fn work(
     Ok(())
 }
 
+/// Takes the first byte, and the pipe that came with it. It is there before the process is.
+fn first_byte(ear: &UnixStream) -> io::Result<Option<OwnedFd>> {
+    let mut byte = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut with = RecvAncillaryBuffer::new(&mut space);
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    recvmsg(ear, &mut parts, &mut with, RecvFlags::CMSG_CLOEXEC)?;
+    let pipe = with.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        RecvAncillaryMessage::ScmCredentials(_) | _ => None,
+    });
+    Ok(pipe)
+}
+
 /// What the thread of the index does next.
 enum Errand {
     /// The daemon wants something.
@@ -194,17 +230,47 @@ fn next_order(ear: &mut UnixStream) -> io::Result<Option<Order>> {
     Ok(super::parse(&body))
 }
 
+fn missing(error: &io::Error) -> Shut {
+    log::warn!("the key file could not be opened: {error}");
+    if error.kind() == io::ErrorKind::NotFound {
+        Shut::NoKeyFile
+    } else {
+        Shut::UnreadableKey
+    }
+}
+
+fn unconfined(error: &SandboxError) -> Shut {
+    match error {
+        SandboxError::Folder(_) => Shut::NoVault,
+        SandboxError::Landlock(_) | SandboxError::Filter(_) | SandboxError::Seccomp(_) => {
+            Shut::Trouble
+        }
+    }
+}
+
+fn read_key(file: File, from_pipe: bool) -> Result<Zeroizing<Vec<u8>>, Shut> {
+    let read = if from_pipe {
+        handover::read(file.into())
+    } else {
+        handover::read_file(file)
+    };
+    read.map_err(|error| {
+        log::warn!("{error}");
+        match error {
+            NoKey::Missing => Shut::NoKeyFile,
+            NoKey::TooLong => Shut::BrokenKeyFile,
+            NoKey::Unreadable(_) => Shut::UnreadableKey,
+        }
+    })
+}
+
 fn open(
     folder: &Path,
-    key_file: &Path,
+    key: &[u8],
     public_half: &[u8],
     waiting: &[[u8; 16]],
 ) -> Result<(OpenVault, Index), Shut> {
-    let key = Zeroizing::new(fs::read(key_file).map_err(|error| {
-        log::warn!("the key file could not be read: {error}");
-        Shut::BrokenKeyFile
-    })?);
-    let key = SlotSecret::from_key_file(&key).map_err(|error| {
+    let key = SlotSecret::from_key_file(key).map_err(|error| {
         log::warn!("the key file cannot be used: {error}");
         match error {
             KeyFileError::TooNew { .. } => Shut::TooNew,

@@ -141,7 +141,7 @@ const JOB: [u8; 32] = [7; 32];
 pub(super) fn orders(seeds: &mut Seeds) {
     let job = JOB;
     let folder = "vault".into();
-    let key_file = "stick/strongroom.key".into();
+    let key_file = Some("stick/strongroom.key".into());
     let public_half = vec![1; 20];
     let number = u64::MAX;
     let lines = 10;

@@ -59,6 +59,9 @@ impl Reply {
                  get files out."
                     .to_owned()
             }
+            Self::SecondKey => "A second key stick was put in, and I do not use it. Take both out \
+                                and put in the one you mean."
+                .into(),
             Self::LockedByCommand => "The vault is locked. Photos still arrive; take the key out \
                  and put it in again to open it."
                 .to_owned(),
@@ -259,6 +262,13 @@ fn not_opened(why: OpenFailure) -> String {
         OpenFailure::BrokenKeyFile => {
             "The key file on this stick is not whole. Take it out and put it in again, or use your \
              spare."
+        }
+        OpenFailure::NoKeyFile => {
+            "There is no vault key on the stick that was put in. Put in the stick that has it."
+        }
+        OpenFailure::UnreadableKey => {
+            "The key stick could not be read. Take it out and put it in again, or use your spare; \
+             the journal on the Pi says more."
         }
         OpenFailure::NoVault => {
             "The key is here, but I cannot find the vault on the data drive. Check that the drive \
