@@ -10,6 +10,7 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use vault::{Metadata, Sealer};
 
 use super::*;
+use crate::vault_process::{BROKEN, WHOLE};
 
 /// A vault process without the process: both ends of its sockets, and its vault.
 struct Scene {
