@@ -13,7 +13,7 @@ use std::{
         fd::{AsFd as _, OwnedFd},
         unix::net::UnixStream,
     },
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -72,20 +72,12 @@ pub fn serve() -> io::Result<()> {
         return Ok(());
     };
     let from_pipe = key_file.is_none();
-    let key = match (key_file, pipe) {
-        (Some(path), _) => File::open(path).map_err(|error| missing(&error)),
-        (None, Some(pipe)) => Ok(File::from(pipe)),
-        (None, None) => Err(Shut::UnreadableKey),
-    };
-    let key = match key {
+    let key = match find_key(key_file, pipe) {
         Ok(key) => key,
         Err(why) => return mouth.say(&Word::NotOpened(why)),
     };
     // It lies on the card, out of reach afterwards. Without it nothing that waits is vouched for.
-    let intake_key = std::fs::read(&intake_key)
-        .map(Zeroizing::new)
-        .ok()
-        .and_then(|text| IntakeKey::from_card(&text));
+    let intake_key = read_intake_key(&intake_key);
     if let Err(error) = sandbox::confine(&folder) {
         log::error!("the vault process could not be confined, so it ends: {error}");
         return mouth.say(&Word::NotOpened(unconfined(&error)));
@@ -225,6 +217,20 @@ fn next_order(ear: &mut UnixStream) -> io::Result<Option<Order>> {
     let mut body = vec![0; length];
     ear.read_exact(&mut body)?;
     Ok(super::parse(&body))
+}
+
+/// Opens what the key is read from, without reading.
+fn find_key(key_file: Option<PathBuf>, pipe: Option<OwnedFd>) -> Result<File, Shut> {
+    match (key_file, pipe) {
+        (Some(path), _) => File::open(path).map_err(|error| missing(&error)),
+        (None, Some(pipe)) => Ok(File::from(pipe)),
+        (None, None) => Err(Shut::UnreadableKey),
+    }
+}
+
+fn read_intake_key(path: &Path) -> Option<IntakeKey> {
+    let text = Zeroizing::new(std::fs::read(path).ok()?);
+    IntakeKey::from_card(&text)
 }
 
 fn missing(error: &io::Error) -> Shut {

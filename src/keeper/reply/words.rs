@@ -59,9 +59,7 @@ impl Reply {
                  get files out."
                     .to_owned()
             }
-            Self::SecondKey => "A second key stick was put in, and I do not use it. Take both out \
-                                and put in the one you mean."
-                .into(),
+            Self::SecondKey => SECOND_KEY.to_owned(),
             Self::LockedByCommand => "The vault is locked. Photos still arrive; take the key out \
                  and put it in again to open it."
                 .to_owned(),
@@ -249,6 +247,9 @@ fn opened(adopted: &[u64], doubles: u64) -> String {
     }
     text
 }
+
+const SECOND_KEY: &str = "A second key stick was put in, and I do not use it. Take both out and put \
+                          in the one you mean.";
 
 fn not_opened(why: OpenFailure) -> String {
     let words = match why {
