@@ -108,10 +108,10 @@ impl Scene {
 
     fn word(&mut self) -> Word {
         loop {
-            match self.next_word() {
-                // A blob that is not taken in yet.
-                Word::Origin(OriginWord::Found { .. }) => {}
-                word => return word,
+            let word = self.next_word();
+            // A blob that is not taken in yet.
+            if !matches!(word, Word::Origin(OriginWord::Found { .. })) {
+                return word;
             }
         }
     }
