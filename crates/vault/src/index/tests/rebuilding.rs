@@ -94,7 +94,7 @@ fn edit(index: &mut Index, file: u64, entry: EntryNumber, at: SystemTime) {
     if file % 45 == 3 {
         index.untag(entry, "tone", at).unwrap();
     }
-    if file % 20 == 0 {
+    if file.is_multiple_of(20) {
         let album = format!("Album {}", file % 3);
         index.move_to_album(entry, Some(&album), at).unwrap();
     }
