@@ -22,7 +22,9 @@ const HELP: &str = "Share a photo or file here and I keep it.\n\
      find WORDS: files with these words in the name\n\
      get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
      status: open or locked, how much is kept\n\
-     lock: close the vault at once";
+     verify: check every file (verify 7: one; verify sample: a few)\n\
+     lock: close the vault at once\n\
+     unproven: files on the drive that nobody vouches for";
 const BAD_LINK: &str =
     "The file is not stored: its link is not one I can read. Please send it again.";
 const BAD_ADDRESS: &str = "photo.jpg is not stored: its link leads to an address I must not open. \
@@ -78,15 +80,20 @@ fn a_host_that_lies_refuses_or_points_elsewhere_gets_nothing_into_the_vault() {
         "gone.jpg is not stored: its server no longer has it. Please send it again.",
     );
 
-    for refusal in [
-        "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n12345678901234567890",
+    // 403 is what some servers answer once a link has expired.
+    for (refusal, why) in [
+        (
+            "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n",
+            "its server no longer has it. Please send it again.",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n12345678901234567890",
+            "its server did not give it to me. Please send it again later.",
+        ),
     ] {
         scene.host.answer("/no.jpg", refusal);
         scene.tell(&scene.host.aesgcm("/no.jpg", &fragment));
-        scene.expect_refusal(
-            "no.jpg is not stored: its server did not give it to me. Please send it again later.",
-        );
+        scene.expect_refusal(&format!("no.jpg is not stored: {why}"));
     }
 
     scene.expect(

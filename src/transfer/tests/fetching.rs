@@ -144,7 +144,7 @@ async fn a_status_tells_gone_from_later() {
         (204, FetchError::Status(204), false),
         (206, FetchError::Status(206), false),
         (401, FetchError::Status(401), false),
-        (403, FetchError::Status(403), false),
+        (403, FetchError::NotFound { status: 403 }, false),
         (408, FetchError::Status(408), true),
         (429, FetchError::Status(429), true),
         (500, FetchError::Status(500), true),

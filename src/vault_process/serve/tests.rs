@@ -109,8 +109,11 @@ impl Scene {
     fn word(&mut self) -> Word {
         loop {
             let word = self.next_word();
-            // A blob that is not taken in yet.
-            if !matches!(word, Word::Origin(OriginWord::Found { .. })) {
+            // A blob that is not taken in yet, and what was damaged before the opening.
+            if !matches!(
+                word,
+                Word::Origin(OriginWord::Found { .. }) | Word::Damage { .. }
+            ) {
                 return word;
             }
         }
