@@ -26,6 +26,9 @@ pub struct Config {
     pub owner: Owner,
     /// Where the vault and its key are.
     pub vault: Vault,
+    /// What opens the vault and what locks it.
+    #[serde(default)]
+    pub custody: Custody,
     /// What may be fetched from where.
     #[serde(default)]
     pub transfer: Transfer,
@@ -99,8 +102,8 @@ pub struct Vault {
     ///
     /// Example: "/srv/strongroom/vault"
     pub folder: PathBuf,
-    /// The folder where the key device is mounted. Its coming opens the vault, its going locks
-    /// it.
+    /// The folder where the key device is mounted. Its coming opens the vault. In memory-only mode
+    /// nothing looks there.
     ///
     /// Example: "/media/strongroom-key"
     pub key: PathBuf,
@@ -115,6 +118,47 @@ pub struct Vault {
     /// Default: 268435456
     #[serde(default = "default_reserve")]
     pub reserve_bytes: u64,
+}
+
+/// What opens the vault and what locks it.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Custody {
+    /// How the vault is opened: "drawer" (the key device opens it and may be taken out again at
+    /// once), "presence" (the key device stays in; pulled, it locks the vault at once) or "memory"
+    /// (no device: a code in the chat, or words at the console).
+    ///
+    /// Default: "drawer"
+    #[serde(default)]
+    pub mode: Mode,
+    /// Seconds without a command after which an open vault locks itself; 0 for never. In presence
+    /// mode pulling the key does that instead.
+    ///
+    /// Default: 1800
+    #[serde(default = "default_idle")]
+    pub idle_seconds: u32,
+}
+
+/// How the vault is opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The key device opens the vault, and may be taken out again at once.
+    #[default]
+    Drawer,
+    /// The key device stays in while the vault is open.
+    Presence,
+    /// No device: a code in the chat, or words at the console.
+    Memory,
+}
+
+impl Default for Custody {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            idle_seconds: default_idle(),
+        }
+    }
 }
 
 /// What may be fetched from where.
@@ -145,6 +189,10 @@ impl Default for Transfer {
 
 fn default_system() -> PathBuf {
     PathBuf::from("/var/lib/strongroom")
+}
+
+fn default_idle() -> u32 {
+    30 * 60
 }
 
 fn default_reserve() -> u64 {
@@ -329,7 +377,7 @@ pub fn reference() -> String {
         "# The settings of Strongroom. Made from the program's own documentation; lines that are\n\
          # commented out show the default or an example.\n",
     );
-    for section in ["Account", "Owner", "Vault", "Transfer"] {
+    for section in ["Account", "Owner", "Vault", "Custody", "Transfer"] {
         write_section(&mut text, section);
     }
     text
@@ -367,6 +415,8 @@ fn write_section(text: &mut String, section: &str) {
             let _ = match (shown.is_empty(), kind) {
                 (false, _) => writeln!(text, "{name} = {shown}\n"),
                 (true, "bool,") => writeln!(text, "#{name} = true\n"),
+                (true, "Mode,") => writeln!(text, "#{name} = \"drawer\"\n"),
+                (true, "u32,") => writeln!(text, "#{name} = 1800\n"),
                 (true, "u64,") => writeln!(text, "#{name} = 1000000\n"),
                 (true, "Vec<String>,") => writeln!(text, "#{name} = [\"…\"]\n"),
                 (true, _) => writeln!(text, "#{name} = \"…\"\n"),

@@ -8,7 +8,7 @@ use std::{
     collections::HashSet,
     net::SocketAddr,
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -24,7 +24,7 @@ use vault::Sealer;
 
 use crate::{
     config::Config,
-    keeper::{Input, JobId, Keeper},
+    keeper::{Input, JobId, Keeper, Moment},
     keydevice::Presence,
     service,
     state::State,
@@ -286,6 +286,10 @@ impl Daemon {
         // Looked at anew at least this often, so that a changed clock delays nothing for long.
         const LONGEST: Duration = Duration::from_secs(60);
         let mut wait = LONGEST;
+        if let Some(at) = self.keeper.next_tick() {
+            let seconds = u64::try_from(at.saturating_sub(moment().steady)).unwrap_or(0);
+            wait = wait.min(Duration::from_secs(seconds.max(1)));
+        }
         if let Some(at) = self.keeper.next_wake() {
             let seconds = u64::try_from(at.saturating_sub(now())).unwrap_or(0);
             // A retry that is due and cannot be started (all fetches are busy) must not spin.
@@ -361,6 +365,15 @@ async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
 /// Returns the seconds since 1970; 0 for a clock that stands before.
 fn now() -> i64 {
     seconds(SystemTime::now())
+}
+
+/// Returns what both clocks show.
+fn moment() -> Moment {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    Moment {
+        wall: now(),
+        steady: i64::try_from(START.elapsed().as_secs()).unwrap_or(i64::MAX),
+    }
 }
 
 fn seconds(at: SystemTime) -> i64 {

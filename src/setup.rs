@@ -19,7 +19,7 @@ use vault::{
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{Account, Config, Owner, Transfer, Vault},
+    config::{Account, Config, Custody, Mode, Owner, Transfer, Vault},
     daemon::start::{PAIRING_FILE, PUBLIC_HALF_FILE, SLOTS_FOLDER, own_address},
     disk,
     keeper::owner::{CODE_ALPHABET, CODE_LETTERS},
@@ -62,6 +62,9 @@ pub struct Init {
     /// An upload server at a private address or other port that may be used, as host:port
     #[arg(long = "pin", value_name = "HOST:PORT")]
     pub pins: Vec<String>,
+    /// How the vault is opened
+    #[arg(long, value_enum, default_value_t = Mode::Drawer)]
+    pub mode: Mode,
     /// This is a trial: the key may lie on the same disk as the data, which protects nothing
     #[arg(long)]
     pub trial: bool,
@@ -106,6 +109,10 @@ fn config(init: Init) -> anyhow::Result<Config> {
             key: absolute(init.key)?,
             system: absolute(init.system)?,
             reserve_bytes: 256 * 1024 * 1024,
+        },
+        custody: Custody {
+            mode: init.mode,
+            ..Custody::default()
         },
         transfer: Transfer {
             pins: init.pins,
@@ -409,12 +416,37 @@ fn report(
             **code
         )?;
     }
+    writeln!(out, "{}\n", mode_words(config.custody.mode))?;
     writeln!(
         out,
         "Now start it: strongroom --config {} run",
         path.display()
     )?;
     Ok(())
+}
+
+/// Says what the chosen mode means, and what a thief gets by it.
+fn mode_words(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Drawer => {
+            "HOW IT IS OPENED: drawer. Plug the key in when you want something back, and take it \
+             out\nagain at once: keep it in a drawer, away from the Pi. The vault stays open until \
+             you send\n\"lock\", or nobody used it for half an hour, or the power goes. Whoever \
+             takes the Pi while it is\nlocked gets no file. Storing needs no key."
+        }
+        Mode::Presence => {
+            "HOW IT IS OPENED: presence. The vault is open as long as the key is in, and locks at \
+             once when\nyou pull it. A thief who takes the Pi with the key in it gets \
+             everything: pull it when you\nleave. Storing needs no key."
+        }
+        Mode::Memory => {
+            "HOW IT IS OPENED: from memory. No device holds a key. Send \"unlock\" and your code \
+             in the chat,\nor type the recovery words at the Pi. The vault locks when you send \
+             \"lock\", or nobody used it\nfor half an hour, or the power goes. The code works \
+             with this system card only: if the card\nbreaks, only the words open the vault. \
+             Storing needs no key."
+        }
+    }
 }
 
 /// Prints the commented reference of all settings.

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use omemo::{Address, DeviceId, IdentityKey, Store as _, Trust, machine};
 
-use super::{Daemon, Happening, now};
+use super::{Daemon, Happening, moment};
 use crate::{
     config::Config,
     keeper::{
@@ -21,6 +21,8 @@ use crate::{
 pub(super) const PAIRING: &str = "pairing";
 /// The note that holds whether the owner locked the vault while the key device is in.
 pub(super) const LOCKED_BY_OWNER: &str = "locked by owner";
+/// The note that holds what the keeper remembers beside its jobs.
+pub(super) const REMEMBERED: &str = "remembered";
 /// Entries a `find` shows at most.
 const FOUND_LINES: u32 = 20;
 
@@ -59,13 +61,20 @@ impl After {
 impl Desk<'_> {
     /// Has the keeper decide, and writes what belongs to the step.
     pub(super) fn decide(&mut self, step: &mut Step<'_>, input: Input) -> anyhow::Result<After> {
-        let effects = self.keeper.handle(input, now());
+        let effects = self.keeper.handle(input, moment());
         self.save(step, effects)
     }
 
-    /// Writes what belongs to the step.
-    pub(super) fn save(&self, step: &mut Step<'_>, effects: Vec<Effect>) -> anyhow::Result<After> {
+    /// Writes what belongs to the step, and what the keeper has to remember of it.
+    pub(super) fn save(
+        &mut self,
+        step: &mut Step<'_>,
+        effects: Vec<Effect>,
+    ) -> anyhow::Result<After> {
         let mut after = After::default();
+        if let Some(remembered) = self.keeper.to_remember() {
+            step.set_note(REMEMBERED, Some(&remembered))?;
+        }
         for effect in effects {
             match effect {
                 Effect::SaveIntake(intake) => {
@@ -101,6 +110,8 @@ impl Desk<'_> {
                 | Effect::Ask(..)
                 | Effect::Deliver(..)
                 | Effect::Open
+                | Effect::OpenByCode
+                | Effect::OpenByConsole
                 | Effect::Lock) => after.effects.push(later),
             }
         }
@@ -152,6 +163,8 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Ask(..)
         | Effect::Deliver(..)
         | Effect::Open
+        | Effect::OpenByCode
+        | Effect::OpenByConsole
         | Effect::Lock => None,
     });
     named.collect()
@@ -160,7 +173,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
 impl Daemon {
     /// Feeds the keeper outside of any message, saves and carries out.
     pub(super) fn handle(&mut self, input: Input) -> anyhow::Result<()> {
-        let effects = self.keeper.handle(input, now());
+        let effects = self.keeper.handle(input, moment());
         self.carry_out(effects)
     }
 
@@ -176,7 +189,7 @@ impl Daemon {
             config,
             ..
         } = self;
-        let after = if effects.iter().any(Effect::is_saved) {
+        let after = if effects.iter().any(Effect::is_saved) || keeper.has_to_remember() {
             let mut step = state.begin().context("while beginning a step")?;
             let after = Desk { keeper, config }.save(&mut step, effects)?;
             step.commit().context("while saving a step")?;

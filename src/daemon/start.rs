@@ -10,16 +10,20 @@ use zeroize::Zeroizing;
 
 use super::{
     BundleState, CatchUp, Daemon, Own,
-    effects::{LOCKED_BY_OWNER, PAIRING},
+    effects::{LOCKED_BY_OWNER, PAIRING, REMEMBERED},
     inbox::rng,
     omemo_now,
 };
 use crate::{
-    config::{Config, host_port},
-    keeper::{Keeper, Memory, owner::Pairing},
+    config::{self, Config, host_port},
+    keeper::{
+        Keeper, Memory, Remembered,
+        custody::{self, Rules},
+        owner::Pairing,
+    },
     keydevice, service,
     state::{JobKind, State},
-    transfer::{self, HostPort, Patience, Rules},
+    transfer::{self, HostPort, Patience},
     xmpp::{self, Account, Password, TlsTrust},
 };
 
@@ -51,9 +55,15 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut state = State::open(&config.vault.system).context("while opening the state")?;
     let own = own_device(&mut state)?;
     let memory = memory(&mut state, &config, &own)?;
+    let remembered = remembered(&mut state)?;
+    let rules = rules(&config);
     let (trust, tls) = tls(&config)?;
     let transfer =
-        transfer::Client::new(tls, Rules::new(pins(&config)?, None), Patience::default());
+        transfer::Client::new(
+        tls,
+        transfer::Rules::new(pins(&config)?, None),
+        Patience::default(),
+    );
     let account = account(&config, trust)?;
     let (tell, happenings) = mpsc::unbounded_channel();
     let (arrivals_tell, arrivals) = mpsc::channel(ARRIVALS);
@@ -62,7 +72,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut daemon = Daemon {
         config,
         state,
-        keeper: Keeper::new(memory),
+        keeper: Keeper::new(memory).under(rules, remembered),
         link,
         transfer,
         sealer: None,
@@ -214,6 +224,22 @@ fn memory(state: &mut State, config: &Config, own: &Own) -> anyhow::Result<Memor
         own_tail: own.fingerprint.get(56..).unwrap_or_default().to_owned(),
         aes: aes_path(),
     })
+}
+
+fn remembered(state: &mut State) -> anyhow::Result<Remembered> {
+    let step = state.begin().context("while reading the state")?;
+    Ok(step.note(REMEMBERED)?.unwrap_or_default())
+}
+
+fn rules(config: &Config) -> Rules {
+    Rules {
+        mode: match config.custody.mode {
+            config::Mode::Drawer => custody::Mode::Drawer,
+            config::Mode::Presence => custody::Mode::Presence,
+            config::Mode::Memory => custody::Mode::MemoryOnly,
+        },
+        idle_seconds: i64::from(config.custody.idle_seconds),
+    }
 }
 
 /// Says how AES is computed on this machine.

@@ -156,6 +156,39 @@ impl Deliveries {
         effects
     }
 
+    /// Keeps what was asked while locked for the next opening. Empty when it is kept already.
+    pub(super) fn hold(&mut self, job: JobId, command: &Command) -> Vec<Effect> {
+        let Some(asked) = Asked::new(command) else {
+            return Vec::new();
+        };
+        if self.open.iter().any(|it| it.job == job) {
+            return Vec::new();
+        }
+        let delivery = Delivery {
+            job,
+            command: asked,
+            remaining: None,
+        };
+        self.open.push_back(delivery.clone());
+        vec![Effect::SaveDelivery(delivery)]
+    }
+
+    /// Forgets a delivery that was kept for nothing.
+    pub(super) fn forget(&mut self, job: JobId) -> Vec<Effect> {
+        self.open.retain(|it| it.job != job);
+        vec![Effect::Close(job)]
+    }
+
+    /// Returns whether nothing was asked that is not answered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Returns whether a file is on its way out.
+    pub(super) fn is_sending(&self) -> bool {
+        self.sending.is_some()
+    }
+
     /// Turns the vault process's answer into words. `facts` are what is known without it.
     pub(super) fn answered(&mut self, job: JobId, answer: Answer, facts: Facts) -> Vec<Effect> {
         let Some(delivery) = self.open.iter_mut().find(|it| it.job == job) else {
@@ -315,15 +348,19 @@ impl Deliveries {
         effects
     }
 
-    /// The vault was locked: every open delivery ends with one sentence; a `status` is still
-    /// answered.
-    pub(super) fn locked(&mut self, needs_key: Reply) -> Vec<Effect> {
+    /// The vault was locked: every open delivery ends with one sentence, unless it is `held` for
+    /// the next opening; a `status` is still answered.
+    pub(super) fn locked(
+        &mut self,
+        needs_key: Reply,
+        held: impl Fn(&JobId) -> bool,
+    ) -> Vec<Effect> {
         self.is_open = false;
         self.sending = None;
         let mut effects = self.ask_again(|asked| *asked == Asked::Status);
         let mut ended = false;
         self.open.retain(|delivery| {
-            if delivery.command == Asked::Status {
+            if delivery.command == Asked::Status || held(&delivery.job) {
                 return true;
             }
             effects.push(Effect::Close(delivery.job));

@@ -45,6 +45,11 @@ pub enum Effect {
     Deliver(JobId, u64),
     /// Start the vault process with the key device that is there.
     Open,
+    /// Start the vault process with the code that [`Keeper::take_code`](super::Keeper::take_code)
+    /// gives.
+    OpenByCode,
+    /// Start the vault process with what is typed at the console that asked.
+    OpenByConsole,
     /// End the vault process, and with it every secret.
     Lock,
 }
@@ -71,6 +76,8 @@ impl Effect {
             | Self::Ask(..)
             | Self::Deliver(..)
             | Self::Open
+            | Self::OpenByCode
+            | Self::OpenByConsole
             | Self::Lock => false,
         }
     }

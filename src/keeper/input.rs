@@ -124,12 +124,16 @@ pub enum Input {
     KeyDeviceGone,
     /// The data drive with the vault is there after it was not.
     DriveCame,
+    /// Somebody at the console wants to open the vault by what is typed there.
+    ConsoleUnlock,
     /// The vault process has opened the vault.
     VaultOpened,
     /// The vault process could not open the vault.
     VaultNotOpened(OpenFailure),
     /// The vault process ended without being told to.
     VaultEnded,
+    /// The open vault has, or has not, another way in than the one that the owner carries.
+    SpareKnown(bool),
     /// A file is sealed under its final name, and durable.
     Sealed {
         /// The intake.
