@@ -17,20 +17,6 @@ use crate::{
     kem::{KeyPair, PublicKey},
 };
 
-pub mod file;
-pub mod public_half;
-
-pub use public_half::PublicHalf;
-
-/// Length of every symmetric key in the vault, in bytes.
-pub const KEY_BYTES: usize = 32;
-
-/// The source of randomness failed, so nothing was made.
-#[derive(Debug, thiserror::Error)]
-#[error("the system gave no random numbers")]
-#[non_exhaustive]
-pub struct RandomnessError;
-
 macro_rules! secret {
     ($(#[$doc:meta])* $visible:vis $name:ident) => {
         $(#[$doc])*
@@ -74,6 +60,26 @@ macro_rules! secret {
         }
     };
 }
+
+use secret;
+
+pub mod code;
+pub mod file;
+pub mod passphrase;
+pub mod public_half;
+pub(crate) mod stretch;
+
+pub use public_half::PublicHalf;
+pub use stretch::NoMemory;
+
+/// Length of every symmetric key in the vault, in bytes.
+pub const KEY_BYTES: usize = 32;
+
+/// The source of randomness failed, so nothing was made.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the system gave no random numbers")]
+#[non_exhaustive]
+pub struct RandomnessError;
 
 secret! {
     /// Seals the content of exactly one blob.

@@ -46,8 +46,10 @@ pub use index::{
     Adopted, Attributes, Entry, EntryNumber, Found, Index, IndexError, Opening, Origin, Totals,
 };
 pub use key::{
-    IntakeKey, IntakeMac, SlotSecret,
-    file::{KEY_FILE_NAME, KeyFile, KeyFileError},
+    IntakeKey, IntakeMac, NoMemory, SlotSecret,
+    code::{Pepper, PepperError, PepperFile, UnlockCode},
+    file::{KEY_FILE_NAME, KeyFile, KeyFileError, PlainKey},
+    passphrase::{LockedKey, Passphrase, PassphraseError},
     public_half::{PublicHalf, PublicHalfError},
 };
 pub use metadata::Metadata;

@@ -3,7 +3,7 @@
 use std::str;
 
 use vault::{
-    PublicHalf, PublicHalfError, SlotSecret,
+    KeyFile, PublicHalf, PublicHalfError, SlotSecret,
     header::{HEADER_BYTES, Header, HeaderError},
     key::file::KeyFileError,
     slot::{SlotError, SlotRecord},
@@ -19,7 +19,7 @@ use super::Verdict::{self, Accepted, Refused};
 pub fn blob_header(bytes: &[u8]) -> Verdict {
     let header = Header::parse(bytes);
     let slot = SlotRecord::parse(bytes);
-    let key = SlotSecret::from_key_file(bytes);
+    let key = KeyFile::parse(bytes);
     let half = PublicHalf::from_bytes(bytes);
     let takers = [header.is_ok(), slot.is_ok(), key.is_ok(), half.is_ok()];
     assert!(takers.into_iter().filter(|it| *it).count() <= 1);
@@ -33,7 +33,7 @@ pub fn blob_header(bytes: &[u8]) -> Verdict {
             return Accepted("slot");
         }
         (_, _, Ok(key), _) => {
-            assert_eq!(key.secret.to_key_file(&key.vault).as_slice(), bytes);
+            assert_eq!(key.to_bytes().as_slice(), bytes);
             return Accepted("key");
         }
         (.., Ok(half)) => {

@@ -4,8 +4,8 @@ use std::{fs, io::Read as _, path::Path, time::UNIX_EPOCH};
 
 use sha2::{Digest as _, Sha256};
 use vault::{
-    BlobId, OpenVault, PublicHalf, SlotSecret, UnsealError, VaultFolder, VaultId,
-    folder::MARK_NAME, header::HeaderError,
+    BlobId, KeyFile, OpenVault, Passphrase, PassphraseError, Pepper, PublicHalf, SlotSecret,
+    UnlockCode, UnsealError, VaultFolder, VaultId, folder::MARK_NAME, header::HeaderError,
 };
 
 use crate::oracle;
@@ -85,6 +85,35 @@ fn the_vault_of_the_vectors_opens_by_key_file_and_by_words() {
     )
     .unwrap();
     assert_eq!(epoch_secret, bytes(&vault.text, "epoch-secret"));
+}
+
+#[test]
+fn another_program_makes_the_same_of_a_passphrase_and_of_a_code() {
+    let text = fs::read_to_string(vectors().join("passphrase_and_code.txt")).unwrap();
+    let vault: VaultId = field(&text, "vault-id").parse().unwrap();
+    let file = bytes(&text, "key-file-with-passphrase");
+    let KeyFile::WithPassphrase(locked) = KeyFile::parse(&file).unwrap() else {
+        panic!("the key file has a passphrase");
+    };
+
+    let right = locked.unlock(&Passphrase::new(&field(&text, "passphrase")));
+    let wrong = locked.unlock(&Passphrase::new(&field(&text, "wrong-passphrase")));
+    let pepper = bytes(&text, "pepper");
+    let by_code = SlotSecret::from_code(
+        &UnlockCode::parse(&field(&text, "code")).unwrap(),
+        &Pepper::init_with(|place| place.copy_from_slice(&pepper)),
+        &vault,
+    );
+
+    let right = right.unwrap();
+    assert_eq!(right.vault, vault);
+    let secret = right.secret.expose_to_cipher().to_vec();
+    assert_eq!(secret, bytes(&text, "slot-secret"));
+    assert_eq!(wrong.unwrap_err(), PassphraseError::Wrong);
+    assert_eq!(
+        by_code.unwrap().expose_to_cipher().to_vec(),
+        bytes(&text, "code-slot-secret")
+    );
 }
 
 #[test]
