@@ -34,6 +34,7 @@ use crate::{
 };
 
 mod bundles;
+pub mod console;
 mod effects;
 mod inbox;
 mod outbox;
@@ -42,6 +43,7 @@ mod send;
 mod settle;
 pub mod start;
 
+use console::Typing;
 pub use start::run;
 
 /// Longest wait for the stream to close at the end.
@@ -68,6 +70,8 @@ enum Happening {
         page: Page,
         handled: oneshot::Sender<()>,
     },
+    /// Somebody typed at the console.
+    Console(Typing),
     /// The archive is read to its end, or there is none.
     CaughtUp,
     /// The archive was asked for its newest id for the first time.
@@ -121,6 +125,8 @@ struct Daemon {
     /// When the bundle may be published again.
     republish_at: Instant,
     receiving: Vec<(JobId, AbortHandle)>,
+    /// Whoever typed at the console, until the vault process has it.
+    typing: Option<Typing>,
 }
 
 /// What we are to others.
@@ -249,6 +255,7 @@ impl Daemon {
             Happening::Word { generation, word } => self.word(generation, word),
             Happening::VaultEnded { generation } => self.vault_ended(generation),
             Happening::Page { page, handled } => self.page(page, handled),
+            Happening::Console(typing) => self.console(typing),
             Happening::CaughtUp => {
                 self.catch_up = CatchUp::Done;
                 self.send_outbox()

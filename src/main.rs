@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use strongroom::{config, daemon, service, setup, vault_process, xmpp};
+use strongroom::{config, console, daemon, service, setup, vault_process, xmpp};
 
 /// A home file vault whose only interface is an encrypted chat.
 #[derive(Parser)]
@@ -22,6 +22,12 @@ enum Command {
     Init(Box<setup::Init>),
     /// Run the daemon
     Run,
+    /// Open the running daemon's vault by what you type: the passphrase of the key that is in
+    Unlock {
+        /// Type the 24 recovery words instead
+        #[arg(long)]
+        words: bool,
+    },
     /// Make a new pairing code
     Pair,
     /// Show the vault's address and its QR code
@@ -47,6 +53,9 @@ fn main() -> ExitCode {
 fn act(line: Line) -> anyhow::Result<()> {
     match line.command {
         Command::Init(init) => setup::init(&line.config, *init),
+        Command::Unlock { words } => {
+            console::unlock(&config::Config::read(&line.config)?, words)
+        }
         Command::Pair => setup::pair(&config::Config::read(&line.config)?),
         Command::Address => setup::address(&config::Config::read(&line.config)?),
         Command::Config => setup::reference(),

@@ -13,18 +13,20 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use qrcode::{QrCode, render::unicode::Dense1x2};
 use vault::{
-    SlotSecret, VaultFolder, header::VaultId, key::file::KEY_FILE_NAME, slot::SlotRecord,
+    SlotSecret, UnlockCode, VaultFolder, header::VaultId, key::file::KEY_FILE_NAME, slot::SlotRecord,
     words::RecoveryWords,
 };
 use zeroize::Zeroizing;
 
 use crate::{
     config::{Account, Config, Custody, Mode, Owner, Transfer, Vault},
-    daemon::start::{PAIRING_FILE, PUBLIC_HALF_FILE, SLOTS_FOLDER, own_address},
+    daemon::start::{PAIRING_FILE, PEPPER_FILE, PUBLIC_HALF_FILE, SLOTS_FOLDER, own_address},
     disk,
     keeper::owner::{CODE_ALPHABET, CODE_LETTERS},
     state::write_private,
 };
+
+mod mode;
 
 /// What `strongroom init` is told.
 #[derive(Debug, clap::Args)]
@@ -44,8 +46,9 @@ pub struct Init {
     /// The vault folder on the data drive; made if missing, never emptied
     #[arg(long, value_name = "FOLDER")]
     pub data: PathBuf,
-    /// The folder where the key device is mounted; one file is added to it
-    #[arg(long, value_name = "FOLDER")]
+    /// The folder where the key device is mounted; one file is added to it. Not used with --mode
+    /// memory
+    #[arg(long, value_name = "FOLDER", default_value = "/media/strongroom-key")]
     pub key: PathBuf,
     /// The folder for the daemon's own state on the system card
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/strongroom")]
@@ -84,8 +87,8 @@ pub fn init(path: &Path, init: Init) -> anyhow::Result<()> {
     check_disks(&config, trial)?;
     // Whatever can fail comes before the words, which are shown this once.
     let own = own_address(&config)?;
-    let (words, code) = make(path, &config)?;
-    report(path, &config, &words, code.as_ref(), &own, trial)
+    let made = make(path, &config)?;
+    report(path, &config, &made, &own, trial)
 }
 
 fn config(init: Init) -> anyhow::Result<Config> {
@@ -128,18 +131,9 @@ fn check_places(path: &Path, config: &Config) -> anyhow::Result<()> {
         "the settings file {} exists already; move it away, or name another with --config",
         path.display()
     );
-    let key = &config.vault.key;
-    ensure!(
-        key.is_dir(),
-        "there is no folder {}; mount the key device there first",
-        key.display()
-    );
-    let key_file = key.join(KEY_FILE_NAME);
-    ensure!(
-        !key_file.exists(),
-        "the key device holds the key of a vault already ({}); use another device",
-        key_file.display()
-    );
+    if config.custody.mode != Mode::Memory {
+        check_key_device(&config.vault.key)?;
+    }
     let public_half = config.vault.system.join(PUBLIC_HALF_FILE);
     ensure!(
         !public_half.exists(),
@@ -157,13 +151,28 @@ fn check_places(path: &Path, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn check_key_device(key: &Path) -> anyhow::Result<()> {
+    ensure!(
+        key.is_dir(),
+        "there is no folder {}; mount the key device there first",
+        key.display()
+    );
+    let key_file = key.join(KEY_FILE_NAME);
+    ensure!(
+        !key_file.exists(),
+        "the key device holds the key of a vault already ({}); use another device",
+        key_file.display()
+    );
+    Ok(())
+}
+
 /// Refuses a key on the data drive or the system card: whoever took the one would have both.
 fn check_disks(config: &Config, trial: bool) -> anyhow::Result<()> {
     fs::create_dir_all(&config.vault.folder)
         .with_context(|| format!("while making {}", config.vault.folder.display()))?;
     fs::create_dir_all(&config.vault.system)
         .with_context(|| format!("while making {}", config.vault.system.display()))?;
-    if trial {
+    if trial || config.custody.mode == Mode::Memory {
         return Ok(());
     }
     for (what, folder) in [
@@ -200,27 +209,39 @@ impl Drop for Undo<'_> {
     }
 }
 
-fn make(
-    path: &Path,
-    config: &Config,
-) -> anyhow::Result<(RecoveryWords, Option<Zeroizing<String>>)> {
+/// What the owner has to know of a vault that was made.
+struct Made {
+    words: RecoveryWords,
+    pairing: Option<Zeroizing<String>>,
+    unlock: Option<UnlockCode>,
+}
+
+fn make(path: &Path, config: &Config) -> anyhow::Result<Made> {
     let mut rng = getrandom::SysRng;
     let vault = VaultId::random(&mut rng)?;
-    let stick = SlotSecret::generate(&mut rng)?;
     let spare = SlotSecret::generate(&mut rng)?;
     let (folder, system) = (&config.vault.folder, &config.vault.system);
-    let key_path = config.vault.key.join(KEY_FILE_NAME);
     let mut undo = Undo { made: Vec::new() };
-    write_key(&key_path, &stick.to_key_file(&vault))
-        .with_context(|| format!("while writing the key to {}", key_path.display()))?;
-    undo.made.push(&key_path);
-    let slots = [(&stick, "key device"), (&spare, "recovery words")];
+    let key_path = config.vault.key.join(KEY_FILE_NAME);
+    let pepper_path = system.join(PEPPER_FILE);
+    let (first, name, unlock) = if config.custody.mode == Mode::Memory {
+        let (secret, code) = mode::code_slot(&vault, &pepper_path)?;
+        undo.made.push(&pepper_path);
+        (secret, "unlock code", Some(code))
+    } else {
+        let stick = SlotSecret::generate(&mut rng)?;
+        write_key(&key_path, &stick.to_key_file(&vault))
+            .with_context(|| format!("while writing the key to {}", key_path.display()))?;
+        undo.made.push(&key_path);
+        (stick, "key device", None)
+    };
+    let slots = [(&first, name), (&spare, "recovery words")];
     let public_half = VaultFolder::create(folder, Some(vault), &slots, &mut rng, SystemTime::now())
         .with_context(|| format!("while making the vault in {}", folder.display()))?;
     undo.made.push(folder);
     fs::set_permissions(system, fs::Permissions::from_mode(0o700))?;
     copy_slots(config)?;
-    let code = match config.owner.fingerprints.as_slice() {
+    let pairing = match config.owner.fingerprints.as_slice() {
         [] => Some(new_code(system)?),
         _ => None,
     };
@@ -228,7 +249,11 @@ fn make(
     undo.made.push(path);
     write_private(&system.join(PUBLIC_HALF_FILE), &public_half.to_bytes())?;
     undo.made.clear();
-    Ok((spare.to_words(), code))
+    Ok(Made {
+        words: spare.to_words(),
+        pairing,
+        unlock,
+    })
 }
 
 /// Keeps copies of the slot records on the card, from which the daemon mends damaged ones. They
@@ -366,8 +391,7 @@ impl fmt::Display for Address<'_> {
 fn report(
     path: &Path,
     config: &Config,
-    words: &RecoveryWords,
-    code: Option<&Zeroizing<String>>,
+    made: &Made,
     (device, fingerprint): &(u32, String),
     trial: bool,
 ) -> anyhow::Result<()> {
@@ -385,10 +409,15 @@ fn report(
     }
     writeln!(
         out,
-        "RECOVERY WORDS. They open the vault when the key device is lost. Write them on paper \
-         now:\nthey are shown this once, and are kept nowhere.\n"
+        "RECOVERY WORDS. They open the vault when {} is lost. Write them on paper \
+         now:\nthey are shown this once, and are kept nowhere.\n",
+        match config.custody.mode {
+            Mode::Drawer | Mode::Presence => "the key device",
+            Mode::Memory => "the code or the system card",
+        }
     )?;
-    for (line, words) in words
+    for (line, words) in made
+        .words
         .expose_to_owner()
         .split(' ')
         .collect::<Vec<_>>()
@@ -407,7 +436,7 @@ fn report(
         "\nThe vault's address. Scan it with your phone's XMPP app, or add it by hand:\n"
     )?;
     print_address(&mut out, &config.account.jid, *device, fingerprint)?;
-    if let Some(code) = code {
+    if let Some(code) = &made.pairing {
         writeln!(
             out,
             "PAIRING CODE. First compare the fingerprint above with what your phone shows for the \
@@ -416,37 +445,20 @@ fn report(
             **code
         )?;
     }
-    writeln!(out, "{}\n", mode_words(config.custody.mode))?;
+    writeln!(out, "{}\n", mode::words(config.custody.mode))?;
+    if let Some(code) = &made.unlock {
+        writeln!(
+            out,
+            "UNLOCK CODE. Keep it in your head; it is shown this once:\n\n    unlock {}\n",
+            *code.expose_to_owner()
+        )?;
+    }
     writeln!(
         out,
         "Now start it: strongroom --config {} run",
         path.display()
     )?;
     Ok(())
-}
-
-/// Says what the chosen mode means, and what a thief gets by it.
-fn mode_words(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Drawer => {
-            "HOW IT IS OPENED: drawer. Plug the key in when you want something back, and take it \
-             out\nagain at once: keep it in a drawer, away from the Pi. The vault stays open until \
-             you send\n\"lock\", or nobody used it for half an hour, or the power goes. Whoever \
-             takes the Pi while it is\nlocked gets no file. Storing needs no key."
-        }
-        Mode::Presence => {
-            "HOW IT IS OPENED: presence. The vault is open as long as the key is in, and locks at \
-             once when\nyou pull it. A thief who takes the Pi with the key in it gets \
-             everything: pull it when you\nleave. Storing needs no key."
-        }
-        Mode::Memory => {
-            "HOW IT IS OPENED: from memory. No device holds a key. Send \"unlock\" and your code \
-             in the chat,\nor type the recovery words at the Pi. The vault locks when you send \
-             \"lock\", or nobody used it\nfor half an hour, or the power goes. The code works \
-             with this system card only: if the card\nbreaks, only the words open the vault. \
-             Storing needs no key."
-        }
-    }
 }
 
 /// Prints the commented reference of all settings.

@@ -8,13 +8,17 @@
 //! ```text
 //! control (its stdin)   daemon  -- Order -->  vault process    one frame each:
 //!                       daemon  <-- Word  --  vault process    length (u32, little endian), postcard
-//! data (its stdout)     daemon  <-- ciphertext of one delivery: frames of length + bytes,
+//! data (its stdout)     daemon  -- 1 byte -->  vault process   with what is typed, if something is
+//!                       daemon  <-- ciphertext of one delivery: frames of length + bytes,
 //!                                   closed by length 0 (whole) or 0xFFFFFFFF (broken off)
 //! ```
 
 use std::{
     io,
-    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::net::UnixStream as StdUnixStream,
+    },
     path::PathBuf,
     process::Stdio,
 };
@@ -29,6 +33,7 @@ use tokio::{
 };
 
 pub mod serve;
+pub mod typed;
 
 /// The hidden sub-command that turns the binary into the vault process.
 pub const SUBCOMMAND: &str = "vault-process";
@@ -52,6 +57,10 @@ pub enum Order {
         folder: PathBuf,
         /// The key file on the key device.
         key_file: PathBuf,
+        /// What is typed instead, or, for a passphrase, besides; its text was handed over before.
+        typed: Option<typed::Kind>,
+        /// The pepper file on the system card, which a code needs.
+        pepper_file: PathBuf,
         /// The public half that the system card holds, to be compared.
         public_half: Vec<u8>,
         /// Blobs that are still on their way into the index: should it have to be made anew, they
@@ -127,6 +136,8 @@ pub enum Shut {
     WrongKey,
     /// The key file is empty, cut or damaged.
     BrokenKeyFile,
+    /// The key on the key device wants its passphrase.
+    WantsPassphrase,
     /// There is no vault in the folder.
     NoVault,
     /// A newer program wrote the vault.
@@ -141,7 +152,10 @@ pub enum Shut {
 #[derive(Serialize, Deserialize)]
 pub enum Word {
     /// The vault is open.
-    Opened,
+    Opened {
+        /// Whether a lost key device would leave another one.
+        has_spare: bool,
+    },
     /// It is not; the process ends.
     NotOpened(Shut),
     /// A blob is an entry of its own.
@@ -237,15 +251,22 @@ pub struct Deliveries {
 }
 
 impl VaultProcess {
-    /// Starts the process and opens the vault in it. Its words come through the receiver, which
+    /// Starts the process and opens the vault in it, with what comes out of `typed` if the order
+    /// says so. Its words come through the receiver, which
     /// closes when the process is gone.
     ///
     /// # Errors
     ///
     /// The operating system's.
-    pub fn start(open: Order) -> io::Result<(Self, mpsc::Receiver<Word>)> {
+    pub fn start(
+        open: Order,
+        typed: Option<OwnedFd>,
+    ) -> io::Result<(Self, mpsc::Receiver<Word>)> {
         let (control, its_control) = socket_pair()?;
         let (data, its_data) = socket_pair()?;
+        if let Some(typed) = &typed {
+            typed::hand_over(&data, typed.as_fd())?;
+        }
         // Also right after an upgrade has replaced the file: the protocol is this very build's. proc(5)
         let mut command = Command::new("/proc/self/exe");
         command

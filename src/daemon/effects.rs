@@ -1,5 +1,7 @@
 //! One function per effect: the saved ones inside the step's transaction, the others after it.
 
+use std::os::fd::OwnedFd;
+
 use anyhow::Context as _;
 use omemo::{Address, DeviceId, IdentityKey, Store as _, Trust, machine};
 
@@ -13,7 +15,7 @@ use crate::{
     },
     service,
     state::{JobKind, LetterContent, Step},
-    vault_process::{Order, Question, VaultProcess},
+    vault_process::{Order, Question, VaultProcess, typed},
     xmpp::outgoing::{self, ChatState},
 };
 
@@ -251,7 +253,9 @@ impl Daemon {
                     why: DeliveryFailure::Locked,
                 },
             ),
-            Effect::Open => self.open(),
+            Effect::Open => self.open(None),
+            Effect::OpenByCode => self.open_by_code(),
+            Effect::OpenByConsole => self.open_by_console(),
             Effect::Lock => self.lock(),
             // Saved before; nothing is left to do.
             Effect::SaveIntake(_)
@@ -333,7 +337,8 @@ impl Daemon {
         );
     }
 
-    fn open(&mut self) {
+    /// Starts the vault process with the key device that is there, or with what was typed.
+    pub(super) fn open(&mut self, typed: Option<(typed::Kind, OwnedFd)>) {
         self.lock();
         self.generation += 1;
         let generation = self.generation;
@@ -348,13 +353,16 @@ impl Daemon {
                 return;
             }
         };
+        let (kind, typed) = typed.unzip();
         let order = Order::Open {
             folder: vault.folder.clone(),
             key_file: super::start::key_file(&self.config),
+            typed: kind,
+            pepper_file: vault.system.join(super::start::PEPPER_FILE),
             public_half,
             waiting: self.keeper.open_blobs(),
         };
-        match VaultProcess::start(order) {
+        match VaultProcess::start(order, typed) {
             Ok((process, mut words)) => {
                 self.vault = Some(super::Vault {
                     generation,

@@ -52,9 +52,10 @@ impl Daemon {
             free,
         };
         let input = match word {
-            Word::Opened => {
+            Word::Opened { has_spare } => {
                 log::info!("the vault is open");
                 service::status("open");
+                self.handle(Input::SpareKnown(has_spare))?;
                 Input::VaultOpened
             }
             Word::NotOpened(why) => {
@@ -319,6 +320,7 @@ fn open_failure(why: Shut) -> OpenFailure {
     match why {
         Shut::WrongKey => OpenFailure::WrongKey,
         Shut::BrokenKeyFile => OpenFailure::BrokenKeyFile,
+        Shut::WantsPassphrase => OpenFailure::WantsPassphrase,
         Shut::NoVault => OpenFailure::NoVault,
         Shut::TooNew => OpenFailure::TooNew,
         Shut::ForeignPublicHalf => OpenFailure::ForeignPublicHalf,

@@ -9,7 +9,7 @@ use vault::{PublicHalf, Sealer, VaultFolder, key::file::KEY_FILE_NAME};
 use zeroize::Zeroizing;
 
 use super::{
-    BundleState, CatchUp, Daemon, Own,
+    BundleState, CatchUp, Daemon, Own, console,
     effects::{LOCKED_BY_OWNER, PAIRING, REMEMBERED},
     inbox::rng,
     omemo_now,
@@ -31,6 +31,8 @@ use crate::{
 pub const PUBLIC_HALF_FILE: &str = "vault.pub";
 /// File of a new pairing code in the system folder; it is removed once it is taken in.
 pub const PAIRING_FILE: &str = "pairing-code";
+/// File of the pepper that an unlock code needs, in the system folder.
+pub const PEPPER_FILE: &str = "unlock-code.pepper";
 /// Folder of copies of the slot records in the system folder.
 pub const SLOTS_FOLDER: &str = "slots";
 /// The resource of the vault's stream: fixed, so that a new stream replaces a lost one.
@@ -68,6 +70,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (tell, happenings) = mpsc::unbounded_channel();
     let (arrivals_tell, arrivals) = mpsc::channel(ARRIVALS);
     let presence = keydevice::watch(key_file(&config));
+    console::listen(&config.vault.system, tell.clone())
+        .context("while making the console's socket")?;
     let link = xmpp::start(account, arrivals_tell);
     let mut daemon = Daemon {
         config,
@@ -88,6 +92,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         bundle: BundleState::Published,
         republish_at: Instant::now(),
         receiving: Vec::new(),
+        typing: None,
     };
     daemon.find_drive();
     daemon.read_pairing_file()?;

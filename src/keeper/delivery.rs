@@ -184,9 +184,9 @@ impl Deliveries {
         self.open.is_empty()
     }
 
-    /// Returns whether a file is on its way out.
-    pub(super) fn is_sending(&self) -> bool {
-        self.sending.is_some()
+    /// Returns whether a file is on its way out, or the vault process owes an answer.
+    pub(super) fn is_busy(&self) -> bool {
+        self.sending.is_some() || self.open.iter().any(|it| it.remaining.is_none())
     }
 
     /// Turns the vault process's answer into words. `facts` are what is known without it.

@@ -21,7 +21,7 @@ impl Keeper {
     /// Does what is due after anything happened: locks a vault that nobody uses or whose errand is
     /// done, ends what waited too long, and warns.
     pub(super) fn follow_up(&mut self, at: Moment) -> Vec<Effect> {
-        if self.deliveries.is_sending() {
+        if self.deliveries.is_busy() {
             self.custody.used(at);
         }
         let mut effects = Vec::new();

@@ -112,6 +112,8 @@ pub enum OpenFailure {
     WrongKey,
     /// The key file is not whole.
     BrokenKeyFile,
+    /// The key wants its passphrase, which is typed at the Pi.
+    WantsPassphrase,
     /// The data drive is missing or holds no vault.
     NoVault,
     /// The vault was written by a newer program.

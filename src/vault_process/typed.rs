@@ -25,12 +25,14 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 use vault::{
-    KeyFile, LockedKey, PepperFile, SlotSecret, UnlockCode, VaultId, WordsError, key::file,
+    KeyFile, Passphrase, PassphraseError, PepperFile, SlotSecret, UnlockCode, VaultId, WordsError,
 };
 use zeroize::Zeroizing;
 
 use super::Shut;
 
+/// What the console is told when it went well.
+pub const OPEN: &str = "The vault is open.";
 /// Longest text, in bytes: 24 words, numbered and spread out.
 const MAX_BYTES: usize = 4096;
 /// How long the text may take: whoever types has typed before.
@@ -66,4 +68,131 @@ impl Kind {
             .into_iter()
             .find(|it| it.byte() == byte)
     }
+}
+
+/// What the typed text opens the vault with.
+pub(super) struct With {
+    pub(super) kind: Kind,
+    /// For a code: the pepper file of the system card.
+    pub(super) pepper: Option<Zeroizing<Vec<u8>>>,
+    /// For a passphrase: the key file of the key device.
+    pub(super) key_file: Option<Zeroizing<Vec<u8>>>,
+    pub(super) vault: VaultId,
+}
+
+/// Why what was typed is no key: for the daemon, and in words for the console.
+pub(super) struct NoKey {
+    pub(super) shut: Shut,
+    pub(super) words: String,
+}
+
+impl NoKey {
+    fn new(shut: Shut, words: impl ToString) -> Self {
+        let words = words.to_string();
+        Self { shut, words }
+    }
+}
+
+/// Sends the reading end of a typed text along with one byte.
+///
+/// # Errors
+///
+/// The operating system's.
+pub(super) fn hand_over(data: impl AsFd, typed: BorrowedFd<'_>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut with = SendAncillaryBuffer::new(&mut space);
+    if !with.push(SendAncillaryMessage::ScmRights(&[typed])) {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
+    sendmsg(data, &[IoSlice::new(&[0])], &mut with, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Takes what [`hand_over`] sent. It is there before the process is.
+pub(super) fn take_over(data: impl AsFd) -> io::Result<Option<UnixStream>> {
+    let mut byte = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut with = RecvAncillaryBuffer::new(&mut space);
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    recvmsg(data, &mut parts, &mut with, RecvFlags::CMSG_CLOEXEC)?;
+    let typed: Option<OwnedFd> = with.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    Ok(typed.map(UnixStream::from))
+}
+
+/// Reads the text up to its end, into one place that never moves.
+pub(super) fn read(typed: &mut UnixStream) -> io::Result<Zeroizing<Vec<u8>>> {
+    typed.set_read_timeout(Some(PATIENCE))?;
+    let mut text = Zeroizing::new(vec![0; MAX_BYTES]);
+    let mut length = 0;
+    loop {
+        let Some(room) = text.get_mut(length..).filter(|room| !room.is_empty()) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        match typed.read(room)? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    text.truncate(length);
+    Ok(text)
+}
+
+/// Tells whoever typed how it went. Nobody may be listening: a code was typed in the chat.
+pub(super) fn answer(typed: &mut UnixStream, words: &str) {
+    let told = typed.write_all(words.as_bytes());
+    if let Err(error) = told.and_then(|()| typed.write_all(b"\n")) {
+        log::debug!("nobody hears the answer to what was typed: {error}");
+    }
+}
+
+/// Makes the slot secret of what was typed. A wrong one is mostly found out only at the slots.
+pub(super) fn secret(typed: &[u8], with: &With) -> Result<SlotSecret, NoKey> {
+    let no_text = |_| NoKey::new(Shut::WrongKey, "That is no text.");
+    let text = std::str::from_utf8(typed).map_err(no_text)?;
+    match with.kind {
+        Kind::Words => SlotSecret::from_words(text).map_err(|error: WordsError| {
+            NoKey::new(Shut::WrongKey, format!("Those words open nothing: {error}."))
+        }),
+        Kind::Code => of_code(text, with),
+        Kind::Passphrase => of_passphrase(text, with),
+    }
+}
+
+fn of_code(text: &str, with: &With) -> Result<SlotSecret, NoKey> {
+    let wrong = |_| NoKey::new(Shut::WrongKey, "That is no code.");
+    let code = UnlockCode::parse(text).map_err(wrong)?;
+    let trouble = |error: &dyn std::error::Error| {
+        log::error!("a code could not be tried: {error}");
+        NoKey::new(Shut::Trouble, error)
+    };
+    let pepper = with.pepper.as_ref().map_or(&[][..], |it| it.as_slice());
+    let pepper = PepperFile::from_bytes(pepper).map_err(|error| trouble(&error))?;
+    if pepper.vault != with.vault {
+        return Err(NoKey::new(
+            Shut::Trouble,
+            "The unlock code's file on the system card is another vault's.",
+        ));
+    }
+    SlotSecret::from_code(&code, &pepper.pepper, &with.vault).map_err(|error| trouble(&error))
+}
+
+fn of_passphrase(text: &str, with: &With) -> Result<SlotSecret, NoKey> {
+    let Some(key_file) = &with.key_file else {
+        return Err(NoKey::new(
+            Shut::BrokenKeyFile,
+            "There is no key device to try the passphrase on. Put it in first.",
+        ));
+    };
+    let key = KeyFile::parse(key_file).map_err(|error| {
+        NoKey::new(Shut::BrokenKeyFile, format!("The key cannot be used: {error}."))
+    })?;
+    key.unlock(&Passphrase::new(text))
+        .map(|key| key.secret)
+        .map_err(|error| match error {
+            PassphraseError::Wrong => NoKey::new(Shut::WrongKey, "The passphrase is wrong."),
+            other => NoKey::new(Shut::Trouble, other),
+        })
 }

@@ -19,6 +19,7 @@ mod host;
 mod journal;
 mod large;
 mod main_path;
+mod modes;
 mod phone;
 mod photo;
 mod prosody;

@@ -233,6 +233,10 @@ fn not_opened(why: OpenFailure) -> &'static str {
             "The key file on this stick is not whole. Take it out and put it in again, or use your \
              spare."
         }
+        OpenFailure::WantsPassphrase => {
+            "The key is here and wants its passphrase. Type it at the Pi with \"strongroom unlock\", \
+             never here: it would stay in this chat's history."
+        }
         OpenFailure::NoVault => {
             "The key is here, but I cannot find the vault on the data drive. Check that the drive \
              is plugged in."
