@@ -22,8 +22,8 @@ install_packages() {
         read -r package file <<< "$entry"
         [ -e "$file" ] || missing+=("$package")
     done
-    # Also where a Python of another origin comes first in the path: this is the one with a venv.
-    [ -n "$(venv_maker)" ] || [ "$python_ready" = 1 ] || missing+=(python3 python3-venv)
+    # Also where a Python of another origin comes first in the path: this is one that will do.
+    [ -n "$(venv_maker)" ] || [ "$python_ready" = 1 ] || missing+=(python3 python3-venv python3-dev)
     [ ${#missing[@]} -gt 0 ] || return 0
     command -v apt-get > /dev/null || fail "this is no Debian; install by hand: ${missing[*]}"
     if [ "$(id -u)" != 0 ]; then
@@ -58,12 +58,14 @@ for line in open(sys.argv[1]):
 PY
 }
 
-# The newest Python of at least 3.10 that can make a virtual environment.
+# The newest Python of at least 3.10 that can make a virtual environment and build modules in it:
+# omemo-dr comes as source.
 venv_maker() {
     local candidate
     for candidate in python3.14 python3.13 python3.12 python3.11 python3.10 python3 /usr/bin/python3; do
-        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' \
-            2> /dev/null; then
+        if "$candidate" -c 'import ensurepip, os, sys, sysconfig, venv
+headers = os.path.join(sysconfig.get_path("include"), "Python.h")
+sys.exit(sys.version_info < (3, 10) or not os.path.exists(headers))' 2> /dev/null; then
             command -v "$candidate"
             return
         fi
@@ -76,7 +78,7 @@ install_python() {
     [ "$(basename "$folder")" = peers-venv ] \
         || fail "STRONGROOM_PEERS_PYTHON ($python) lacks packages of tests/peers/requirements.txt"
     maker=$(venv_maker)
-    [ -n "$maker" ] || fail "no Python of at least 3.10 that can make a virtual environment"
+    [ -n "$maker" ] || fail "no Python of at least 3.10 with venv and headers (Python.h)"
     say "making a Python environment for the test phone in $folder"
     rm -rf "$folder"
     "$maker" -m venv "$folder"

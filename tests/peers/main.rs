@@ -14,6 +14,7 @@
 mod bad_input;
 mod crash;
 mod daemon;
+mod dns;
 mod home;
 mod host;
 mod journal;

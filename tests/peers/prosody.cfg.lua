@@ -32,6 +32,7 @@ https_ssl = { key = "@BASE@/server.key", certificate = "@BASE@/server.crt" }
 c2s_direct_tls_ssl = { key = "@BASE@/server.key", certificate = "@BASE@/server.crt" }
 
 VirtualHost "localhost"
+VirtualHost "home.test"
 
 Component "upload.localhost" "http_file_share"
   http_host = "localhost"

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::journal::PATIENCE;
 
-/// The one virtual host; its upload service is `upload.localhost`.
+/// The virtual host of all but one test; its upload service is `upload.localhost`.
 pub(crate) const DOMAIN: &str = "localhost";
 
 /// Ports that were handed out in this process, so that no two servers share one.
@@ -83,10 +83,15 @@ impl Prosody {
     /// Makes accounts; works on a running server too.
     pub(crate) fn register(&self, accounts: &[&str]) {
         for account in accounts {
-            let mut command = Command::new("prosodyctl");
-            command.arg("--config").arg(self.config());
-            run(command.args(["register", account, DOMAIN, &password(account)]));
+            self.register_at(account, DOMAIN);
         }
+    }
+
+    /// Makes an account on one of the virtual hosts.
+    pub(crate) fn register_at(&self, account: &str, domain: &str) {
+        let mut command = Command::new("prosodyctl");
+        command.arg("--config").arg(self.config());
+        run(command.args(["register", account, domain, &password(account)]));
     }
 
     /// Starts the process; tells whether it got its ports.

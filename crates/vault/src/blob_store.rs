@@ -189,6 +189,16 @@ pub struct BlobWriter {
 }
 
 impl BlobWriter {
+    /// Returns the hash of the blob's header, for [`crate::key::IntakeKey::mac`] before the blob
+    /// gets its final name.
+    ///
+    /// # Errors
+    /// When an earlier write failed.
+    pub fn header_hash(&self) -> io::Result<HeaderHash> {
+        let sealing = self.sealing.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(sealing.header_hash())
+    }
+
     /// Closes the message with padding and metadata, makes the file durable and gives it its final
     /// name. To be called only when everything that can be known of the content holds.
     ///

@@ -20,9 +20,11 @@ mod entry;
 mod opening;
 mod query;
 mod schema;
+mod unlisted;
 
 pub use entry::{Adopted, Attributes, Entry, EntryNumber, Found, NoEntryNumber, Origin, Totals};
 pub use opening::Opening;
+pub use unlisted::Unlisted;
 
 /// Why the index could not answer or change.
 #[derive(Debug, thiserror::Error)]

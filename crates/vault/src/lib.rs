@@ -44,6 +44,7 @@ pub use header::HeaderHash;
 pub use id::{BlobId, SlotId, VaultId};
 pub use index::{
     Adopted, Attributes, Entry, EntryNumber, Found, Index, IndexError, Opening, Origin, Totals,
+    Unlisted,
 };
 pub use key::{
     IntakeKey, IntakeMac, NoMemory, SlotSecret,

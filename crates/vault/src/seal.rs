@@ -66,6 +66,11 @@ impl<W: Write> Sealing<W> {
         })
     }
 
+    /// Returns the hash of the header, which was written first.
+    pub(crate) fn header_hash(&self) -> HeaderHash {
+        self.header_hash
+    }
+
     /// Appends padding and metadata record, seals the last chunk and hands back the writer.
     pub(crate) fn finish(mut self, metadata: Metadata) -> io::Result<(W, Summary)> {
         let content_hash = self.hash.finalize().into();

@@ -7,13 +7,12 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::{FromBlob, Index, IndexError, Origin, carry_out, query, read_blob, schema};
+use super::{Index, IndexError, carry_out, query, read_blob, schema};
 use crate::{
     change_log::{Change, ChangeLog, History},
     disk,
     id::BlobId,
     key::PurposeKey,
-    metadata,
     open::OpenVault,
 };
 
@@ -30,7 +29,7 @@ pub enum Opening {
     Rebuilt {
         /// How many entries it has.
         entries: u64,
-        /// How many of them are blobs that the change log does not name: of unproven origin.
+        /// How many blobs the change log does not name: of unproven origin, and left out.
         unproven: u64,
         /// Blobs that could not be read; none of them was touched.
         unreadable: Vec<BlobId>,
@@ -47,8 +46,8 @@ impl Index {
         Self::open_leaving(vault, &[], now)
     }
 
-    /// Does as [`Index::open`], and leaves the blobs in `waiting` out even if the index has to be
-    /// made anew: whoever knows their origin is about to [`Index::adopt`] them.
+    /// Does as [`Index::open`], and does not count the blobs in `waiting` as of unproven origin if
+    /// the index has to be made anew: whoever knows their origin is about to [`Index::adopt`] them.
     ///
     /// # Errors
     /// When the drive fails, or the index is a later version's.
@@ -81,7 +80,11 @@ impl Index {
         if !schema::is_unfinished(&index.database)? {
             return Ok((index, Opening::Found));
         }
-        let (unproven, unreadable) = index.enter_unlisted(waiting, now)?;
+        let super::Unlisted {
+            count: unproven,
+            unreadable,
+            ..
+        } = index.unlisted(waiting)?;
         schema::set_finished(&index.database)?;
         index.remove_older()?;
         let entries = index.totals()?.entries;
@@ -140,75 +143,6 @@ impl Index {
             transaction.commit()?;
         }
         Ok(())
-    }
-
-    /// Enters all blobs that the change log does not name, oldest first.
-    fn enter_unlisted(
-        &mut self,
-        waiting: &[BlobId],
-        now: SystemTime,
-    ) -> Result<(u64, Vec<BlobId>), IndexError> {
-        let (mut found, mut unreadable) = (Vec::new(), Vec::new());
-        for blob in self.vault.folder().blobs().map_err(IndexError::Log)? {
-            let blob = blob.map_err(IndexError::Log)?;
-            if waiting.contains(&blob) || self.number_of(&blob)?.is_some() {
-                continue;
-            }
-            match read_blob(&self.vault, &blob) {
-                Ok(read) => found.push((metadata::to_millis(read.metadata.received_at), blob)),
-                Err(_) => unreadable.push(blob),
-            }
-        }
-        found.sort_unstable();
-        let at = metadata::to_millis(Some(now));
-        let mut unproven = 0;
-        for batch in found.chunks(BATCH) {
-            let mut read = Vec::with_capacity(batch.len());
-            for (_, blob) in batch {
-                read.push((*blob, read_blob(&self.vault, blob)?));
-            }
-            unproven += self.enter_batch(&read, at)?;
-        }
-        Ok((unproven, unreadable))
-    }
-
-    fn enter_batch(&mut self, read: &[(BlobId, FromBlob)], at: i64) -> Result<u64, IndexError> {
-        let mut number = query::next_number(&self.database)?;
-        let mut marks = std::collections::HashMap::new();
-        let mut changes = Vec::with_capacity(read.len());
-        let mut entered = 0;
-        for (blob, from) in read {
-            let same = marks.get(&from.mark).copied();
-            let same = same.map_or_else(
-                || query::by_mark(&self.database, &from.mark),
-                |it| Ok(Some(it)),
-            )?;
-            if let Some(number) = same {
-                changes.push((
-                    Change::Duplicate {
-                        number,
-                        blob: *blob,
-                        at,
-                    },
-                    None,
-                ));
-                continue;
-            }
-            marks.insert(from.mark, number);
-            let origin = Origin::Unproven;
-            let change = Change::Adopted {
-                number,
-                blob: *blob,
-                at,
-                origin,
-                caption: None,
-            };
-            changes.push((change, Some(from)));
-            number = super::EntryNumber::new(number.get() + 1).ok_or(IndexError::TooNew)?;
-            entered += 1;
-        }
-        self.change_all(&changes)?;
-        Ok(entered)
     }
 
     /// Removes the indexes of older epochs: a revoked key could open them.

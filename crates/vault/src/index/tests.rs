@@ -452,7 +452,7 @@ fn a_crash_between_log_and_index_is_caught_up() {
 }
 
 #[test]
-fn without_log_and_index_blobs_are_entered_by_time_as_unproven() {
+fn without_log_and_index_blobs_are_shown_and_entered_by_time_when_they_are_taken_in() {
     let mut vault = TestVault::new();
     let (mut index, _) = open(&vault);
     for hour in [3_u64, 1, 2] {
@@ -471,16 +471,23 @@ fn without_log_and_index_blobs_are_entered_by_time_as_unproven() {
     remove_index(&vault);
     remove_log(&vault);
 
-    let (index, opening) = open(&vault);
+    let (mut index, opening) = open(&vault);
+    let before = index.totals().unwrap();
+    let seen = index.unlisted(&[]).unwrap();
+    let taken = index.take_unlisted(&[], &seen.digest, noon()).unwrap();
 
     assert_eq!(
         opening,
         Opening::Rebuilt {
-            entries: 3,
-            unproven: 3,
+            entries: 0,
+            unproven: 4,
             unreadable: vec![]
         }
     );
+    assert_eq!(before, Totals::default(), "nothing is taken in silently");
+    assert_eq!((seen.count, seen.bytes), (4, 4 * 8));
+    assert_eq!(seen.oldest[0].1.name.as_deref(), Some("hour 1"));
+    assert_eq!(taken, Some([1, 2, 3].map(number).to_vec()));
     let entries = index.last(9).unwrap();
     assert_eq!(names(&entries), ["hour 3", "hour 2", "hour 1"]);
     assert!(
@@ -498,12 +505,15 @@ fn blobs_that_wait_for_their_proof_are_left_out_of_a_rebuild() {
     vault.keep(b"planted", named("planted"));
 
     let (mut index, opening) = Index::open_leaving(&vault.open(), &[waiting], noon()).unwrap();
+    let seen = index.unlisted(&[waiting]).unwrap();
+    let planted = index.take_unlisted(&[waiting], &seen.digest, noon());
     let adopted = index.adopt(&waiting, proven(), noon()).unwrap();
 
+    assert_eq!(planted.unwrap(), Some(vec![number(1)]));
     assert_eq!(
         opening,
         Opening::Rebuilt {
-            entries: 1,
+            entries: 0,
             unproven: 1,
             unreadable: vec![]
         }
@@ -538,14 +548,16 @@ fn the_catalog_of_the_rescue_tool_has_the_numbers_of_a_rebuilt_index() {
 
     let catalog = Catalog::read(&vault.open(), || ()).unwrap();
     remove_index(&vault);
-    let (index, opening) = open(&vault);
+    let (mut index, opening) = open(&vault);
+    let seen = index.unlisted(&[]).unwrap();
+    index.take_unlisted(&[], &seen.digest, noon()).unwrap();
 
     let unreadable = vec![broken];
     assert_eq!(
         opening,
         Opening::Rebuilt {
-            entries: 11,
-            unproven: 5,
+            entries: 6,
+            unproven: 6,
             unreadable
         }
     );
