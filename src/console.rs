@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::{
     config::Config,
     daemon::console,
-    vault_process::typed::{Kind, OPEN},
+    vault_process::typed::{Kind, OPEN, READY},
 };
 
 /// Longest text that is read, in bytes.
@@ -37,7 +37,10 @@ pub fn unlock(config: &Config, words: bool) -> anyhow::Result<()> {
     let text = typed(prompt)?;
     let said = ask(&console::socket(&config.vault.system), kind, &text)?;
     if said != OPEN {
-        ensure!(!said.is_empty(), "the daemon gave no answer; its journal says why");
+        ensure!(
+            !said.is_empty(),
+            "the daemon gave no answer; its journal says why"
+        );
         bail!("{said}");
     }
     writeln!(io::stdout().lock(), "{said}")?;
@@ -52,11 +55,20 @@ fn ask(socket: &Path, kind: Kind, text: &[u8]) -> anyhow::Result<String> {
         )
     })?;
     daemon.write_all(&[kind.byte()])?;
-    daemon.write_all(text)?;
-    daemon.shutdown(Shutdown::Write)?;
-    let mut said = String::new();
-    daemon.take(MAX_BYTES as u64).read_to_string(&mut said)?;
-    Ok(said.trim_end().to_owned())
+    let mut said = Vec::new();
+    // Anything else is already the reason why the text is not wanted.
+    if read_some(&mut daemon, &mut said)? && said == [READY] {
+        said.clear();
+        daemon.write_all(text)?;
+        daemon.shutdown(Shutdown::Write)?;
+    }
+    daemon.take(MAX_BYTES as u64).read_to_end(&mut said)?;
+    Ok(String::from_utf8_lossy(&said).trim_end().to_owned())
+}
+
+/// Reads one byte; `false` when there is none.
+fn read_some(daemon: &mut UnixStream, said: &mut Vec<u8>) -> io::Result<bool> {
+    Ok(daemon.take(1).read_to_end(said)? == 1)
 }
 
 /// Reads one line without showing it, into one place that never moves.

@@ -16,8 +16,8 @@ mod effect;
 mod input;
 pub mod intake;
 mod moment;
-pub mod owner;
 mod opening;
+pub mod owner;
 mod remembered;
 pub mod reply;
 pub mod unlock;
@@ -354,7 +354,7 @@ impl Keeper {
             // While it is being opened the question waits.
             command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
             command @ Command::Get { .. } => self.need(job, &command, at),
-            Command::List { .. } | Command::Find { .. } => {
+            Command::List { .. } | Command::Find { .. } | Command::Keys => {
                 vec![Effect::Say(self.needs_key())]
             }
         }

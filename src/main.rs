@@ -53,9 +53,7 @@ fn main() -> ExitCode {
 fn act(line: Line) -> anyhow::Result<()> {
     match line.command {
         Command::Init(init) => setup::init(&line.config, *init),
-        Command::Unlock { words } => {
-            console::unlock(&config::Config::read(&line.config)?, words)
-        }
+        Command::Unlock { words } => console::unlock(&config::Config::read(&line.config)?, words),
         Command::Pair => setup::pair(&config::Config::read(&line.config)?),
         Command::Address => setup::address(&config::Config::read(&line.config)?),
         Command::Config => setup::reference(),

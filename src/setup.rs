@@ -13,8 +13,8 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use qrcode::{QrCode, render::unicode::Dense1x2};
 use vault::{
-    SlotSecret, UnlockCode, VaultFolder, header::VaultId, key::file::KEY_FILE_NAME, slot::SlotRecord,
-    words::RecoveryWords,
+    SlotSecret, UnlockCode, VaultFolder, header::VaultId, key::file::KEY_FILE_NAME,
+    slot::SlotRecord, words::RecoveryWords,
 };
 use zeroize::Zeroizing;
 
@@ -221,9 +221,9 @@ fn make(path: &Path, config: &Config) -> anyhow::Result<Made> {
     let vault = VaultId::random(&mut rng)?;
     let spare = SlotSecret::generate(&mut rng)?;
     let (folder, system) = (&config.vault.folder, &config.vault.system);
-    let mut undo = Undo { made: Vec::new() };
     let key_path = config.vault.key.join(KEY_FILE_NAME);
     let pepper_path = system.join(PEPPER_FILE);
+    let mut undo = Undo { made: Vec::new() };
     let (first, name, unlock) = if config.custody.mode == Mode::Memory {
         let (secret, code) = mode::code_slot(&vault, &pepper_path)?;
         undo.made.push(&pepper_path);

@@ -33,6 +33,7 @@ use tokio::{
 };
 
 pub mod serve;
+mod slots;
 pub mod typed;
 
 /// The hidden sub-command that turns the binary into the vault process.
@@ -114,6 +115,19 @@ pub enum Question {
     },
     /// How much there is.
     Totals,
+    /// Who has a way in.
+    Slots,
+}
+
+/// A slot as the vault process describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotRow {
+    /// Its name; `None` for one that the vault did not make.
+    pub name: Option<String>,
+    /// When it was made, in seconds since 1970.
+    pub since: Option<i64>,
+    /// Whether it opened the vault this time.
+    pub opened: bool,
 }
 
 /// An entry as the vault process describes it.
@@ -152,10 +166,9 @@ pub enum Shut {
 #[derive(Serialize, Deserialize)]
 pub enum Word {
     /// The vault is open.
-    Opened {
-        /// Whether a lost key device would leave another one.
-        has_spare: bool,
-    },
+    Opened,
+    /// Whether a lost key device would leave another one; follows the opening.
+    HasSpare(bool),
     /// It is not; the process ends.
     NotOpened(Shut),
     /// A blob is an entry of its own.
@@ -211,6 +224,13 @@ pub enum Word {
         /// Bytes of their content.
         bytes: u64,
     },
+    /// Answer to slots.
+    Slots {
+        /// Names the order.
+        job: [u8; 32],
+        /// In the order they were made.
+        slots: Vec<SlotRow>,
+    },
     /// The index failed to answer.
     NoAnswer {
         /// Names the order.
@@ -258,10 +278,7 @@ impl VaultProcess {
     /// # Errors
     ///
     /// The operating system's.
-    pub fn start(
-        open: Order,
-        typed: Option<OwnedFd>,
-    ) -> io::Result<(Self, mpsc::Receiver<Word>)> {
+    pub fn start(open: Order, typed: Option<OwnedFd>) -> io::Result<(Self, mpsc::Receiver<Word>)> {
         let (control, its_control) = socket_pair()?;
         let (data, its_data) = socket_pair()?;
         if let Some(typed) = &typed {

@@ -1,10 +1,12 @@
 //! The console: opening by what is typed at the Pi itself, through a local socket.
 //!
-//! The daemon reads one byte, which says what was typed. The text behind it stays in the socket,
-//! which is handed over to the vault process.
+//! The daemon reads one byte, which says what was typed, and hands the socket over to the vault
+//! process, to which the text goes.
 //!
 //! ```text
-//! strongroom unlock   -- kind, text, end -->  console.sock
+//! strongroom unlock   -- kind -->  console.sock
+//!                     <-- READY --
+//!                     -- text, end -->
 //!                     <-- one line of words --
 //! ```
 
@@ -50,10 +52,7 @@ pub(super) struct Typing {
 }
 
 /// Starts listening at the console's socket.
-pub(super) fn listen(
-    system: &Path,
-    tell: mpsc::UnboundedSender<Happening>,
-) -> io::Result<()> {
+pub(super) fn listen(system: &Path, tell: mpsc::UnboundedSender<Happening>) -> io::Result<()> {
     let path = socket(system);
     // Left by the last run: the state's exclusive lock says that there is no other.
     match fs::remove_file(&path) {

@@ -320,6 +320,7 @@ impl Daemon {
                     })
                     .collect(),
             },
+            Command::Keys => Question::Slots,
             Command::Status | Command::Help | Command::Lock => Question::Totals,
         };
         let free = self.free_bytes();

@@ -13,11 +13,11 @@ use super::{Daemon, Happening};
 use crate::{
     keeper::{
         Answer, Input, JobId, Placed,
-        reply::{DeliveryFailure, Line, OpenFailure},
+        reply::{DeliveryFailure, Line, OpenFailure, Slot},
     },
     service,
     transfer::{self, PutError, Upload},
-    vault_process::{Deliveries, Order, Row, Shut, Word},
+    vault_process::{Deliveries, Order, Row, Shut, SlotRow, Word},
     xmpp::{Link, RequestError, SlotError},
 };
 
@@ -52,12 +52,12 @@ impl Daemon {
             free,
         };
         let input = match word {
-            Word::Opened { has_spare } => {
+            Word::Opened => {
                 log::info!("the vault is open");
                 service::status("open");
-                self.handle(Input::SpareKnown(has_spare))?;
                 Input::VaultOpened
             }
+            Word::HasSpare(has_spare) => Input::SpareKnown(has_spare),
             Word::NotOpened(why) => {
                 log::warn!("the vault did not open: {why:?}");
                 if let Some(vault) = self.vault.take() {
@@ -100,6 +100,10 @@ impl Daemon {
                 entries,
                 bytes,
             } => answered(job, Answer::Totals { entries, bytes }),
+            Word::Slots { job, slots } => {
+                let slots = slots.into_iter().map(slot).collect();
+                answered(job, Answer::Slots(slots))
+            }
             Word::NoAnswer { job } => answered(job, Answer::Failed),
             Word::Prepared {
                 job,
@@ -200,6 +204,10 @@ impl Daemon {
         log::error!("the vault process ended by itself");
         if let Some(vault) = self.vault.take() {
             vault.process.kill();
+            // Asked for again once the next one is up.
+            if let Some(sending) = vault.sending {
+                sending.abort();
+            }
         }
         self.handle(Input::VaultEnded)
     }
@@ -313,6 +321,19 @@ fn line(row: Row) -> Line {
         name: row.name,
         bytes: row.bytes,
         received_at: row.received_at,
+    }
+}
+
+fn slot(row: SlotRow) -> Slot {
+    let SlotRow {
+        name,
+        since,
+        opened,
+    } = row;
+    Slot {
+        name,
+        since,
+        opened,
     }
 }
 

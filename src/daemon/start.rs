@@ -60,8 +60,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let remembered = remembered(&mut state)?;
     let rules = rules(&config);
     let (trust, tls) = tls(&config)?;
-    let transfer =
-        transfer::Client::new(
+    let transfer = transfer::Client::new(
         tls,
         transfer::Rules::new(pins(&config)?, None),
         Patience::default(),

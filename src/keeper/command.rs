@@ -38,6 +38,8 @@ pub enum Command {
     },
     /// End the vault process at once.
     Lock,
+    /// Who has a way in.
+    Keys,
 }
 
 /// One part of a `get`.
@@ -90,6 +92,7 @@ pub fn parse(line: &str) -> Result<Command, NotACommand> {
         "help" | "?" if rest.is_empty() => Ok(Command::Help),
         "status" if rest.is_empty() => Ok(Command::Status),
         "lock" if rest.is_empty() => Ok(Command::Lock),
+        "keys" if rest.is_empty() => Ok(Command::Keys),
         "list" => list(rest),
         "find" | "search" => find(rest),
         "get" => get(rest),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Answer, Effect, JobId,
     command::{Command, Pick},
-    reply::{DeliveryFailure, Facts, Line, Reply},
+    reply::{CustodyReply, DeliveryFailure, Facts, Line, Reply},
 };
 
 /// One question, or files on their way out.
@@ -49,12 +49,15 @@ pub enum Asked {
         /// Ranges of numbers, or (0, n) for the newest n.
         picks: Vec<(u64, u64)>,
     },
+    /// Who has a way in.
+    Keys,
 }
 
 impl Asked {
     fn new(command: &Command) -> Option<Self> {
         Some(match command {
             Command::Status => Self::Status,
+            Command::Keys => Self::Keys,
             Command::List { lines } => Self::List { lines: *lines },
             Command::Find { words } => Self::Find {
                 words: words.clone(),
@@ -75,6 +78,7 @@ impl Asked {
     fn command(&self) -> Command {
         match self {
             Self::Status => Command::Status,
+            Self::Keys => Command::Keys,
             Self::List { lines } => Command::List { lines: *lines },
             Self::Find { words } => Command::Find {
                 words: words.clone(),
@@ -204,6 +208,7 @@ impl Deliveries {
                 more,
             },
             (Answer::Rows { lines, .. }, _) if lines.is_empty() => Reply::Empty,
+            (Answer::Slots(slots), _) => CustodyReply::Keys { slots }.into(),
             (Answer::Rows { lines, total, .. }, _) => Reply::Listing { lines, total },
             (Answer::Totals { entries, bytes }, _) => Reply::Status {
                 kept: Some((entries, bytes)),
@@ -243,7 +248,7 @@ impl Deliveries {
         } else if !missing.is_empty() {
             effects.push(Effect::Say(Reply::NoSuch { numbers: missing }));
         }
-        effects.extend(self.send_next());
+        effects.extend(self.send_if_open());
         effects
     }
 
@@ -340,12 +345,18 @@ impl Deliveries {
             }
             effects.extend(replies.into_iter().map(Effect::Say));
         }
-        let next = self.send_next();
+        let next = self.send_if_open();
         if next.is_empty() {
             effects.push(Effect::Typing(false));
         }
         effects.extend(next);
         effects
+    }
+
+    /// The vault process is gone: what it was about to do is asked for again when there is one.
+    pub(super) fn interrupted(&mut self) {
+        self.is_open = false;
+        self.sending = None;
     }
 
     /// The vault was locked: every open delivery ends with one sentence, unless it is `held` for
@@ -355,8 +366,7 @@ impl Deliveries {
         needs_key: Reply,
         held: impl Fn(&JobId) -> bool,
     ) -> Vec<Effect> {
-        self.is_open = false;
-        self.sending = None;
+        self.interrupted();
         let mut effects = self.ask_again(|asked| *asked == Asked::Status);
         let mut ended = false;
         self.open.retain(|delivery| {

@@ -2,7 +2,7 @@
 
 use super::{
     JobId,
-    reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure},
+    reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure, Slot},
 };
 
 /// How far a device of the owner is trusted.
@@ -77,6 +77,8 @@ pub enum Answer {
         /// Bytes of their content.
         bytes: u64,
     },
+    /// To `keys`.
+    Slots(Vec<Slot>),
     /// To `get`: which of the picks exist.
     Picked {
         /// Numbers of entries that exist, in the order asked for.

@@ -50,6 +50,7 @@ impl Keeper {
     pub(super) fn after_lock(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
         if !self.custody.is_open() {
             effects.extend(self.intakes.locked());
+            self.deliveries.interrupted();
         }
         if self.custody.is_locked() {
             self.needs.end_errand();

@@ -41,6 +41,17 @@ pub struct Facts {
     pub aes: &'static str,
 }
 
+/// A way into the vault, as the owner knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Its name; `None` for one that the vault did not make.
+    pub name: Option<String>,
+    /// When it was made, in seconds since 1970, when known.
+    pub since: Option<i64>,
+    /// Whether it opened the vault this time.
+    pub opened: bool,
+}
+
 /// Why a file that was announced could not be taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum IntakeFailure {
@@ -306,6 +317,11 @@ pub enum CustodyReply {
     WordsExposed,
     /// There is no spare way in.
     OneWayIn(Mode),
+    /// Who has a way in.
+    Keys {
+        /// In the order they were made.
+        slots: Vec<Slot>,
+    },
 }
 
 /// What is said about the owner's devices and their pairing.

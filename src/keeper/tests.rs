@@ -333,10 +333,7 @@ fn while_locked_a_question_is_answered_and_nothing_is_sent() {
 
     let (waiting, way) = (0, WayIn::PutIn);
     assert_eq!(says(&listed), [Reply::NeedsKey { waiting, way }]);
-    assert_eq!(
-        says(&got),
-        [CustodyReply::PutKeyIn { waiting, way }.into()]
-    );
+    assert_eq!(says(&got), [CustodyReply::PutKeyIn { waiting, way }.into()]);
     for effects in [listed, got] {
         assert!(
             !effects
@@ -461,6 +458,26 @@ fn a_delivery_cut_by_the_network_is_tried_again() {
 }
 
 #[test]
+fn a_delivery_cut_by_the_end_of_the_vault_process_goes_on_with_the_next_one() {
+    let mut keeper = started(memory());
+    let _ = open(&mut keeper);
+    let job = JobId([1; 32]);
+    let _ = keeper.handle(Input::Told(told(1, "get 2")), NOW);
+    let answer = Answer::Picked {
+        found: vec![2],
+        missing: vec![],
+    };
+    let free = None;
+    let _ = keeper.handle(Input::Answered { job, answer, free }, NOW);
+
+    let ended = keeper.handle(Input::VaultEnded, NOW);
+    let opened = keeper.handle(Input::VaultOpened, NOW);
+
+    assert!(ended.contains(&Effect::Open) && says(&ended).is_empty());
+    assert!(opened.contains(&Effect::Deliver(job, 2)));
+}
+
+#[test]
 fn a_delivery_that_was_open_at_a_restart_goes_on_once_the_vault_is_open_and_online() {
     let deliveries = vec![Delivery {
         job: JobId([1; 32]),
@@ -563,8 +580,5 @@ fn a_vault_process_that_ends_by_itself_is_started_again_twice() {
 
     assert!(ended[0].contains(&Effect::Open) && ended[1].contains(&Effect::Open));
     assert!(!ended[2].contains(&Effect::Open));
-    assert_eq!(
-        says(&ended[2]),
-        [Reply::LockedByTrouble(WayIn::PutInAgain)]
-    );
+    assert_eq!(says(&ended[2]), [Reply::LockedByTrouble(WayIn::PutInAgain)]);
 }

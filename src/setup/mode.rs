@@ -37,9 +37,7 @@ pub(super) fn code_slot(
     pepper_path: &Path,
 ) -> anyhow::Result<(SlotSecret, UnlockCode)> {
     let code = UnlockCode::generate(&mut getrandom::SysRng)?;
-    let mut drawn = Ok(());
-    let pepper = Pepper::init_with(|place| drawn = getrandom::fill(place));
-    drawn.context("while drawing the unlock code's pepper")?;
+    let pepper = Pepper::generate(&mut getrandom::SysRng)?;
     let secret = SlotSecret::from_code(&code, &pepper, vault)?;
     let file = PepperFile {
         vault: *vault,

@@ -29,15 +29,13 @@ use zeroize::Zeroizing;
 
 use super::{
     BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, Question, Row, Shut, WHOLE,
-    Word, typed,
+    Word, slots::Slots, typed,
 };
 
 /// Bytes unsealed at a time.
 const PIECE_BYTES: usize = 32 * 1024;
 /// Name of an entry whose sender gave none.
 const UNNAMED: &str = "file";
-/// The name of the slot that the recovery words open.
-const WORDS_SLOT: &str = "recovery words";
 /// Most entries one answer names, whatever was asked.
 const MAX_ROWS: usize = 100;
 
@@ -65,13 +63,14 @@ pub fn serve() -> io::Result<()> {
         return Ok(());
     };
     let secret = match typed {
-        Some(kind) => typed_secret(kind, &data, &folder, &key_file, &pepper_file)?,
+        Some(kind) => typed::hear(kind, &data, &folder, &key_file, &pepper_file)
+            .map(|(secret, typist)| (secret, Some(typist))),
         None => key_on_device(&key_file).map(|secret| (secret, None)),
     };
     let opened = secret.and_then(|(secret, typist)| {
         let opened = open(&folder, &secret, &public_half, &waiting);
         if let Some(mut typist) = typist {
-            typed::answer(&mut typist, told(opened.as_ref().err()));
+            typed::answer(&mut typist, typed::told(opened.as_ref().err()));
         }
         opened
     });
@@ -79,20 +78,20 @@ pub fn serve() -> io::Result<()> {
         Ok(opened) => opened,
         Err(why) => return mouth.say(&Word::NotOpened(why)),
     };
-    mouth.say(&Word::Opened {
-        has_spare: has_spare(&vault),
-    })?;
+    mouth.say(&Word::Opened)?;
+    mouth.say(&Word::HasSpare(Slots::new(&vault).has_spare()))?;
     let running = Arc::new(AtomicU64::new(0));
     let folder = vault.folder().clone();
     let (deliver, queue) = mpsc::channel();
     let sender = Sender {
-        vault,
+        vault: vault.clone(),
         mouth: mouth.clone(),
         running: Arc::clone(&running),
     };
     thread::spawn(move || sender.run(data, &queue));
     let mut clerk = Clerk {
         folder,
+        slots: Slots::new(&vault),
         index,
         mouth,
         deliver,
@@ -142,76 +141,6 @@ fn key_on_device(key_file: &Path) -> Result<SlotSecret, Shut> {
         }
     })?;
     Ok(key.secret)
-}
-
-/// Makes the secret of what is typed. Whoever types is told when it is none; else the answer is
-/// still owed.
-#[expect(clippy::type_complexity, reason = "an I/O error ends the process, the other is said")]
-fn typed_secret(
-    kind: typed::Kind,
-    data: &UnixStream,
-    folder: &Path,
-    key_file: &Path,
-    pepper_file: &Path,
-) -> io::Result<Result<(SlotSecret, Option<UnixStream>), Shut>> {
-    let Some(mut typist) = typed::take_over(data)? else {
-        return Ok(Err(Shut::Trouble));
-    };
-    let Ok(folder) = VaultFolder::open(folder) else {
-        typed::answer(&mut typist, told(Some(&Shut::NoVault)));
-        return Ok(Err(Shut::NoVault));
-    };
-    let with = typed::With {
-        kind,
-        pepper: match kind {
-            typed::Kind::Code => fs::read(pepper_file).ok().map(Zeroizing::new),
-            typed::Kind::Words | typed::Kind::Passphrase => None,
-        },
-        key_file: match kind {
-            typed::Kind::Passphrase => read_key(key_file).ok(),
-            typed::Kind::Words | typed::Kind::Code => None,
-        },
-        vault: *folder.vault_id(),
-    };
-    let text = match typed::read(&mut typist) {
-        Ok(text) => text,
-        Err(error) => {
-            log::warn!("what was typed did not come whole: {error}");
-            return Ok(Err(Shut::WrongKey));
-        }
-    };
-    Ok(match typed::secret(&text, &with) {
-        Ok(secret) => Ok((secret, Some(typist))),
-        Err(no_key) => {
-            typed::answer(&mut typist, &no_key.words);
-            Err(no_key.shut)
-        }
-    })
-}
-
-/// What the console is told.
-fn told(shut: Option<&Shut>) -> &'static str {
-    match shut {
-        None => typed::OPEN,
-        Some(Shut::WrongKey) => "That opens no slot of this vault: it is wrong, or was revoked.",
-        Some(Shut::NoVault) => "There is no vault on the data drive. Check that it is plugged in.",
-        Some(Shut::TooNew) => "The vault was written by a newer Strongroom. Update this one.",
-        Some(Shut::ForeignPublicHalf) => {
-            "ALARM: the system card seals files to a key that is not this vault's, so somebody may \
-             have changed the card. Set the Pi up anew before you go on."
-        }
-        Some(Shut::BrokenKeyFile | Shut::WantsPassphrase | Shut::Trouble) => {
-            "The vault did not open. The journal says why."
-        }
-    }
-}
-
-/// Returns whether there is a key device besides the one that is used. Paper may be lost without
-/// anybody noticing, so the words alone do not count.
-fn has_spare(vault: &OpenVault) -> bool {
-    let slots = vault.slots().unwrap_or_default();
-    let named = slots.iter().filter_map(|(_, label)| label.as_ref());
-    named.filter(|label| label.name != WORDS_SLOT).count() > 1
 }
 
 fn open(
@@ -264,6 +193,7 @@ impl Mouth {
 /// Obeys orders with the index at hand.
 struct Clerk {
     folder: VaultFolder,
+    slots: Slots,
     index: Index,
     mouth: Mouth,
     deliver: mpsc::Sender<Delivery>,
@@ -396,6 +326,13 @@ impl Clerk {
                     more,
                 }
             }
+            Question::Slots => match self.slots.list() {
+                Ok(slots) => Word::Slots { job, slots },
+                Err(error) => {
+                    log::error!("the slots could not be read: {error}");
+                    Word::NoAnswer { job }
+                }
+            },
             Question::Pick { ranges } => self.pick(job, &ranges)?,
         })
     }

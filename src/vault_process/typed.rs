@@ -5,17 +5,20 @@
 //!
 //! ```text
 //! data (its stdout)   daemon  -- 1 byte, with the socket -->  vault process
-//! the socket          console or daemon  -- the text -->  vault process, up to its end
+//! the socket          console  <-- READY --  vault process
+//!                     console or daemon  -- the text -->  vault process, up to its end
 //!                     console  <-- one line of words --  vault process
 //! ```
 
 use std::{
+    fs,
     io::{self, IoSlice, IoSliceMut, Read as _, Write as _},
     mem::MaybeUninit,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
+    path::Path,
     time::Duration,
 };
 
@@ -25,7 +28,8 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 use vault::{
-    KeyFile, Passphrase, PassphraseError, PepperFile, SlotSecret, UnlockCode, VaultId, WordsError,
+    KeyFile, Passphrase, PassphraseError, PepperFile, SlotSecret, UnlockCode, VaultFolder, VaultId,
+    WordsError,
 };
 use zeroize::Zeroizing;
 
@@ -33,6 +37,8 @@ use super::Shut;
 
 /// What the console is told when it went well.
 pub const OPEN: &str = "The vault is open.";
+/// What the console waits for before it sends the text: nobody else gets it.
+pub const READY: u8 = b'>';
 /// Longest text, in bytes: 24 words, numbered and spread out.
 const MAX_BYTES: usize = 4096;
 /// How long the text may take: whoever types has typed before.
@@ -101,7 +107,8 @@ impl NoKey {
 pub(super) fn hand_over(data: impl AsFd, typed: BorrowedFd<'_>) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut with = SendAncillaryBuffer::new(&mut space);
-    if !with.push(SendAncillaryMessage::ScmRights(&[typed])) {
+    let descriptors = [typed];
+    if !with.push(SendAncillaryMessage::ScmRights(&descriptors)) {
         return Err(io::ErrorKind::OutOfMemory.into());
     }
     sendmsg(data, &[IoSlice::new(&[0])], &mut with, SendFlags::NOSIGNAL)?;
@@ -154,7 +161,10 @@ pub(super) fn secret(typed: &[u8], with: &With) -> Result<SlotSecret, NoKey> {
     let text = std::str::from_utf8(typed).map_err(no_text)?;
     match with.kind {
         Kind::Words => SlotSecret::from_words(text).map_err(|error: WordsError| {
-            NoKey::new(Shut::WrongKey, format!("Those words open nothing: {error}."))
+            NoKey::new(
+                Shut::WrongKey,
+                format!("Those words open nothing: {error}."),
+            )
         }),
         Kind::Code => of_code(text, with),
         Kind::Passphrase => of_passphrase(text, with),
@@ -187,7 +197,10 @@ fn of_passphrase(text: &str, with: &With) -> Result<SlotSecret, NoKey> {
         ));
     };
     let key = KeyFile::parse(key_file).map_err(|error| {
-        NoKey::new(Shut::BrokenKeyFile, format!("The key cannot be used: {error}."))
+        NoKey::new(
+            Shut::BrokenKeyFile,
+            format!("The key cannot be used: {error}."),
+        )
     })?;
     key.unlock(&Passphrase::new(text))
         .map(|key| key.secret)
@@ -195,4 +208,69 @@ fn of_passphrase(text: &str, with: &With) -> Result<SlotSecret, NoKey> {
             PassphraseError::Wrong => NoKey::new(Shut::WrongKey, "The passphrase is wrong."),
             other => NoKey::new(Shut::Trouble, other),
         })
+}
+
+/// Makes the secret of what is typed. Whoever types is told when it is none; else the answer is
+/// still owed.
+pub(super) fn hear(
+    kind: Kind,
+    data: &UnixStream,
+    folder: &Path,
+    key_file: &Path,
+    pepper_file: &Path,
+) -> Result<(SlotSecret, UnixStream), Shut> {
+    let Ok(Some(mut typist)) = take_over(data) else {
+        log::error!("nothing was handed over that could be read");
+        return Err(Shut::Trouble);
+    };
+    let Ok(folder) = VaultFolder::open(folder) else {
+        answer(&mut typist, told(Some(&Shut::NoVault)));
+        return Err(Shut::NoVault);
+    };
+    let with = With {
+        kind,
+        pepper: match kind {
+            Kind::Code => fs::read(pepper_file).ok().map(Zeroizing::new),
+            Kind::Words | Kind::Passphrase => None,
+        },
+        key_file: match kind {
+            Kind::Passphrase => fs::read(key_file).ok().map(Zeroizing::new),
+            Kind::Words | Kind::Code => None,
+        },
+        vault: *folder.vault_id(),
+    };
+    if let Err(error) = typist.write_all(&[READY]) {
+        log::debug!("nobody waits for it, so it was typed in the chat: {error}");
+    }
+    let text = match read(&mut typist) {
+        Ok(text) => text,
+        Err(error) => {
+            log::warn!("what was typed did not come whole: {error}");
+            return Err(Shut::WrongKey);
+        }
+    };
+    match secret(&text, &with) {
+        Ok(secret) => Ok((secret, typist)),
+        Err(no_key) => {
+            answer(&mut typist, &no_key.words);
+            Err(no_key.shut)
+        }
+    }
+}
+
+/// What the console is told.
+pub(super) fn told(shut: Option<&Shut>) -> &'static str {
+    match shut {
+        None => OPEN,
+        Some(Shut::WrongKey) => "That opens no slot of this vault: it is wrong, or was revoked.",
+        Some(Shut::NoVault) => "There is no vault on the data drive. Check that it is plugged in.",
+        Some(Shut::TooNew) => "The vault was written by a newer Strongroom. Update this one.",
+        Some(Shut::ForeignPublicHalf) => {
+            "ALARM: the system card seals files to a key that is not this vault's, so somebody may \
+             have changed the card. Set the Pi up anew before you go on."
+        }
+        Some(Shut::BrokenKeyFile | Shut::WantsPassphrase | Shut::Trouble) => {
+            "The vault did not open. The journal says why."
+        }
+    }
 }

@@ -71,7 +71,11 @@ impl Home {
                 &jid(OWNER),
             ])
             // Most tests pull the key to lock.
-            .args(["--mode", "presence"].iter().filter(|_| !arguments.contains(&"--mode")))
+            .args(
+                ["--mode", "presence"]
+                    .iter()
+                    .filter(|_| !arguments.contains(&"--mode")),
+            )
             .args(["--server", &host, "--pin", &pin])
             .arg("--ca-file")
             .arg(authority)
@@ -94,7 +98,9 @@ impl Home {
         );
         home.code = pairing_code(&said);
         home.words = recovery_words(&said);
-        home.unlock = said.lines().find_map(|it| Some(it.trim().strip_prefix("unlock ")?.to_owned()));
+        home.unlock = said
+            .lines()
+            .find_map(|it| Some(it.trim().strip_prefix("unlock ")?.to_owned()));
         home
     }
 

@@ -52,8 +52,7 @@ fn unlock(home: &Home, arguments: &[&str], typed: &str) -> Output {
 }
 
 fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr)
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 /// Whether the bytes are anywhere in what the process may write to.
@@ -197,7 +196,11 @@ fn from_memory_a_code_opens_and_leaves_no_trace_and_five_wrong_ones_are_enough()
     // The words at the console do.
     let words = home.words().to_owned();
     let opened = unlock(&home, &["--words"], &words);
-    assert!(said(&opened).contains("The vault is open."), "{}", said(&opened));
+    assert!(
+        said(&opened).contains("The vault is open."),
+        "{}",
+        said(&opened)
+    );
     assert!(get(&mut phone, 1) == photo);
     let few: Vec<&str> = words.split(' ').take(3).collect();
     assert!(!is_in_memory(home.daemon(), few.join(" ").as_bytes()));
@@ -232,7 +235,11 @@ fn words_and_passphrases_are_typed_at_the_console_and_never_in_the_chat() {
 
     let wrong = unlock(&home, &[], "over the hill\n");
     assert!(!wrong.status.success());
-    assert!(said(&wrong).contains("The passphrase is wrong."), "{}", said(&wrong));
+    assert!(
+        said(&wrong).contains("The passphrase is wrong."),
+        "{}",
+        said(&wrong)
+    );
     let right = unlock(&home, &[], "over the hills\n");
     assert!(right.status.success(), "{}", said(&right));
     tell(&mut phone, "list");

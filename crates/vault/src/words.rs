@@ -248,7 +248,10 @@ mod tests {
     fn recovery_words_are_noticed_in_a_message_and_prose_is_not() {
         let words = SlotSecret::init_with(|place| place.fill(0xC3)).to_words();
         let words: Vec<&str> = words.expose_to_owner().split(' ').collect();
-        let numbered: Vec<String> = (1..).zip(&words).map(|(n, it)| format!("{n}. {it}")).collect();
+        let numbered: Vec<String> = (1..)
+            .zip(&words)
+            .map(|(n, it)| format!("{n}. {it}"))
+            .collect();
 
         assert!(holds_recovery_words(&words.join(" ")));
         assert!(holds_recovery_words(&format!(

@@ -7,7 +7,7 @@ use std::{
 
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
-use strongroom::vault_process::{Order, Question, Row, Shut, Word};
+use strongroom::vault_process::{Order, Question, Row, Shut, Word, typed::Kind};
 use vault::{BlobId, Metadata, Sealer, SlotSecret, VaultFolder, VaultId, header::HEADER_BYTES};
 
 use super::{Seeds, with};
@@ -119,6 +119,8 @@ pub(super) fn orders(seeds: &mut Seeds) {
     let open = Order::Open {
         folder,
         key_file,
+        typed: Some(Kind::Code),
+        pepper_file: "card/unlock-code.pepper".into(),
         public_half,
         waiting: vec![[3; 16]],
     };
@@ -130,6 +132,7 @@ pub(super) fn orders(seeds: &mut Seeds) {
         ("find", ask(Question::Find { words, lines })),
         ("pick", ask(Question::Pick { ranges })),
         ("totals", ask(Question::Totals)),
+        ("slots", ask(Question::Slots)),
         ("deliver", Order::Deliver { job, number }),
         ("abort", Order::Abort),
     ];
@@ -168,6 +171,7 @@ pub(super) fn words(seeds: &mut Seeds) {
     let cut = message(1, &rows);
     let words = [
         ("opened", Word::Opened),
+        ("has-spare", Word::HasSpare(true)),
         ("not-opened", Word::NotOpened(Shut::WrongKey)),
         ("adopted", Word::Adopted { job, row: row() }),
         ("same-as", Word::SameAs { job, number: 3 }),

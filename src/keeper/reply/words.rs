@@ -21,6 +21,7 @@ const HELP: &str = "Share a photo or file here and I keep it.\n\
      find WORDS: files with these words in the name\n\
      get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
      status: open or locked, how much is kept\n\
+     keys: what opens the vault\n\
      lock: close the vault at once\n\
      unlock CODE: open it, if your vault opens by a code";
 
@@ -56,10 +57,7 @@ impl Reply {
                     .to_owned()
             }
             Self::LockedByCommand(way) => {
-                format!(
-                    "The vault is locked. Photos still arrive. {}",
-                    way_in(*way)
-                )
+                format!("The vault is locked. Photos still arrive. {}", way_in(*way))
             }
             Self::AlreadyLocked(way) => {
                 format!("The vault is locked already. {}", way_in(*way))

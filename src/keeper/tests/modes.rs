@@ -258,10 +258,7 @@ fn a_key_that_does_not_come_in_time_ends_the_wait_with_words() {
     let late = keeper.handle(Input::VaultOpened, NOW + NEED_SECONDS + 2);
 
     assert!(before.is_empty());
-    assert_eq!(
-        custody_says(&after),
-        [CustodyReply::NeedOver(WayIn::PutIn)]
-    );
+    assert_eq!(custody_says(&after), [CustodyReply::NeedOver(WayIn::PutIn)]);
     for number in [1, 2] {
         assert!(after.contains(&Effect::Close(JobId([number; 32]))));
     }
@@ -340,10 +337,11 @@ fn a_code_leaves_no_trace_in_what_is_saved_or_said() {
 
     let effects = keeper.handle(Input::Told(told(1, CODE)), NOW);
 
-    assert!(effects.iter().all(|it| matches!(
-        it,
-        Effect::Receipt(_) | Effect::OpenByCode
-    )));
+    assert!(
+        effects
+            .iter()
+            .all(|it| matches!(it, Effect::Receipt(_) | Effect::OpenByCode))
+    );
 }
 
 #[test]

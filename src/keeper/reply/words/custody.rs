@@ -6,8 +6,10 @@ use chrono::DateTime;
 
 use crate::keeper::{
     custody::{Mode, Standing},
-    reply::{CustodyReply, WayIn},
+    reply::{CustodyReply, Slot, WayIn},
 };
+
+use super::{day, show};
 
 impl CustodyReply {
     /// Returns what happened, then what the owner can do about it.
@@ -29,9 +31,7 @@ impl CustodyReply {
             Self::LockedAfterErrand(WayIn::PutInAgain) => {
                 "That was all, and the vault is locked again. You may take the key out.".to_owned()
             }
-            Self::LockedAfterErrand(_) => {
-                "That was all, and the vault is locked again.".to_owned()
-            }
+            Self::LockedAfterErrand(_) => "That was all, and the vault is locked again.".to_owned(),
             Self::PutKeyIn { waiting, way } => put_key_in(*waiting, *way),
             Self::NeedOver(way) => format!(
                 "The vault was not opened within 10 minutes, so I sent nothing of what you asked \
@@ -56,13 +56,16 @@ impl CustodyReply {
             Self::AlreadyOpen => "The vault is open already, and I did not try the code. Delete \
                  that message in your phone."
                 .to_owned(),
-            Self::CodeInHistory => "Your code now lies in the history of this chat, on every phone \
+            Self::CodeInHistory => {
+                "Your code now lies in the history of this chat, on every phone \
                  that shows it. Delete that message there."
-                .to_owned(),
+                    .to_owned()
+            }
             Self::WordsExposed => "Those look like recovery words. I kept nothing of them, but \
                  they now lie in this chat's history: whoever reads it and takes the drive can \
                  open the vault. Delete the message on every phone, and make new words on the Pi."
                 .to_owned(),
+            Self::Keys { slots } => keys(slots),
             Self::OneWayIn(Mode::MemoryOnly) => "One thing can still lose everything: if the \
                  system card fails, only your recovery words open the vault. Check that you can \
                  read all 24."
@@ -73,6 +76,24 @@ impl CustodyReply {
                 .to_owned(),
         }
     }
+}
+
+fn keys(slots: &[Slot]) -> String {
+    let mut text = "What opens the vault:".to_owned();
+    for slot in slots {
+        let name = slot
+            .name
+            .as_deref()
+            .map_or_else(|| "one that this vault did not make".to_owned(), show);
+        let _ = write!(text, "\n- {name}");
+        if let Some(since) = slot.since {
+            let _ = write!(text, ", since {}", day(since));
+        }
+        if slot.opened {
+            text.push_str(" (it opened the vault now)");
+        }
+    }
+    text
 }
 
 /// What opens a locked vault.
@@ -157,7 +178,10 @@ mod tests {
 
     #[test]
     fn spans_read_as_people_say_them() {
-        let shown = [0, 1, 59, 60, 119, 120, 1_800, 3_600, 7_199, 7_200, 90_000, 172_800].map(span);
+        let shown = [
+            0, 1, 59, 60, 119, 120, 1_800, 3_600, 7_199, 7_200, 90_000, 172_800,
+        ]
+        .map(span);
 
         assert_eq!(
             shown,
@@ -175,6 +199,26 @@ mod tests {
                 "25 hours",
                 "2 days"
             ]
+        );
+    }
+
+    #[test]
+    fn keys_are_listed_with_their_day_and_the_one_in_use() {
+        let slot = |name: Option<&str>, opened| Slot {
+            name: name.map(str::to_owned),
+            since: name.map(|_| 1_777_888_999),
+            opened,
+        };
+        let slots = vec![
+            slot(Some("key device"), true),
+            slot(Some("bank\nsafe"), false),
+            slot(None, false),
+        ];
+
+        assert_eq!(
+            CustodyReply::Keys { slots }.text(),
+            "What opens the vault:\n- key device, since 4 May 2026 (it opened the vault now)\n\
+             - bank·safe, since 4 May 2026\n- one that this vault did not make"
         );
     }
 

@@ -1,0 +1,46 @@
+//! Who has a way in, as the open vault knows it.
+
+use std::{io, time::UNIX_EPOCH};
+
+use vault::OpenVault;
+
+use super::SlotRow;
+
+/// The name of the slot that the recovery words open.
+const WORDS: &str = "recovery words";
+/// Most slots that one answer names.
+const MAX_ROWS: usize = 100;
+
+/// Who has a way in.
+pub(super) struct Slots(OpenVault);
+
+impl Slots {
+    pub(super) fn new(vault: &OpenVault) -> Self {
+        Self(vault.clone())
+    }
+
+    /// Lists them in the order they were made.
+    pub(super) fn list(&self) -> io::Result<Vec<SlotRow>> {
+        let opened_by = self.0.opened_by().0;
+        let mut slots = self.0.slots()?;
+        slots.sort_by_key(|(_, label)| label.as_ref().and_then(|it| it.created_at));
+        let rows = slots.into_iter().take(MAX_ROWS).map(|(id, label)| {
+            let since = label.as_ref().and_then(|label| label.created_at);
+            let since = since.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+            SlotRow {
+                opened: id == *opened_by,
+                since: since.and_then(|at| i64::try_from(at.as_secs()).ok()),
+                name: label.map(|label| label.name),
+            }
+        });
+        Ok(rows.collect())
+    }
+
+    /// Returns whether there is a custodian besides the one that is carried around. Paper may be
+    /// lost without anybody noticing, so the words alone do not count.
+    pub(super) fn has_spare(&self) -> bool {
+        let slots = self.0.slots().unwrap_or_default();
+        let named = slots.iter().filter_map(|(_, label)| label.as_ref());
+        named.filter(|label| label.name != WORDS).count() > 1
+    }
+}
