@@ -15,7 +15,7 @@ DENY := $(TARGET)/tools/bin/cargo-deny
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup check test demo bench cross fuzz advisories
+.PHONY: help setup check test demo bench cross faults fuzz advisories
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ bench: setup ## ratios measured in one run
 
 cross: ## build for the Raspberry Pi and start the program under qemu
 	scripts/cross.sh
+
+faults: setup ## kill, cut the power, fill and flip: 25 minutes, a table at the end
+	scripts/faults.sh
 
 fuzz: ## a minute of fuzzing for every parser
 	scripts/fuzz.sh $(FUZZ_SECONDS)

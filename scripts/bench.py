@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bench_small import small_files
 from measure import (MIB, TICKS, Cost, Table, Watch, anonymous, best, children, cost_of, idle,
                      processor_seconds, status)
 from stage import (OWNER, VAULT, Failed, Phone, Process, Prosody, Stage, check, free_ports,
@@ -328,7 +329,7 @@ def main():
     with Stage(place) as stage:
         bench = Bench(stage, programs, shrink)
         bench.open()
-        for measure in (ingest, over_https, memory, sealing, ratchet, listing):
+        for measure in (ingest, over_https, memory, sealing, ratchet, listing, small_files):
             since = time.monotonic()
             measure(bench)
             print(f"{measure.__name__}: {time.monotonic() - since:.0f} s", flush=True)

@@ -14,11 +14,15 @@ if ! command -v curl > /dev/null; then
     echo "bench.sh: curl is missing, which the daemon is compared with; install it" >&2
     exit 1
 fi
+# Only compared with: what is missing is skipped by name.
+for tool in restic rclone gocryptfs age; do
+    command -v $tool > /dev/null || echo "bench.sh: $tool is missing; apt-get install $tool"
+done
 
 echo "Building, optimised as for a release"
 cargo build --release --locked --workspace --bins
 cargo build --release --locked --package strongroom --example bench_pass \
-    --package strongroom-vault --example seal_speed \
+    --package strongroom-vault --example seal_speed --example bulk_speed \
     --package strongroom-omemo --example ratchet_speed
 
 exec "$python" -B scripts/bench.py "$target/release" "$@"

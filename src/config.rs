@@ -32,6 +32,9 @@ pub struct Config {
     /// What may be fetched from where.
     #[serde(default)]
     pub transfer: Transfer,
+    /// How kept files are checked.
+    #[serde(default)]
+    pub verify: Verify,
 }
 
 /// The vault's own XMPP account.
@@ -112,12 +115,12 @@ pub struct Vault {
     /// Default: "/var/lib/strongroom"
     #[serde(default = "default_system")]
     pub system: PathBuf,
-    /// Bytes to leave free on the data drive; a file that would not fit is refused before it is
-    /// fetched.
+    /// Bytes to leave free on the data drive. A file that would not fit stays with its server and is
+    /// fetched once there is room.
     ///
-    /// Default: 268435456
-    #[serde(default = "default_reserve")]
-    pub reserve_bytes: u64,
+    /// Default: 2 % of the drive, at least 256 MiB and at most 4 GiB
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve_bytes: Option<u64>,
 }
 
 /// What opens the vault and what locks it.
@@ -187,16 +190,57 @@ impl Default for Transfer {
     }
 }
 
-fn default_system() -> PathBuf {
-    PathBuf::from("/var/lib/strongroom")
+/// How kept files are checked.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// Whether a few files are really opened every week, and the result told in the chat. It
+    /// happens when the key is in.
+    ///
+    /// Default: true
+    #[serde(default = "default_drills")]
+    pub drills: bool,
+    /// Weeks between two checks of every byte of every file, which run in the background while the
+    /// key is in; 0 for none.
+    ///
+    /// Default: 4
+    #[serde(default = "default_weeks")]
+    pub weeks: u32,
+    /// The most bytes that a check reads in a second, so that the vault stays quick.
+    ///
+    /// Default: 16777216
+    #[serde(default = "default_pace")]
+    pub bytes_per_second: u64,
 }
 
 fn default_idle() -> u32 {
     30 * 60
 }
 
-fn default_reserve() -> u64 {
-    256 * 1024 * 1024
+impl Default for Verify {
+    fn default() -> Self {
+        Self {
+            drills: default_drills(),
+            weeks: default_weeks(),
+            bytes_per_second: default_pace(),
+        }
+    }
+}
+
+fn default_drills() -> bool {
+    true
+}
+
+fn default_weeks() -> u32 {
+    4
+}
+
+fn default_pace() -> u64 {
+    16 << 20
+}
+
+fn default_system() -> PathBuf {
+    PathBuf::from("/var/lib/strongroom")
 }
 
 /// The most that one AES-GCM message carries. NIST SP 800-38D 5.2.1.1
@@ -289,6 +333,12 @@ impl Config {
         for pin in &self.transfer.pins {
             host_port("transfer.pins", pin)?;
         }
+        if self.verify.bytes_per_second < 65_536 {
+            return Err(value(
+                "verify.bytes_per_second",
+                "a check needs at least 65536 bytes a second to come to an end",
+            ));
+        }
         if self.transfer.max_file_bytes > default_max_file() {
             return Err(value(
                 "transfer.max_file_bytes",
@@ -377,7 +427,7 @@ pub fn reference() -> String {
         "# The settings of Strongroom. Made from the program's own documentation; lines that are\n\
          # commented out show the default or an example.\n",
     );
-    for section in ["Account", "Owner", "Vault", "Custody", "Transfer"] {
+    for section in ["Account", "Owner", "Vault", "Custody", "Transfer", "Verify"] {
         write_section(&mut text, section);
     }
     text
@@ -416,8 +466,8 @@ fn write_section(text: &mut String, section: &str) {
                 (false, _) => writeln!(text, "{name} = {shown}\n"),
                 (true, "bool,") => writeln!(text, "#{name} = true\n"),
                 (true, "Mode,") => writeln!(text, "#{name} = \"drawer\"\n"),
-                (true, "u32,") => writeln!(text, "#{name} = 1800\n"),
-                (true, "u64,") => writeln!(text, "#{name} = 1000000\n"),
+                (true, "u32,") => writeln!(text, "#{name} = 4\n"),
+                (true, "u64," | "Option<u64>,") => writeln!(text, "#{name} = 1000000\n"),
                 (true, "Vec<String>,") => writeln!(text, "#{name} = [\"…\"]\n"),
                 (true, _) => writeln!(text, "#{name} = \"…\"\n"),
             };
@@ -473,6 +523,7 @@ mod tests {
         assert!(wrong(|it| it.owner.jid = it.account.jid.clone()).contains("account of its own"));
         assert!(wrong(|it| it.account.server = Some("example.org".into())).contains("host:port"));
         assert!(wrong(|it| it.transfer.pins = vec!["[::1]".into()]).contains("host:port"));
+        assert!(wrong(|it| it.verify.bytes_per_second = 1).contains("verify.bytes_per_second"));
         assert!(wrong(|it| it.vault.key = it.vault.folder.join("key")).contains("vault.key"));
         assert!(wrong(|it| it.account.certificate_sha256 = Some("00".into())).contains("64"));
     }

@@ -20,7 +20,7 @@ use tokio::{
     task::AbortHandle,
     time::Instant,
 };
-use vault::Sealer;
+use vault::IntakeKey;
 
 use crate::{
     config::Config,
@@ -35,6 +35,7 @@ use crate::{
 
 mod bundles;
 pub mod console;
+mod drive;
 mod effects;
 mod inbox;
 mod outbox;
@@ -42,6 +43,7 @@ mod receive;
 mod send;
 mod settle;
 pub mod start;
+mod verify;
 
 use console::Typing;
 pub use start::run;
@@ -55,6 +57,14 @@ const REPUBLISH_SECONDS: u64 = 30;
 enum Happening {
     /// For the keeper.
     Input(Input),
+    /// A file is sealed and whole; it gets its final name once `saved` says that the proof of its
+    /// origin is durable.
+    Vouch {
+        job: JobId,
+        mac: [u8; 32],
+        bytes: u64,
+        saved: oneshot::Sender<()>,
+    },
     /// A delivery ended and gives the data socket of vault process `generation` back.
     Delivered {
         generation: u64,
@@ -108,8 +118,8 @@ struct Daemon {
     keeper: Keeper,
     link: Link,
     transfer: transfer::Client,
-    /// `None` while the data drive is away.
-    sealer: Option<Arc<Sealer>>,
+    drive: drive::DriveState,
+    intake_key: Arc<IntakeKey>,
     vault: Option<Vault>,
     generation: u64,
     tell: mpsc::UnboundedSender<Happening>,
@@ -190,7 +200,10 @@ impl Daemon {
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
-                _ = reload.recv() => self.read_pairing_file()?,
+                _ = reload.recv() => {
+                    self.watch_drive()?;
+                    self.read_pairing_file()?;
+                }
                 Some(seen) = presence.recv() => self.key_device(seen)?,
                 Some(arrival) = arrivals.recv() => self.arrival(arrival)?,
                 Some(happening) = happenings.recv() => self.happening(happening)?,
@@ -244,6 +257,20 @@ impl Daemon {
     fn happening(&mut self, happening: Happening) -> anyhow::Result<()> {
         match happening {
             Happening::Input(input) => self.handle(input),
+            Happening::Vouch {
+                job,
+                mac,
+                bytes,
+                saved,
+            } => {
+                self.handle(Input::Vouched { job, mac, bytes })?;
+                crate::crash::point("vouched");
+                if self.keeper.may_keep(&job) {
+                    // Whoever broke the fetch off does not need to know.
+                    let _ = saved.send(());
+                }
+                Ok(())
+            }
             Happening::Delivered {
                 generation,
                 deliveries,
@@ -283,16 +310,19 @@ impl Daemon {
 
     fn woke(&mut self) -> anyhow::Result<()> {
         self.publish_if_due();
-        if self.find_drive() {
-            self.handle(Input::DriveCame)?;
-        }
+        self.watch_drive()?;
         self.handle(Input::Woke)
     }
 
     fn wake_at(&self) -> Instant {
         // Looked at anew at least this often, so that a changed clock delays nothing for long.
         const LONGEST: Duration = Duration::from_secs(60);
-        let mut wait = LONGEST;
+        const DRIVE: Duration = Duration::from_secs(5);
+        let mut wait = if self.keeper.waits_for_the_drive() {
+            DRIVE
+        } else {
+            LONGEST
+        };
         if let Some(at) = self.keeper.next_tick() {
             let seconds = u64::try_from(at.saturating_sub(moment().steady)).unwrap_or(0);
             wait = wait.min(Duration::from_secs(seconds.max(1)));

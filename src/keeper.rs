@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub mod command;
+pub mod confirm;
 pub mod custody;
 pub mod delivery;
 mod effect;
@@ -20,16 +21,20 @@ mod opening;
 pub mod owner;
 mod remembered;
 pub mod reply;
+pub mod storage;
 pub mod unlock;
+pub mod verify;
 pub mod weekly;
 
 use self::{
     command::{Command, NotACommand},
+    confirm::{Confirmations, Heard, Task},
     custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
     intake::{Intake, Intakes},
     owner::{Owner, Pairing, Verdict},
-    reply::{CustodyReply, Facts, IntakeFailure, Reply, WayIn},
+    reply::{CustodyReply, Facts, IntakeFailure, Reply, StorageReply, VerifyReply, WayIn},
+    storage::{DriveTrouble, Pace, Seen, Storage},
     unlock::{Needs, Tries, TypedCode},
     weekly::Weekly,
 };
@@ -61,8 +66,16 @@ pub struct Memory {
     pub intakes: Vec<Intake>,
     /// Open deliveries and questions.
     pub deliveries: Vec<Delivery>,
+    /// What is remembered of checks.
+    pub checks: verify::Record,
+    /// When files are checked by themselves.
+    pub plan: verify::Plan,
     /// Last 8 hex digits of the vault's own fingerprint.
     pub own_tail: String,
+    /// How much came in lately.
+    pub pace: Option<Pace>,
+    /// Whether the system card seals to a key that is not this vault's.
+    pub alarm: bool,
     /// How AES is computed here, for `status`.
     pub aes: &'static str,
 }
@@ -78,6 +91,11 @@ pub struct Keeper {
     weekly: Weekly,
     /// A code that is about to be tried.
     code: Option<TypedCode>,
+    verify: verify::Verify,
+    confirmations: Confirmations,
+    storage: Storage,
+    /// The card's public half was not this vault's when the vault was last opened.
+    alarm: bool,
     aes: &'static str,
     plain_refused_at: Option<i64>,
     unreadable_at: Option<i64>,
@@ -92,6 +110,7 @@ const UNREADABLE_PAUSE_SECONDS: i64 = 10 * 60;
 /// What holds until somebody says otherwise: the key stays in while the vault is open.
 const PRESENCE: Rules = Rules {
     mode: Mode::Presence,
+    takes_codes: false,
     idle_seconds: 0,
 };
 
@@ -109,12 +128,16 @@ impl Keeper {
                 memory.own_tail,
             ),
             custody: Custody::new(PRESENCE, custody::Record::default(), memory.locked_by_owner),
-            intakes: Intakes::new(memory.intakes),
+            intakes: Intakes::new(memory.intakes, memory.alarm),
             deliveries: Deliveries::new(memory.deliveries),
             needs: Needs::default(),
             tries: Tries::new(0),
             weekly: Weekly::new(weekly::Record::default()),
             code: None,
+            verify: verify::Verify::new(memory.plan, memory.checks),
+            confirmations: Confirmations::default(),
+            storage: Storage::new(memory.pace),
+            alarm: memory.alarm,
             aes: memory.aes,
             plain_refused_at: None,
             unreadable_at: None,
@@ -190,10 +213,30 @@ impl Keeper {
         wakes.into_iter().flatten().min()
     }
 
+    /// Returns whether the drive should be looked at often: something waits for it.
+    #[must_use]
+    pub fn waits_for_the_drive(&self) -> bool {
+        let troubled = |it| it != DriveTrouble::Full;
+        self.intakes.are_held() || self.storage.trouble().is_some_and(troubled)
+    }
+
     /// Returns the blobs of all files that are on their way into the index.
     #[must_use]
     pub fn open_blobs(&self) -> Vec<[u8; 16]> {
         self.intakes.blobs()
+    }
+
+    /// Returns the blobs of all files that wait for the key.
+    #[must_use]
+    pub fn waiting_blobs(&self) -> Vec<[u8; 16]> {
+        self.intakes.waiting_blobs()
+    }
+
+    /// Returns whether a sealed file may get its name: its job is open, and what it is sealed to
+    /// is not known to be foreign.
+    #[must_use]
+    pub fn may_keep(&self, job: &JobId) -> bool {
+        !self.alarm && self.intakes.is_announced(job)
     }
 
     /// Returns whether the vault process is up.
@@ -238,7 +281,7 @@ impl Keeper {
                 let effects = self.custody.key_gone(now);
                 self.after_lock(effects)
             }
-            Input::DriveCame => self.custody.drive_came(),
+            Input::Drive(seen) => self.drive(seen, now),
             Input::ConsoleUnlock => self.console_unlock(),
             Input::VaultOpened => self.opened(at),
             Input::VaultNotOpened(why) => self.not_opened(why, at),
@@ -246,16 +289,31 @@ impl Keeper {
                 self.weekly.learned(has_spare);
                 Vec::new()
             }
+            Input::UnprovenFound { count } => {
+                vec![Effect::Say(Reply::Storage(StorageReply::UnprovenFound {
+                    count,
+                }))]
+            }
             Input::VaultEnded => {
                 let effects = self.custody.ended(now);
                 self.after_lock(effects)
+            }
+            Input::Vouched { job, mac, bytes } => self.vouched(job, mac, bytes, now),
+            Input::NotVouched { job } => {
+                let effects = self.intakes.not_vouched(job);
+                self.with_opening(effects)
             }
             Input::Sealed { job } => self.intakes.sealed(job, self.custody.is_open(), now),
             Input::NotSealed {
                 job,
                 why,
                 transient,
-            } => self.intakes.not_sealed(job, why, transient, now),
+            } => {
+                if why == IntakeFailure::Drive(DriveTrouble::Full) {
+                    self.storage.was_full();
+                }
+                self.intakes.not_sealed(job, why, transient, now)
+            }
             Input::Indexed { job, placed } => {
                 let effects = self.intakes.indexed(job, placed);
                 self.with_opening(effects)
@@ -264,20 +322,7 @@ impl Keeper {
                 let effects = self.intakes.not_indexed(job, damaged);
                 self.with_opening(effects)
             }
-            Input::Answered { job, answer, free } => {
-                let waiting = self.intakes.waiting();
-                let arriving = self.intakes.arriving();
-                let way = self.custody.way_in();
-                let facts = Facts {
-                    way,
-                    waiting,
-                    standing: self.custody.standing(now),
-                    arriving,
-                    free,
-                    aes: self.aes,
-                };
-                self.deliveries.answered(job, answer, facts)
-            }
+            Input::Answered { job, answer, free } => self.answered(job, answer, free, now),
             Input::Uploaded { job, line, link } => {
                 self.custody.used(at);
                 self.deliveries.uploaded(job, line, link)
@@ -288,9 +333,38 @@ impl Keeper {
             Input::Woke => {
                 let mut effects = self.intakes.woke(now);
                 effects.extend(self.deliveries.woke(now));
+                effects.extend(self.verify.woke(now));
                 effects
             }
+            Input::Verify(heard) => self.verify.heard(heard, now),
         }
+    }
+
+    fn answered(&mut self, job: JobId, answer: Answer, free: Option<u64>, now: i64) -> Vec<Effect> {
+        let mut number = None;
+        if let Answer::Unproven(found) = &answer
+            && found.count > 0
+        {
+            let task = Task::TakeUnproven { seen: found.seen };
+            number = self.confirmations.ask(job, task, now);
+        }
+        let mut kept = None;
+        if let Answer::Totals { entries, bytes, .. } = &answer {
+            kept = Some((*entries, *bytes));
+        }
+        let facts = Facts {
+            way: self.custody.way_in(),
+            waiting: self.intakes.waiting(),
+            standing: self.custody.standing(now),
+            arriving: self.intakes.arriving(),
+            free,
+            drive: self.storage.trouble(),
+            forecast: self.storage.forecast(kept, now),
+            alarm: self.alarm,
+            aes: self.aes,
+            checks: self.verify.facts(),
+        };
+        self.deliveries.answered(job, answer, facts, number)
     }
 
     fn told(&mut self, mut told: Told, at: Moment) -> Vec<Effect> {
@@ -319,6 +393,17 @@ impl Keeper {
             effects.push(Effect::Say(CustodyReply::WordsExposed.into()));
             return effects;
         }
+        match self.confirmations.hear(&text, &told.from, now) {
+            Heard::SomethingElse => {}
+            Heard::Confirmed(task) => {
+                effects.extend(self.confirmed(told.job, task, at));
+                return effects;
+            }
+            Heard::NotConfirmed => {
+                effects.push(Effect::Say(Reply::NotConfirmed));
+                return effects;
+            }
+        }
         match MediaLink::parse(&text) {
             Ok(link) => {
                 let times = (told.sent_at, now);
@@ -327,7 +412,12 @@ impl Keeper {
                 effects.extend(self.intakes.announced(intake));
             }
             Err(LinkError::NotALink) => match command::parse(&text) {
-                Ok(command) => effects.extend(self.command(told.job, command, at)),
+                Ok(command) => {
+                    if command == Command::Unproven {
+                        self.confirmations.draw(told.job, &told.from, &told.blob);
+                    }
+                    effects.extend(self.command(told.job, command, at));
+                }
                 Err(why) => effects.push(Effect::Say(not_a_command(why))),
             },
             Err(_) => {
@@ -351,13 +441,73 @@ impl Keeper {
                 self.after_lock(effects)
             }
             Command::Status => self.deliveries.ask(job, Command::Status),
+            Command::Verify(asked) => {
+                let is_opening = self.custody.way_in() == WayIn::Wait;
+                self.verify.ask(asked, is_opening, self.needs_key())
+            }
             // While it is being opened the question waits.
             command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
             command @ Command::Get { .. } => self.need(job, &command, at),
-            Command::List { .. } | Command::Find { .. } | Command::Keys => {
-                vec![Effect::Say(self.needs_key())]
-            }
+            Command::List { .. }
+            | Command::Find { .. }
+            | Command::Keys
+            | Command::Unproven
+            | Command::TakeUnproven { .. } => vec![Effect::Say(self.needs_key())],
         }
+    }
+
+    fn confirmed(&mut self, job: JobId, task: Task, at: Moment) -> Vec<Effect> {
+        match task {
+            Task::TakeUnproven { seen } => self.command(job, Command::TakeUnproven { seen }, at),
+        }
+    }
+
+    /// The drive was looked at: what it kept back is tried again once it is better.
+    fn drive(&mut self, seen: Seen, now: i64) -> Vec<Effect> {
+        let better = self.storage.look(seen);
+        let mut effects = Vec::new();
+        if better.came {
+            effects.extend(self.custody.drive_came());
+        }
+        if better.came || better.roomier {
+            effects.extend(self.intakes.let_in(now));
+        }
+        effects
+    }
+
+    /// Saves that the daemon itself sealed what is about to get its name.
+    fn vouched(&mut self, job: JobId, mac: [u8; 32], bytes: u64, now: i64) -> Vec<Effect> {
+        let Some((is_first, saved)) = self.intakes.vouched(job, mac) else {
+            return Vec::new();
+        };
+        let mut effects = vec![saved];
+        if is_first {
+            effects.push(Effect::SavePace(self.storage.count(bytes, now)));
+        }
+        effects
+    }
+
+    /// What was sealed since the last opening, and would be sealed from now on, nobody could open.
+    fn raise_alarm(&mut self) -> Vec<Effect> {
+        self.alarm = true;
+        self.intakes.halt();
+        let mut effects = vec![Effect::SaveAlarm(true), Effect::StopFetching];
+        let files = self.intakes.waiting();
+        if files > 0 {
+            effects.push(Effect::Say(Reply::Storage(StorageReply::KeptInVain {
+                files,
+            })));
+        }
+        effects
+    }
+
+    fn end_alarm(&mut self, now: i64) -> Vec<Effect> {
+        if !std::mem::take(&mut self.alarm) {
+            return Vec::new();
+        }
+        let mut effects = vec![Effect::SaveAlarm(false)];
+        effects.extend(self.intakes.go_on(now));
+        effects
     }
 
     /// Adds the summary once the last waiting file is adopted.
@@ -390,6 +540,7 @@ fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::BadNumber { word } => Reply::BadNumber { word },
         NotACommand::TooMany => Reply::TooMany,
         NotACommand::NothingToFind => Reply::NothingToFind,
+        NotACommand::VerifyWhat { word } => Reply::Verify(VerifyReply::What { word }),
     }
 }
 

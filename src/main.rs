@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use strongroom::{config, console, daemon, service, setup, vault_process, xmpp};
+use strongroom::{config, console, daemon, keys, service, setup, vault_process, verify, xmpp};
 
 /// A home file vault whose only interface is an encrypted chat.
 #[derive(Parser)]
@@ -20,6 +20,12 @@ struct Line {
 enum Command {
     /// Make a vault, its key and its settings
     Init(Box<setup::Init>),
+    /// Get everything back onto a new system card and stick, from the drive and the words
+    Recover(Box<setup::Recover>),
+    /// Say who has a way in: spare sticks, a code, revoking, fresh keys
+    Key(Box<keys::Key>),
+    /// Make a page with recovery words to print, or confirm one
+    Kit(keys::kit::Kit),
     /// Run the daemon
     Run,
     /// Open the running daemon's vault by what you type: the passphrase of the key that is in
@@ -32,6 +38,8 @@ enum Command {
     Pair,
     /// Show the vault's address and its QR code
     Address,
+    /// Check files while the daemon does not run
+    Verify(verify::Verify),
     /// Print what the settings file may say
     Config,
     #[command(name = vault_process::SUBCOMMAND, hide = true)]
@@ -42,7 +50,7 @@ fn main() -> ExitCode {
     let line = Line::parse();
     service::start_log(log::LevelFilter::Info);
     match act(line) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             log::error!("{error:#}");
             daemon::exit_code(&error)
@@ -50,14 +58,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn act(line: Line) -> anyhow::Result<()> {
+fn act(line: Line) -> anyhow::Result<ExitCode> {
     match line.command {
-        Command::Init(init) => setup::init(&line.config, *init),
-        Command::Unlock { words } => console::unlock(&config::Config::read(&line.config)?, words),
-        Command::Pair => setup::pair(&config::Config::read(&line.config)?),
-        Command::Address => setup::address(&config::Config::read(&line.config)?),
-        Command::Config => setup::reference(),
-        Command::VaultProcess => Ok(vault_process::serve::serve()?),
+        Command::Init(init) => setup::init(&line.config, *init)?,
+        Command::Recover(recover) => setup::recover(&line.config, *recover)?,
+        Command::Key(key) => keys::act(&config::Config::read(&line.config)?, *key)?,
+        Command::Kit(kit) => keys::kit::act(&config::Config::read(&line.config)?, &kit)?,
+        Command::Unlock { words } => {
+            console::unlock(&config::Config::read(&line.config)?, words)?;
+        }
+        Command::Pair => setup::pair(&config::Config::read(&line.config)?)?,
+        Command::Address => setup::address(&config::Config::read(&line.config)?)?,
+        Command::Config => setup::reference()?,
+        Command::Verify(verify) => {
+            return verify::run(&config::Config::read(&line.config)?, &verify);
+        }
+        Command::VaultProcess => vault_process::serve::serve()?,
         Command::Run => {
             let config = config::Config::read(&line.config)?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -65,7 +81,8 @@ fn act(line: Line) -> anyhow::Result<()> {
                 .thread_stack_size(xmpp::STACK_BYTES)
                 .enable_all()
                 .build()?;
-            runtime.block_on(daemon::run(config))
+            runtime.block_on(daemon::run(config))?;
         }
     }
+    Ok(ExitCode::SUCCESS)
 }

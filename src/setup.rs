@@ -5,7 +5,7 @@
 use std::{
     fmt, fs,
     io::{self, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -13,20 +13,32 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use qrcode::{QrCode, render::unicode::Dense1x2};
 use vault::{
-    SlotSecret, UnlockCode, VaultFolder, header::VaultId, key::file::KEY_FILE_NAME,
-    slot::SlotRecord, words::RecoveryWords,
+    OpenVault, Passphrase, SlotSecret, UnlockCode, VaultFolder, VaultId, ask,
+    key::file::KEY_FILE_NAME, slot::SlotKind, words::RecoveryWords,
 };
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{Account, Config, Custody, Mode, Owner, Transfer, Vault},
-    daemon::start::{PAIRING_FILE, PEPPER_FILE, PUBLIC_HALF_FILE, SLOTS_FOLDER, own_address},
+    config::{Account, Config, Custody, Mode, Owner, Transfer, Vault, Verify},
+    daemon::start::{PAIRING_FILE, own_address},
     disk,
     keeper::owner::{CODE_ALPHABET, CODE_LETTERS},
+    keys::{
+        card::{self, PEPPER_FILE, PUBLIC_HALF_FILE},
+        stick,
+    },
     state::write_private,
 };
 
 mod mode;
+mod recover;
+
+pub use recover::{Recover, recover};
+
+/// The name of the first stick's slot.
+const KEY_NAME: &str = "key device";
+/// The name of the first words' slot.
+const WORDS_NAME: &str = "recovery words";
 
 /// What `strongroom init` is told.
 #[derive(Debug, clap::Args)]
@@ -68,6 +80,12 @@ pub struct Init {
     /// How the vault is opened
     #[arg(long, value_enum, default_value_t = Mode::Drawer)]
     pub mode: Mode,
+    /// Ask for a passphrase that the key device is to want
+    #[arg(long)]
+    pub passphrase: bool,
+    /// Take the key device's passphrase from the first line of this file
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase")]
+    pub passphrase_file: Option<PathBuf>,
     /// This is a trial: the key may lie on the same disk as the data, which protects nothing
     #[arg(long)]
     pub trial: bool,
@@ -81,14 +99,37 @@ pub struct Init {
 /// that was made is removed again.
 pub fn init(path: &Path, init: Init) -> anyhow::Result<()> {
     let trial = init.trial;
+    let passphrase = passphrase(&init)?;
     let config = config(init)?;
     config.check()?;
     check_places(path, &config)?;
     check_disks(&config, trial)?;
     // Whatever can fail comes before the words, which are shown this once.
     let own = own_address(&config)?;
-    let made = make(path, &config)?;
+    let made = make(path, &config, passphrase.as_ref())?;
     report(path, &config, &made, &own, trial)
+}
+
+/// Gets the passphrase that the key device is to want, if it is to want one.
+fn passphrase(init: &Init) -> anyhow::Result<Option<Passphrase>> {
+    let least = stick::MIN_PASSPHRASE_LETTERS;
+    let Some(path) = &init.passphrase_file else {
+        return Ok(match init.passphrase {
+            true => Some(ask::new_passphrase(least)?),
+            false => None,
+        });
+    };
+    let text =
+        Zeroizing::new(fs::read_to_string(path).with_context(|| {
+            format!("the passphrase file {} could not be read", path.display())
+        })?);
+    let passphrase = Passphrase::new(text.lines().next().unwrap_or_default());
+    ensure!(
+        passphrase.letters() >= least,
+        "the passphrase in {} is too short: at least {least} characters keep a finder out",
+        path.display()
+    );
+    Ok(Some(passphrase))
 }
 
 fn config(init: Init) -> anyhow::Result<Config> {
@@ -111,7 +152,7 @@ fn config(init: Init) -> anyhow::Result<Config> {
             folder: absolute(init.data)?,
             key: absolute(init.key)?,
             system: absolute(init.system)?,
-            reserve_bytes: 256 * 1024 * 1024,
+            reserve_bytes: None,
         },
         custody: Custody {
             mode: init.mode,
@@ -121,19 +162,48 @@ fn config(init: Init) -> anyhow::Result<Config> {
             pins: init.pins,
             ..Transfer::default()
         },
+        verify: Verify::default(),
     })
 }
 
-/// Refuses to overwrite anything.
-fn check_places(path: &Path, config: &Config) -> anyhow::Result<()> {
+fn check_settings(path: &Path) -> anyhow::Result<()> {
     ensure!(
         !path.exists(),
         "the settings file {} exists already; move it away, or name another with --config",
         path.display()
     );
-    if config.custody.mode != Mode::Memory {
-        check_key_device(&config.vault.key)?;
+    Ok(())
+}
+
+/// Refuses to overwrite anything.
+fn check_places(path: &Path, config: &Config) -> anyhow::Result<()> {
+    check_settings(path)?;
+    check_card(config)?;
+    if config.custody.mode == Mode::Memory {
+        return Ok(());
     }
+    let key = &config.vault.key;
+    check_stick(key)?;
+    let key_file = key.join(KEY_FILE_NAME);
+    ensure!(
+        !key_file.exists(),
+        "the key device holds the key of a vault already ({}); use another device",
+        key_file.display()
+    );
+    Ok(())
+}
+
+fn check_stick(key: &Path) -> anyhow::Result<()> {
+    ensure!(
+        key.is_dir(),
+        "there is no folder {}; mount the key device there first",
+        key.display()
+    );
+    Ok(())
+}
+
+/// Refuses the system folder of another vault, and an account without a password.
+fn check_card(config: &Config) -> anyhow::Result<()> {
     let public_half = config.vault.system.join(PUBLIC_HALF_FILE);
     ensure!(
         !public_half.exists(),
@@ -147,21 +217,6 @@ fn check_places(path: &Path, config: &Config) -> anyhow::Result<()> {
         text.lines().next().is_some_and(|line| !line.is_empty()),
         "the password file {} is empty; write the account's password on its first line",
         password.display()
-    );
-    Ok(())
-}
-
-fn check_key_device(key: &Path) -> anyhow::Result<()> {
-    ensure!(
-        key.is_dir(),
-        "there is no folder {}; mount the key device there first",
-        key.display()
-    );
-    let key_file = key.join(KEY_FILE_NAME);
-    ensure!(
-        !key_file.exists(),
-        "the key device holds the key of a vault already ({}); use another device",
-        key_file.display()
     );
     Ok(())
 }
@@ -216,38 +271,34 @@ struct Made {
     unlock: Option<UnlockCode>,
 }
 
-fn make(path: &Path, config: &Config) -> anyhow::Result<Made> {
+fn make(path: &Path, config: &Config, passphrase: Option<&Passphrase>) -> anyhow::Result<Made> {
     let mut rng = getrandom::SysRng;
-    let vault = VaultId::random(&mut rng)?;
+    let id = VaultId::random(&mut rng)?;
     let spare = SlotSecret::generate(&mut rng)?;
     let (folder, system) = (&config.vault.folder, &config.vault.system);
     let key_path = config.vault.key.join(KEY_FILE_NAME);
     let pepper_path = system.join(PEPPER_FILE);
     let mut undo = Undo { made: Vec::new() };
-    let (first, name, unlock) = if config.custody.mode == Mode::Memory {
-        let (secret, code) = mode::code_slot(&vault, &pepper_path)?;
+    let (kind, name, key, unlock) = if config.custody.mode == Mode::Memory {
+        let (key, code) = mode::code_slot(&id, &pepper_path)?;
         undo.made.push(&pepper_path);
-        (secret, "unlock code", Some(code))
+        (SlotKind::Code, mode::CODE_NAME, key, Some(code))
     } else {
-        let stick = SlotSecret::generate(&mut rng)?;
-        write_key(&key_path, &stick.to_key_file(&vault))
-            .with_context(|| format!("while writing the key to {}", key_path.display()))?;
+        let key = SlotSecret::generate(&mut rng)?;
+        stick::write(&config.vault.key, &id, &key, passphrase)?;
         undo.made.push(&key_path);
-        (stick, "key device", None)
+        (SlotKind::Stick, KEY_NAME, key, None)
     };
-    let slots = [(&first, name), (&spare, "recovery words")];
-    let public_half = VaultFolder::create(folder, Some(vault), &slots, &mut rng, SystemTime::now())
+    let (now, slots) = (SystemTime::now(), [(kind, &key, name)]);
+    VaultFolder::create_of(folder, Some(id), &slots, &mut rng, now)
         .with_context(|| format!("while making the vault in {}", folder.display()))?;
     undo.made.push(folder);
-    fs::set_permissions(system, fs::Permissions::from_mode(0o700))?;
-    copy_slots(config)?;
-    let pairing = match config.owner.fingerprints.as_slice() {
-        [] => Some(new_code(system)?),
-        _ => None,
-    };
-    write_settings(path, config)?;
-    undo.made.push(path);
-    write_private(&system.join(PUBLIC_HALF_FILE), &public_half.to_bytes())?;
+    let vault = OpenVault::open(folder, &key, now).context("while opening the new vault")?;
+    vault
+        .add_slot_of(SlotKind::Words, &spare, WORDS_NAME, &mut rng, now)
+        .context("while giving the recovery words their way in")?;
+    let pairing = furnish(path, config, &mut undo.made)?;
+    card::keep(system, &vault)?;
     undo.made.clear();
     Ok(Made {
         words: spare.to_words(),
@@ -256,31 +307,22 @@ fn make(path: &Path, config: &Config) -> anyhow::Result<Made> {
     })
 }
 
-/// Keeps copies of the slot records on the card, from which the daemon mends damaged ones. They
-/// bear the names that they have on the drive.
-fn copy_slots(config: &Config) -> anyhow::Result<()> {
-    let copies = config.vault.system.join(SLOTS_FOLDER);
-    fs::create_dir_all(&copies)?;
-    for record in VaultFolder::open(&config.vault.folder)?.slot_records()? {
-        let slot = SlotRecord::parse(&record)?.slot;
-        write_private(&copies.join(format!("{slot}.slot")), &record)?;
-    }
-    Ok(())
-}
-
-/// Writes the key file durably; a stick may not know owners and modes.
-fn write_key(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    match path.parent() {
-        Some(folder) => fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+/// Writes what the daemon needs besides the vault: its folder's mode, a pairing code unless a
+/// phone is known, the settings.
+fn furnish<'a>(
+    path: &'a Path,
+    config: &Config,
+    made: &mut Vec<&'a Path>,
+) -> anyhow::Result<Option<Zeroizing<String>>> {
+    let system = &config.vault.system;
+    fs::set_permissions(system, fs::Permissions::from_mode(0o700))?;
+    let code = match config.owner.fingerprints.as_slice() {
+        [] => Some(new_code(system)?),
+        _ => None,
+    };
+    write_settings(path, config)?;
+    made.push(path);
+    Ok(code)
 }
 
 fn write_settings(path: &Path, config: &Config) -> anyhow::Result<()> {
@@ -433,10 +475,33 @@ fn report(
     }
     writeln!(
         out,
+        "\nOr print them later as a page: strongroom kit --help"
+    )?;
+    if let Some(code) = &made.unlock {
+        writeln!(
+            out,
+            "\nUNLOCK CODE. Keep it in your head; it is shown this once:\n\n    unlock {}",
+            *code.expose_to_owner()
+        )?;
+    }
+    let pairing = made.pairing.as_ref();
+    report_way_in(&mut out, path, config, pairing, (*device, fingerprint))
+}
+
+/// Prints how the phone finds the vault, and how the vault knows the phone.
+fn report_way_in(
+    out: &mut impl io::Write,
+    path: &Path,
+    config: &Config,
+    code: Option<&Zeroizing<String>>,
+    (device, fingerprint): (u32, &str),
+) -> anyhow::Result<()> {
+    writeln!(
+        out,
         "\nThe vault's address. Scan it with your phone's XMPP app, or add it by hand:\n"
     )?;
-    print_address(&mut out, &config.account.jid, *device, fingerprint)?;
-    if let Some(code) = &made.pairing {
+    print_address(out, &config.account.jid, device, fingerprint)?;
+    if let Some(code) = code {
         writeln!(
             out,
             "PAIRING CODE. First compare the fingerprint above with what your phone shows for the \
@@ -446,13 +511,6 @@ fn report(
         )?;
     }
     writeln!(out, "{}\n", mode::words(config.custody.mode))?;
-    if let Some(code) = &made.unlock {
-        writeln!(
-            out,
-            "UNLOCK CODE. Keep it in your head; it is shown this once:\n\n    unlock {}\n",
-            *code.expose_to_owner()
-        )?;
-    }
     writeln!(
         out,
         "Now start it: strongroom --config {} run",

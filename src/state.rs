@@ -25,7 +25,11 @@ pub const STATE_FILE: &str = "state.db";
 /// The file name of its key in the system folder.
 pub const STATE_KEY_FILE: &str = "state.key";
 
-const MIGRATIONS: [&str; 1] = [include_str!("state/migrations/001_init.sql")];
+/// Each step that brought the tables to their present form, with the version it leads to.
+const MIGRATIONS: [(i64, &str); 2] = [
+    (1, include_str!("state/migrations/001_init.sql")),
+    (30, include_str!("state/migrations/030_intake_mac.sql")),
+];
 
 /// Why the state could not be read or written. Every write error is final for the process: what
 /// is in memory may be ahead of what is on the card.
@@ -55,6 +59,21 @@ pub enum StateError {
         /// The newest known.
         newest: i64,
     },
+}
+
+impl StateError {
+    /// Tells whether another process holds the database.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+        let Self::Database(error) = self else {
+            return false;
+        };
+        matches!(
+            error.sqlite_error_code(),
+            Some(DatabaseBusy | DatabaseLocked)
+        )
+    }
 }
 
 impl From<omemo::Damaged> for StateError {
@@ -132,14 +151,15 @@ impl State {
     }
 
     fn migrate(&mut self) -> Result<(), StateError> {
-        let newest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        let newest = MIGRATIONS.iter().map(|(version, _)| *version).max();
+        let newest = newest.unwrap_or(0);
         let found: i64 = self
             .connection
             .query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if found > newest || found < 0 {
             return Err(StateError::TooNew { found, newest });
         }
-        for (version, sql) in (1_i64..).zip(MIGRATIONS) {
+        for (version, sql) in MIGRATIONS {
             if version > found {
                 let step = self
                     .connection

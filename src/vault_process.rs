@@ -35,6 +35,9 @@ use tokio::{
 pub mod serve;
 mod slots;
 pub mod typed;
+pub mod verify;
+
+use self::verify::{End, Fault, Scope, Tally};
 
 /// The hidden sub-command that turns the binary into the vault process.
 pub const SUBCOMMAND: &str = "vault-process";
@@ -64,6 +67,8 @@ pub enum Order {
         pepper_file: PathBuf,
         /// The public half that the system card holds, to be compared.
         public_half: Vec<u8>,
+        /// The file on the system card with the key that vouches for what was sealed there.
+        intake_key: PathBuf,
         /// Blobs that are still on their way into the index: should it have to be made anew, they
         /// are left to [`Order::Adopt`].
         waiting: Vec<[u8; 16]>,
@@ -74,6 +79,8 @@ pub enum Order {
         job: [u8; 32],
         /// The blob.
         blob: [u8; 16],
+        /// The proof that the daemon itself sealed it.
+        mac: Option<[u8; 32]>,
     },
     /// List, find, pick or count.
     Ask {
@@ -91,6 +98,33 @@ pub enum Order {
     },
     /// Break off the delivery that is running.
     Abort,
+    /// Check files in the background, in place of what is being checked.
+    Verify {
+        /// Names what is said of it.
+        run: u64,
+        /// Which.
+        scope: Scope,
+        /// The most that is read.
+        bytes_per_second: u64,
+    },
+    /// Check nothing any more.
+    StopVerify,
+    /// The owner was told that these are damaged.
+    DamageTold {
+        /// Numbers of entries.
+        numbers: Vec<u64>,
+        /// All others, too: they were counted.
+        all: bool,
+    },
+    /// Enter the blobs of unproven origin, if they are still the set that was shown.
+    TakeUnproven {
+        /// Names the answer.
+        job: [u8; 32],
+        /// Names the set.
+        seen: [u8; 32],
+        /// Blobs that are on their way into the index, which are none of them.
+        waiting: Vec<[u8; 16]>,
+    },
 }
 
 /// A question about the index.
@@ -115,6 +149,11 @@ pub enum Question {
     },
     /// How much there is.
     Totals,
+    /// What lies on the drive and is in neither index nor change log.
+    Unproven {
+        /// Blobs that are on their way into the index, which are none of them.
+        waiting: Vec<[u8; 16]>,
+    },
     /// Who has a way in.
     Slots,
 }
@@ -167,8 +206,8 @@ pub enum Shut {
 pub enum Word {
     /// The vault is open.
     Opened,
-    /// Whether a lost key device would leave another one; follows the opening.
-    HasSpare(bool),
+    /// The card's public half is of an older epoch, and this is the newest one; comes first.
+    NewPublicHalf(Vec<u8>),
     /// It is not; the process ends.
     NotOpened(Shut),
     /// A blob is an entry of its own.
@@ -223,6 +262,8 @@ pub enum Word {
         entries: u64,
         /// Bytes of their content.
         bytes: u64,
+        /// Blobs of unproven origin.
+        unproven: u64,
     },
     /// Answer to slots.
     Slots {
@@ -247,12 +288,76 @@ pub enum Word {
         /// IV and key, as `omemo::media::MediaSecret` writes them.
         secret: Vec<u8>,
     },
+    /// How far a check has come.
+    Checking {
+        /// Names the order.
+        run: u64,
+        /// How far.
+        tally: Tally,
+    },
+    /// A check ended.
+    Checked {
+        /// Names the order.
+        run: u64,
+        /// What was checked.
+        tally: Tally,
+        /// How it ended.
+        end: End,
+    },
+    /// Files are damaged, and the owner was not told of these so far.
+    Damage {
+        /// Which, and what is wrong with them.
+        rows: Vec<(Row, Fault)>,
+        /// How many more there are of these.
+        more: u64,
+        /// All that are damaged, told or not.
+        total: u64,
+    },
     /// The entry's blob does not open. Nothing follows on the data socket.
     NotPrepared {
         /// Names the order.
         job: [u8; 32],
         /// The entry.
         number: u64,
+    },
+    /// Something about proofs of origin.
+    Origin(OriginWord),
+}
+
+/// What the vault process says of proofs of origin.
+#[derive(Serialize, Deserialize)]
+pub enum OriginWord {
+    /// The blob was not sealed by the daemon; it is as it was.
+    Unvouched {
+        /// Names the order.
+        job: [u8; 32],
+    },
+    /// There are blobs on the drive that neither index nor change log know.
+    Found {
+        /// How many.
+        count: u64,
+    },
+    /// Answer to [`Question::Unproven`].
+    Unproven {
+        /// Names the order.
+        job: [u8; 32],
+        /// How many there are.
+        count: u64,
+        /// Bytes of their content.
+        bytes: u64,
+        /// How many more do not open.
+        unreadable: u64,
+        /// Names and sizes of the oldest.
+        oldest: Vec<(String, u64)>,
+        /// Names exactly this set.
+        seen: [u8; 32],
+    },
+    /// Answer to [`Order::TakeUnproven`].
+    Taken {
+        /// Names the order.
+        job: [u8; 32],
+        /// The lowest number and how many there are; `None` where the set has changed.
+        numbers: Option<(u64, u64)>,
     },
 }
 

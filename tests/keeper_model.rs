@@ -1,9 +1,12 @@
 //! The keeper against a plain model of the world: photos come, keys come and go, steps fail, the
-//! process dies anywhere. Whatever happens, once all is quiet again every photo that could be
-//! fetched is in the index once and was told, every `get` was answered, and no job is left over.
+//! process dies anywhere, the drive goes, links expire, somebody plants blobs, the card turns out
+//! to seal to a foreign key. Whatever happens, once all is quiet again every photo that could be
+//! fetched is in the index once and was told, no planted blob is, every `get` was answered, and no
+//! job is left over.
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::wildcard_enum_match_arm,
     reason = "a test"
 )]
@@ -16,12 +19,16 @@ use strongroom::keeper::{
     custody::{Mode, Rules},
     delivery::Delivery,
     intake::Intake,
-    reply::{DeliveryFailure, IntakeFailure, Line, Reply},
+    reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure, Reply, StorageReply},
+    storage::{DriveTrouble, Seen},
 };
 
 const OWNER: &str = "owner@example.org";
 const SECRET: &str =
     "000102030405060708090a0b000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// The header of a blob that somebody else sealed.
+const PLANTED: [u8; 32] = [0; 32];
 
 /// Something that may happen.
 #[derive(Debug, Clone, Copy)]
@@ -40,12 +47,24 @@ enum Happens {
     FetchEnds {
         well: bool,
     },
+    /// The oldest blob whose proof is saved gets its name; the process may die right after.
+    Named {
+        and_dies: bool,
+    },
+    DriveGoes,
+    DriveComes,
+    /// The upload server forgets this photo.
+    Expires(u8),
+    /// Somebody puts a blob of his own under the name of this photo's.
+    Plant(u8),
     IndexEnds {
         well: bool,
     },
     VaultOpens {
         well: bool,
     },
+    /// The vault's key does not fit what the card seals to.
+    VaultAlarms,
     VaultDies,
     LineDown,
     LineUp,
@@ -64,6 +83,12 @@ fn happens() -> impl Strategy<Value = Happens> {
         1 => Just(Happens::KeyOut),
         1 => Just(Happens::Lock),
         4 => any::<bool>().prop_map(|well| Happens::FetchEnds { well }),
+        5 => any::<bool>().prop_map(|and_dies| Happens::Named { and_dies }),
+        1 => Just(Happens::DriveGoes),
+        2 => Just(Happens::DriveComes),
+        1 => (0..12_u8).prop_map(Happens::Expires),
+        1 => (0..12_u8).prop_map(Happens::Plant),
+        1 => Just(Happens::VaultAlarms),
         4 => any::<bool>().prop_map(|well| Happens::IndexEnds { well }),
         3 => any::<bool>().prop_map(|well| Happens::VaultOpens { well }),
         1 => Just(Happens::VaultDies),
@@ -85,16 +110,22 @@ struct World {
     deliveries: BTreeMap<JobId, Delivery>,
     remembered: Remembered,
     locked_by_owner: bool,
-    // Durable: the drive.
-    blobs: BTreeSet<u8>,
+    alarm: bool,
+    // Durable: the drive. A blob is known by its header; the proof of origin vouches for it.
+    drive_is_there: bool,
+    blobs: BTreeMap<u8, [u8; 32]>,
     index: BTreeMap<u8, u64>,
     // Under way, gone with the process.
     fetches: Vec<Intake>,
+    naming: Vec<(JobId, u8, [u8; 32])>,
     adoptions: Vec<Intake>,
     questions: Vec<JobId>,
     sendings: Vec<(JobId, u64)>,
     vault_is_up: bool,
     vault_is_opening: bool,
+    // Elsewhere.
+    expired: BTreeSet<u8>,
+    headers: u8,
     // What the owner knows.
     asked: BTreeSet<u8>,
     answers: usize,
@@ -107,16 +138,25 @@ impl World {
     fn new(mode: Mode) -> Self {
         let mut world = Self {
             mode,
-            keeper: keeper(mode, Vec::new(), Vec::new(), false, Remembered::default()),
+            keeper: keeper(
+                mode,
+                Vec::new(),
+                Vec::new(),
+                (false, false),
+                Remembered::default(),
+            ),
             now: 1_800_000_000,
             key_is_in: false,
             rows: BTreeMap::new(),
             deliveries: BTreeMap::new(),
             remembered: Remembered::default(),
             locked_by_owner: false,
-            blobs: BTreeSet::new(),
+            alarm: false,
+            drive_is_there: true,
+            blobs: BTreeMap::new(),
             index: BTreeMap::new(),
             fetches: Vec::new(),
+            naming: Vec::new(),
             adoptions: Vec::new(),
             questions: Vec::new(),
             sendings: Vec::new(),
@@ -124,6 +164,8 @@ impl World {
             vault_is_opening: false,
             asked: BTreeSet::new(),
             answers: 0,
+            expired: BTreeSet::new(),
+            headers: 0,
             shared: BTreeSet::new(),
             told: BTreeSet::new(),
             given_up: BTreeSet::new(),
@@ -151,6 +193,7 @@ impl World {
                     self.answers += usize::from(self.deliveries.remove(job).is_some());
                 }
                 Effect::SaveLockedByOwner(locked) => self.locked_by_owner = *locked,
+                Effect::SaveAlarm(alarm) => self.alarm = *alarm,
                 Effect::Say(reply) => self.hear(reply),
                 _ => {}
             }
@@ -158,6 +201,10 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Fetch(intake) => self.fetches.push(intake),
+                Effect::StopFetching => {
+                    self.fetches.clear();
+                    self.naming.clear();
+                }
                 Effect::Index(intake) => self.adoptions.push(intake),
                 Effect::Ask(job, _) => self.questions.push(job),
                 Effect::Deliver(job, number) => self.sendings.push((job, number)),
@@ -190,11 +237,15 @@ impl World {
                 assert!(adopted.iter().all(|number| indexed.contains(number)));
                 self.told.extend(adopted);
             }
+            Reply::Kept { .. } => {
+                assert!(!self.alarm, "acknowledged under a foreign key");
+            }
             Reply::NotStored {
                 name,
                 retrying: false,
                 ..
-            } => {
+            }
+            | Reply::Storage(StorageReply::Expired { name, .. }) => {
                 self.given_up
                     .insert(name.trim_end_matches(".jpg").parse().unwrap());
             }
@@ -230,11 +281,30 @@ impl World {
             }
             Happens::Lock => self.tell(Input::Told(message("lock"))),
             Happens::FetchEnds { well } => self.fetch_ends(well),
+            Happens::Named { and_dies } => self.named(and_dies),
+            Happens::DriveGoes => {
+                self.drive_is_there = false;
+                self.look();
+            }
+            Happens::DriveComes => {
+                self.drive_is_there = true;
+                self.look();
+            }
+            Happens::Expires(number) => {
+                self.expired.insert(number);
+            }
+            Happens::Plant(number) if !self.index.contains_key(&number) => {
+                self.blobs.insert(number, PLANTED);
+            }
             Happens::IndexEnds { well } => self.index_ends(well),
+            Happens::VaultAlarms if self.vault_is_opening => {
+                self.vault_is_opening = false;
+                self.tell(Input::VaultNotOpened(OpenFailure::ForeignPublicHalf));
+            }
             Happens::VaultOpens { well } if self.vault_is_opening => {
                 self.vault_is_opening = false;
                 self.vault_is_up = well;
-                let why = strongroom::keeper::reply::OpenFailure::Trouble;
+                let why = OpenFailure::Trouble;
                 self.tell(if well {
                     Input::VaultOpened
                 } else {
@@ -252,8 +322,23 @@ impl World {
                 self.tell(Input::Woke);
             }
             Happens::Crash => self.crash(),
-            Happens::KeyIn | Happens::KeyOut | Happens::VaultOpens { .. } | Happens::VaultDies => {}
+            Happens::KeyIn
+            | Happens::KeyOut
+            | Happens::Plant(_)
+            | Happens::VaultOpens { .. }
+            | Happens::VaultAlarms
+            | Happens::VaultDies => {}
         }
+    }
+
+    /// The daemon looks at the drive.
+    fn look(&mut self) {
+        let missing = DriveTrouble::Missing;
+        self.tell(Input::Drive(Seen {
+            trouble: (!self.drive_is_there).then_some(missing),
+            free: self.drive_is_there.then_some(1 << 40),
+            reserve: 0,
+        }));
     }
 
     fn fetch_ends(&mut self, well: bool) {
@@ -263,20 +348,61 @@ impl World {
         let intake = self.fetches.remove(0);
         let number = intake.blob[0];
         let job = intake.job;
-        if well {
-            assert!(
-                self.blobs.contains(&number) || !intake.link.is_empty(),
-                "no link to fetch"
-            );
-            self.blobs.insert(number);
-            self.tell(Input::Sealed { job });
+        let not_sealed = |why, transient| Input::NotSealed {
+            job,
+            why,
+            transient,
+        };
+        if self.drive_is_there && self.blobs.contains_key(&number) {
+            if self.blobs.get(&number) == intake.mac.as_ref() {
+                return self.tell(Input::Sealed { job });
+            }
+            // Not ours: it is set aside, and ours is fetched.
+            self.blobs.remove(&number);
+        }
+        assert!(!intake.link.is_empty(), "no link to fetch");
+        let may_be_kept = !self.drive_is_there && intake.mac.is_some();
+        if !may_be_kept && self.expired.contains(&number) {
+            self.tell(not_sealed(IntakeFailure::Gone, false));
+        } else if !self.drive_is_there {
+            let why = IntakeFailure::Drive(DriveTrouble::Missing);
+            self.tell(not_sealed(why, true));
+        } else if well {
+            self.headers += 1;
+            let header = [self.headers; 32];
+            self.tell(Input::Vouched {
+                job,
+                mac: header,
+                bytes: 1,
+            });
+            if self.keeper.may_keep(&job) {
+                self.naming.push((job, number, header));
+            }
         } else {
-            let why = IntakeFailure::ServerTrouble;
-            self.tell(Input::NotSealed {
+            self.tell(not_sealed(IntakeFailure::ServerTrouble, true));
+        }
+    }
+
+    fn named(&mut self, and_dies: bool) {
+        if self.naming.is_empty() {
+            return;
+        }
+        let (job, number, header) = self.naming.remove(0);
+        if !self.drive_is_there {
+            let why = IntakeFailure::Drive(DriveTrouble::Missing);
+            return self.tell(Input::NotSealed {
                 job,
                 why,
                 transient: true,
             });
+        }
+        let saved = self.rows.get(&job).and_then(|row| row.mac);
+        assert_eq!(saved, Some(header), "the proof is durable before the name");
+        self.blobs.insert(number, header);
+        if and_dies {
+            self.crash();
+        } else {
+            self.tell(Input::Sealed { job });
         }
     }
 
@@ -287,11 +413,15 @@ impl World {
         let intake = self.adoptions.remove(0);
         let blob = intake.blob[0];
         let job = intake.job;
-        assert!(
-            self.blobs.contains(&blob),
-            "a blob is durable before it is indexed"
-        );
-        if well {
+        let header = *self
+            .blobs
+            .get(&blob)
+            .expect("a blob is durable before it is indexed");
+        if well && !self.index.contains_key(&blob) && intake.mac != Some(header) {
+            assert_eq!(header, PLANTED, "the daemon's own are vouched for");
+            self.tell(Input::NotVouched { job });
+        } else if well {
+            assert_ne!(header, PLANTED, "a planted blob in the index");
             let next = self.index.len() as u64 + 1;
             let number = *self.index.entry(blob).or_insert(next);
             let line = Line {
@@ -358,14 +488,16 @@ impl World {
 
     fn crash(&mut self) {
         self.fetches.clear();
+        self.naming.clear();
         self.vault_goes();
         self.keeper = keeper(
             self.mode,
             self.rows.values().cloned().collect(),
             self.deliveries.values().cloned().collect(),
-            self.locked_by_owner,
+            (self.locked_by_owner, self.alarm),
             self.remembered.clone(),
         );
+        self.look();
         self.tell(Input::Online);
         self.tell(if self.key_is_in {
             Input::KeyDeviceCame
@@ -377,11 +509,13 @@ impl World {
     /// Lets everything go well until nothing is left to do.
     fn calm_down(&mut self) {
         self.tell(Input::Online);
+        self.happen(Happens::DriveComes);
         self.happen(Happens::KeyOut);
         self.happen(Happens::KeyIn);
         for _ in 0..200 {
             self.happen(Happens::VaultOpens { well: true });
             self.happen(Happens::FetchEnds { well: true });
+            self.happen(Happens::Named { and_dies: false });
             self.happen(Happens::IndexEnds { well: true });
             self.happen(Happens::AnswerComes);
             self.happen(Happens::UploadEnds { well: true });
@@ -401,11 +535,12 @@ fn keeper(
     mode: Mode,
     intakes: Vec<Intake>,
     deliveries: Vec<Delivery>,
-    locked_by_owner: bool,
+    (locked_by_owner, alarm): (bool, bool),
     remembered: Remembered,
 ) -> Keeper {
     let rules = Rules {
         mode,
+        takes_codes: false,
         idle_seconds: 1_800,
     };
     let memory = Memory {
@@ -416,7 +551,11 @@ fn keeper(
         locked_by_owner,
         intakes,
         deliveries,
+        checks: strongroom::keeper::verify::Record::default(),
+        plan: strongroom::keeper::verify::Plan::default(),
         own_tail: String::new(),
+        pace: None,
+        alarm,
         aes: "in software",
     };
     Keeper::new(memory).under(rules, remembered)

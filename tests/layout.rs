@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "crash",
             "keeper",
             "keydevice",
+            "keys",
             "service",
             "state",
             "transfer",
@@ -35,11 +36,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("disk", &[]),
     ("keeper", &[]),
     ("keydevice", &[]),
+    ("keys", &["config", "crash", "daemon", "disk", "state"]),
     ("service", &[]),
-    ("setup", &["config", "daemon", "disk", "keeper", "state"]),
+    (
+        "setup",
+        &["config", "daemon", "disk", "keeper", "keys", "state"],
+    ),
     ("state", &[]),
     ("transfer", &[]),
     ("vault_process", &["crash"]),
+    ("verify", &["config", "keys", "state"]),
     ("xmpp", &[]),
 ];
 

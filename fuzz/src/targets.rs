@@ -12,8 +12,9 @@ use omemo::{
 };
 use strongroom::{
     keeper::{
-        command::{self, Command, MAX_LINES, MAX_PICKED, NotACommand, Pick},
+        command::{self, Command, MAX_LINES, MAX_PICKED, MAX_SAMPLE, NotACommand, Pick},
         owner,
+        verify::Asked,
     },
     vault_process::{self, Order, Word},
     xmpp::fuzzing::{self, Reading},
@@ -223,6 +224,7 @@ pub fn command(bytes: &[u8]) -> Verdict {
         Err(NotACommand::BadNumber { .. }) => return Refused("bad-number"),
         Err(NotACommand::TooMany) => return Refused("too-many"),
         Err(NotACommand::NothingToFind) => return Refused("nothing-to-find"),
+        Err(NotACommand::VerifyWhat { .. }) => return Refused("verify-what"),
     };
     let (what, plain) = plain_form(&command);
     assert_eq!(command::parse(&plain).as_ref(), Ok(&command), "{plain}");
@@ -234,6 +236,18 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Help => ("help", "help".to_owned()),
         Command::Status => ("status", "status".to_owned()),
         Command::Lock => ("lock", "lock".to_owned()),
+        Command::Unproven => ("unproven", "unproven".to_owned()),
+        // No line says this: an empty one is not read as it.
+        Command::TakeUnproven { .. } => ("take-unproven", String::new()),
+        Command::Verify(asked) => match asked {
+            Asked::All => ("verify", "verify".to_owned()),
+            Asked::Stop => ("verify", "verify stop".to_owned()),
+            Asked::One(number) => ("verify", format!("verify {number}")),
+            Asked::Sample(count) => {
+                assert!((1..=MAX_SAMPLE).contains(count));
+                ("verify", format!("verify sample {count}"))
+            }
+        },
         Command::List { lines } => {
             assert!((1..=MAX_LINES).contains(lines));
             ("list", format!("list {lines}"))

@@ -11,8 +11,10 @@ use crate::{
     keeper::{
         Answer, Device, Effect, Input, JobId, Keeper,
         command::{Command, Pick},
+        intake::Intake,
         reply::{DeliveryFailure, OpenFailure, PLAIN_REFUSED},
     },
+    keys::card::PEPPER_FILE,
     service,
     state::{JobKind, LetterContent, Step},
     vault_process::{Order, Question, VaultProcess, typed},
@@ -25,6 +27,12 @@ pub(super) const PAIRING: &str = "pairing";
 pub(super) const LOCKED_BY_OWNER: &str = "locked by owner";
 /// The note that holds what the keeper remembers beside its jobs.
 pub(super) const REMEMBERED: &str = "remembered";
+/// The note that holds what is remembered of checks.
+pub(super) const CHECKS: &str = "checks";
+/// The note that holds how much came in lately.
+pub(super) const PACE: &str = "pace";
+/// The note that holds whether the card seals to a key that is not this vault's.
+pub(super) const ALARM: &str = "alarm";
 /// Entries a `find` shows at most.
 const FOUND_LINES: u32 = 20;
 
@@ -95,6 +103,9 @@ impl Desk<'_> {
                 Effect::SaveLockedByOwner(locked) => {
                     step.set_note(LOCKED_BY_OWNER, locked.then_some(&true))?;
                 }
+                Effect::SaveVerify(record) => step.set_note(CHECKS, Some(&record))?,
+                Effect::SavePace(pace) => step.set_note(PACE, Some(&pace))?,
+                Effect::SaveAlarm(alarm) => step.set_note(ALARM, alarm.then_some(&true))?,
                 Effect::Say(reply) => {
                     let words = reply.text();
                     let recipients = self.recipients(step)?;
@@ -108,9 +119,11 @@ impl Desk<'_> {
                 later @ (Effect::Receipt(_)
                 | Effect::Typing(_)
                 | Effect::Fetch(_)
+                | Effect::StopFetching
                 | Effect::Index(_)
                 | Effect::Ask(..)
                 | Effect::Deliver(..)
+                | Effect::Verify(_)
                 | Effect::Open
                 | Effect::OpenByCode
                 | Effect::OpenByConsole
@@ -155,15 +168,20 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Quarantine(_)
         | Effect::SavePairing(_)
         | Effect::SaveLockedByOwner(_)
+        | Effect::SaveVerify(_)
+        | Effect::SavePace(_)
+        | Effect::SaveAlarm(_)
         | Effect::Say(_)
         | Effect::SayTo(..)
         | Effect::SayPlainRefused
         | Effect::Receipt(_)
         | Effect::Typing(_)
         | Effect::Fetch(_)
+        | Effect::StopFetching
         | Effect::Index(_)
         | Effect::Ask(..)
         | Effect::Deliver(..)
+        | Effect::Verify(_)
         | Effect::Open
         | Effect::OpenByCode
         | Effect::OpenByConsole
@@ -234,10 +252,15 @@ impl Daemon {
             Effect::Receipt(id) => self.receipt(&id),
             Effect::Typing(at_work) => self.typing(at_work),
             Effect::Fetch(intake) => self.receive(intake),
+            Effect::StopFetching => self.stop_fetching(),
             Effect::Index(intake) => {
-                let (job, blob) = (intake.job, intake.blob);
+                let Intake { job, blob, mac, .. } = intake;
                 self.order(
-                    Order::Adopt { job: job.0, blob },
+                    Order::Adopt {
+                        job: job.0,
+                        blob,
+                        mac,
+                    },
                     Input::NotIndexed {
                         job,
                         damaged: false,
@@ -253,6 +276,7 @@ impl Daemon {
                     why: DeliveryFailure::Locked,
                 },
             ),
+            Effect::Verify(act) => self.verify(act),
             Effect::Open => self.open(None),
             Effect::OpenByCode => self.open_by_code(),
             Effect::OpenByConsole => self.open_by_console(),
@@ -265,6 +289,9 @@ impl Daemon {
             | Effect::Quarantine(_)
             | Effect::SavePairing(_)
             | Effect::SaveLockedByOwner(_)
+            | Effect::SaveVerify(_)
+            | Effect::SavePace(_)
+            | Effect::SaveAlarm(_)
             | Effect::Say(_)
             | Effect::SayTo(..)
             | Effect::SayPlainRefused => {}
@@ -305,6 +332,15 @@ impl Daemon {
     }
 
     fn ask(&mut self, job: JobId, command: Command) {
+        // What is told of the drive is to be true now.
+        let _ = self.look_at_drive();
+        let otherwise = Input::Answered {
+            job,
+            answer: Answer::Locked,
+            free: self.free_bytes(),
+        };
+        let job = job.0;
+        let waiting = || self.keeper.open_blobs();
         let question = match command {
             Command::List { lines } => Question::List { lines },
             Command::Find { words } => Question::Find {
@@ -321,21 +357,16 @@ impl Daemon {
                     .collect(),
             },
             Command::Keys => Question::Slots,
-            Command::Status | Command::Help | Command::Lock => Question::Totals,
+            Command::Unproven => Question::Unproven { waiting: waiting() },
+            Command::TakeUnproven { seen } => {
+                let waiting = waiting();
+                return self.order(Order::TakeUnproven { job, seen, waiting }, otherwise);
+            }
+            Command::Status | Command::Help | Command::Lock | Command::Verify(_) => {
+                Question::Totals
+            }
         };
-        let free = self.free_bytes();
-        let otherwise = Input::Answered {
-            job,
-            answer: Answer::Locked,
-            free,
-        };
-        self.order(
-            Order::Ask {
-                job: job.0,
-                question,
-            },
-            otherwise,
-        );
+        self.order(Order::Ask { job, question }, otherwise);
     }
 
     /// Starts the vault process with the key device that is there, or with what was typed.
@@ -343,6 +374,10 @@ impl Daemon {
         self.lock();
         self.generation += 1;
         let generation = self.generation;
+        if let Err(trouble) = self.look_at_drive() {
+            let why = OpenFailure::Drive(trouble);
+            return self.report(Happening::Input(Input::VaultNotOpened(why)));
+        }
         let vault = &self.config.vault;
         let public_half = match std::fs::read(super::start::public_half_path(&self.config)) {
             Ok(bytes) => bytes,
@@ -359,8 +394,9 @@ impl Daemon {
             folder: vault.folder.clone(),
             key_file: super::start::key_file(&self.config),
             typed: kind,
-            pepper_file: vault.system.join(super::start::PEPPER_FILE),
+            pepper_file: vault.system.join(PEPPER_FILE),
             public_half,
+            intake_key: super::start::intake_key_path(&self.config),
             waiting: self.keeper.open_blobs(),
         };
         match VaultProcess::start(order, typed) {

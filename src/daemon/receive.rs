@@ -1,21 +1,33 @@
 //! A file comes in: fetched, decrypted and sealed again, chunk by chunk, in constant memory.
 //!
 //! ```text
-//! transfer (async) --bytes--> bounded channel --> one blocking thread: decrypt -> seal -> tag? -> finish
+//! transfer (async) --bytes--> bounded channel --> one blocking thread: decrypt -> seal -> tag?
+//!                                                              -> vouch, saved -> finish
 //! ```
 //!
-//! The blob keeps its temporary name until the sender's tag, which comes last, has held.
+//! The blob keeps its temporary name until the sender's tag, which comes last, has held, and until
+//! the proof that this daemon sealed it is durable on the system card.
 
-use std::{io::Write as _, sync::Arc, time::Duration};
+use std::{
+    io::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use omemo::media::{MediaDecryptor, MediaError, MediaLink};
-use tokio::sync::mpsc;
-use vault::{BlobId, Metadata, Sealer, StoreError};
+use tokio::sync::{mpsc, oneshot};
+use vault::{BlobId, HeaderHash, IntakeKey, IntakeMac, Metadata, Sealer, StoreError};
 
-use super::{Daemon, Happening};
+use super::{
+    Daemon, Happening,
+    drive::{Promise, io_trouble},
+};
 use crate::{
-    keeper::{Input, intake::Intake, reply::IntakeFailure},
+    keeper::{Input, intake::Intake, reply::IntakeFailure, storage::DriveTrouble},
     transfer::{self, FetchError, Limits, TlsFault},
 };
 
@@ -56,28 +68,38 @@ fn may_pass(why: IntakeFailure) -> NotSealed {
     }
 }
 
+fn drive(trouble: DriveTrouble) -> NotSealed {
+    may_pass(IntakeFailure::Drive(trouble))
+}
+
 impl Daemon {
     /// Starts the task that takes one file in.
     pub(super) fn receive(&mut self, intake: Intake) {
         self.receiving.retain(|(_, task)| !task.is_finished());
-        self.find_drive();
         let job = intake.job;
-        let Some(sealer) = self.sealer.clone() else {
-            let why = IntakeFailure::DriveTrouble;
-            return self.report(Happening::Input(Input::NotSealed {
-                job,
-                why,
-                transient: true,
-            }));
-        };
-        let client = self.transfer.clone();
-        let room = Room {
-            reserve: self.config.vault.reserve_bytes,
+        let sealer = self.look_at_drive();
+        let room = self.drive.seen.map_or(0, |seen| {
+            let free = seen.free.unwrap_or(0).saturating_sub(seen.reserve);
+            free.saturating_sub(self.drive.promised.load(Ordering::SeqCst))
+        });
+        let taking = Taking {
+            client: self.transfer.clone(),
+            key: Arc::clone(&self.intake_key),
+            promised: Arc::clone(&self.drive.promised),
+            room: room.saturating_sub(OVERHEAD_BYTES),
             max: self.config.transfer.max_file_bytes,
+            tell: self.tell.clone(),
+            intake,
         };
         let tell = self.tell.clone();
         let task = tokio::spawn(async move {
-            let input = match take_in(client, sealer, intake, room).await {
+            let taken = match sealer {
+                Ok(sealer) => taking.take_in(sealer).await,
+                // It may be on the drive already: a crash kept back only the word of it.
+                Err(trouble) if taking.intake.mac.is_some() => Err(drive(trouble)),
+                Err(trouble) => Err(taking.ask_for(trouble).await),
+            };
+            let input = match taken {
                 Ok(()) => Input::Sealed { job },
                 Err(failed) => {
                     if let Some(what) = failed.not_durable {
@@ -97,123 +119,192 @@ impl Daemon {
         });
         self.receiving.push((job, task.abort_handle()));
     }
+
+    /// Breaks off all fetches; nothing of them stays on the drive.
+    pub(super) fn stop_fetching(&mut self) {
+        for (_, task) in self.receiving.drain(..) {
+            task.abort();
+        }
+    }
 }
 
-/// How much may be taken in.
-#[derive(Clone, Copy)]
-struct Room {
-    reserve: u64,
-    max: u64,
-}
-
-async fn take_in(
+/// What the task that takes one file in has at hand.
+struct Taking {
     client: transfer::Client,
-    sealer: Arc<Sealer>,
+    key: Arc<IntakeKey>,
+    promised: Arc<AtomicU64>,
+    /// Bytes that a sealed file may have.
+    room: u64,
+    /// Bytes that a file may have by the settings.
+    max: u64,
+    tell: mpsc::UnboundedSender<Happening>,
     intake: Intake,
-    room: Room,
-) -> Result<(), NotSealed> {
-    let blob = BlobId::from_bytes(intake.blob);
-    match sealer.has(&blob) {
-        // A crash came after the blob was whole: nothing is fetched twice.
-        Ok(true) => return Ok(()),
-        Ok(false) => {}
-        Err(error) => return Err(drive_failed("looking for a blob", &error)),
-    }
-    let link = MediaLink::parse(&intake.link).map_err(|_| fails(IntakeFailure::BadLink))?;
-    let free = sealer
-        .folder()
-        .free_bytes()
-        .map_err(|_| may_pass(IntakeFailure::DriveTrouble))?;
-    let left = free
-        .saturating_sub(room.reserve)
-        .saturating_sub(OVERHEAD_BYTES);
-    if left == 0 {
-        return Err(may_pass(IntakeFailure::DriveFull));
-    }
-    // Padding adds an eighth at most.
-    let fits = left - left / 8;
-    let limits = Limits {
-        max_bytes: fits.min(room.max),
-    };
-    let mut download = client
-        .fetch(&link.url, limits)
-        .await
-        .map_err(|error| fetch_failed(&error, fits < room.max))?;
-    let (pieces, queue) = mpsc::channel(QUEUED_PIECES);
-    let sealing = tokio::task::spawn_blocking(move || seal(&sealer, &intake, &link, queue));
-    let fetched = loop {
-        match download.chunk().await {
-            Ok(Some(bytes)) => {
-                if pieces.send(Piece::Bytes(bytes)).await.is_err() {
+}
+
+impl Taking {
+    async fn take_in(self, sealer: Arc<Sealer>) -> Result<(), NotSealed> {
+        if self.is_kept(&sealer)? {
+            return Ok(());
+        }
+        if self.room == 0 {
+            return Err(self.ask_for(DriveTrouble::Full).await);
+        }
+        let link = self.link()?;
+        // Padding adds an eighth at most.
+        let fits = self.room - self.room / 8;
+        let is_short = fits < self.max;
+        let limits = Limits {
+            max_bytes: fits.min(self.max),
+        };
+        let mut download = self
+            .client
+            .fetch(&link.url, limits)
+            .await
+            .map_err(|error| fetch_failed(&error, is_short))?;
+        let announced = download.announced().unwrap_or(0);
+        let _promise = Promise::new(Arc::clone(&self.promised), announced);
+        let (pieces, queue) = mpsc::channel(QUEUED_PIECES);
+        let sealing = tokio::task::spawn_blocking(move || self.seal(&sealer, &link, queue));
+        let fetched = loop {
+            match download.chunk().await {
+                Ok(Some(bytes)) => {
+                    if pieces.send(Piece::Bytes(bytes)).await.is_err() {
+                        break Ok(());
+                    }
+                }
+                Ok(None) => {
+                    // A sealing thread that gave up says why itself.
+                    let _ = pieces.send(Piece::End).await;
                     break Ok(());
                 }
+                Err(error) => break Err(fetch_failed(&error, is_short)),
             }
-            Ok(None) => {
-                // A sealing thread that gave up says why itself.
-                let _ = pieces.send(Piece::End).await;
-                break Ok(());
-            }
-            Err(error) => break Err(fetch_failed(&error, fits < room.max)),
+        };
+        drop(pieces);
+        let sealed = sealing.await.map_err(|_| drive(DriveTrouble::Failing))?;
+        fetched.and(sealed)
+    }
+
+    fn link(&self) -> Result<MediaLink, NotSealed> {
+        MediaLink::parse(&self.intake.link).map_err(|_| fails(IntakeFailure::BadLink))
+    }
+
+    /// Asks the file's server whether it still has what the drive does not take, and takes
+    /// nothing of it.
+    async fn ask_for(&self, trouble: DriveTrouble) -> NotSealed {
+        let link = match self.link() {
+            Ok(link) => link,
+            Err(failed) => return failed,
+        };
+        let limits = Limits {
+            max_bytes: self.max,
+        };
+        match self.client.fetch(&link.url, limits).await {
+            Err(error) if !error.is_transient() => fetch_failed(&error, false),
+            Ok(_) | Err(_) => drive(trouble),
         }
-    };
-    drop(pieces);
-    let sealed = sealing
-        .await
-        .map_err(|_| may_pass(IntakeFailure::DriveTrouble))?;
-    fetched.and(sealed)
+    }
+
+    /// Tells whether a crash came after the blob had its name: nothing is fetched twice. A blob
+    /// of this name that nobody vouches for is not ours; it is set aside, and ours is fetched.
+    fn is_kept(&self, sealer: &Sealer) -> Result<bool, NotSealed> {
+        let blob = BlobId::from_bytes(self.intake.blob);
+        match sealer.has(&blob) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(error) => return Err(drive_failed("looking for a blob", &error)),
+        }
+        let vouched = sealer.header_hash(&blob).is_ok_and(|header| {
+            let mac = self.intake.mac.map(IntakeMac::from_bytes);
+            let vault = sealer.folder().vault_id();
+            mac.is_some_and(|mac| self.key.verifies(&mac, vault, &blob, &header))
+        });
+        if vouched {
+            return Ok(true);
+        }
+        log::warn!("a blob that this daemon did not seal lay under a new file's name");
+        let aside = sealer.folder().set_aside(&blob);
+        aside.map_err(|error| write_failed(&error))?;
+        Ok(false)
+    }
+
+    /// Decrypts and seals one file. Runs on a thread of its own because it waits for the drive.
+    fn seal(
+        &self,
+        sealer: &Sealer,
+        link: &MediaLink,
+        mut queue: mpsc::Receiver<Piece>,
+    ) -> Result<(), NotSealed> {
+        let intake = &self.intake;
+        let blob = BlobId::from_bytes(intake.blob);
+        let mut writer = match sealer.start(&blob, &mut super::inbox::rng()) {
+            Ok(writer) => writer,
+            Err(error) => return Err(drive_failed("beginning a blob", &error)),
+        };
+        let mut decryptor = MediaDecryptor::new(&link.secret);
+        let mut content = Vec::new();
+        let (mut whole, mut size) = (false, 0_u64);
+        while let Some(piece) = queue.blocking_recv() {
+            let Piece::Bytes(bytes) = piece else {
+                whole = true;
+                break;
+            };
+            content.clear();
+            decryptor
+                .update(&bytes, &mut content)
+                .map_err(|error| decrypt_failed(&error))?;
+            size = size.saturating_add(content.len() as u64);
+            writer
+                .write_all(&content)
+                .map_err(|error| write_failed(&error))?;
+        }
+        if !whole {
+            return Err(may_pass(IntakeFailure::ServerTrouble));
+        }
+        decryptor.finish().map_err(|error| decrypt_failed(&error))?;
+        crate::crash::point("tag held");
+        let header = writer.header_hash().map_err(|error| write_failed(&error))?;
+        self.vouch(sealer, &header, size)?;
+        writer
+            .finish(metadata(intake))
+            .map_err(|error| drive_failed("finishing a blob", &error))?;
+        crate::crash::point("blob durable");
+        Ok(())
+    }
+
+    /// Has the proof of origin saved on the system card, and waits for it.
+    fn vouch(&self, sealer: &Sealer, header: &HeaderHash, bytes: u64) -> Result<(), NotSealed> {
+        let blob = BlobId::from_bytes(self.intake.blob);
+        let mac = self.key.mac(sealer.folder().vault_id(), &blob, header);
+        let (saved, durable) = oneshot::channel();
+        let vouch = Happening::Vouch {
+            job: self.intake.job,
+            mac: *mac.as_bytes(),
+            bytes,
+            saved,
+        };
+        let told = self.tell.send(vouch).is_ok();
+        if told && durable.blocking_recv().is_ok() {
+            return Ok(());
+        }
+        // The daemon stops, or the file is no longer wanted.
+        Err(may_pass(IntakeFailure::ServerTrouble))
+    }
 }
 
-/// Decrypts and seals one file. Runs on a thread of its own because it waits for the drive.
-fn seal(
-    sealer: &Sealer,
-    intake: &Intake,
-    link: &MediaLink,
-    mut queue: mpsc::Receiver<Piece>,
-) -> Result<(), NotSealed> {
-    let blob = BlobId::from_bytes(intake.blob);
-    let mut writer = match sealer.start(&blob, &mut super::inbox::rng()) {
-        Ok(writer) => writer,
-        Err(StoreError::AlreadyKept) => return Ok(()),
-        Err(error) => return Err(drive_failed("beginning a blob", &error)),
-    };
-    let mut decryptor = MediaDecryptor::new(&link.secret);
-    let mut content = Vec::new();
-    let mut whole = false;
-    while let Some(piece) = queue.blocking_recv() {
-        let Piece::Bytes(bytes) = piece else {
-            whole = true;
-            break;
-        };
-        content.clear();
-        decryptor
-            .update(&bytes, &mut content)
-            .map_err(|error| decrypt_failed(&error))?;
-        writer
-            .write_all(&content)
-            .map_err(|error| write_failed(&error))?;
-    }
-    if !whole {
-        return Err(may_pass(IntakeFailure::ServerTrouble));
-    }
-    decryptor.finish().map_err(|error| decrypt_failed(&error))?;
-    crate::crash::point("tag held");
+fn metadata(intake: &Intake) -> Metadata {
     let at = |seconds: i64| {
         let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
         std::time::UNIX_EPOCH.checked_add(since)
     };
-    let metadata = Metadata {
+    Metadata {
         name: Some(intake.name.clone()),
         mime: None,
         sender: Some(intake.sender.clone()),
         member: None,
         sent_at: at(intake.sent_at),
         received_at: at(intake.received_at),
-    };
-    writer
-        .finish(metadata)
-        .map_err(|error| drive_failed("finishing a blob", &error))?;
-    crate::crash::point("blob durable");
-    Ok(())
+    }
 }
 
 fn decrypt_failed(error: &MediaError) -> NotSealed {
@@ -225,11 +316,7 @@ fn decrypt_failed(error: &MediaError) -> NotSealed {
 
 fn write_failed(error: &std::io::Error) -> NotSealed {
     log::warn!("a blob could not be written: {error}");
-    if error.kind() == std::io::ErrorKind::StorageFull {
-        may_pass(IntakeFailure::DriveFull)
-    } else {
-        may_pass(IntakeFailure::DriveTrouble)
-    }
+    drive(io_trouble(error))
 }
 
 fn drive_failed(what: &str, error: &StoreError) -> NotSealed {
@@ -239,12 +326,12 @@ fn drive_failed(what: &str, error: &StoreError) -> NotSealed {
             // fsync says this once; what is on the drive is unknown from here on.
             NotSealed {
                 not_durable: Some(format!("{what}: {source}")),
-                ..may_pass(IntakeFailure::DriveTrouble)
+                ..drive(DriveTrouble::Failing)
             }
         }
         other @ (StoreError::OtherVault | StoreError::AlreadyKept | _) => {
             log::error!("the data drive failed while {what}: {other}");
-            may_pass(IntakeFailure::DriveTrouble)
+            drive(DriveTrouble::Failing)
         }
     }
 }
@@ -255,7 +342,7 @@ fn fetch_failed(error: &FetchError, short_of_room: bool) -> NotSealed {
         FetchError::Refused { .. } => IntakeFailure::RefusedAddress,
         FetchError::NotFound { .. } => IntakeFailure::Gone,
         FetchError::Redirect { .. } => IntakeFailure::Redirected,
-        FetchError::TooLarge { .. } if short_of_room => return may_pass(IntakeFailure::DriveFull),
+        FetchError::TooLarge { .. } if short_of_room => return drive(DriveTrouble::Full),
         FetchError::TooLarge { .. } => IntakeFailure::TooLarge,
         FetchError::Length {
             announced,

@@ -13,11 +13,12 @@ use super::{Daemon, Happening};
 use crate::{
     keeper::{
         Answer, Input, JobId, Placed,
-        reply::{DeliveryFailure, Line, OpenFailure, Slot},
+        reply::{DeliveryFailure, Line, OpenFailure, Slot, Unproven},
     },
+    keys::spare,
     service,
     transfer::{self, PutError, Upload},
-    vault_process::{Deliveries, Order, Row, Shut, SlotRow, Word},
+    vault_process::{Deliveries, Order, OriginWord, Row, Shut, SlotRow, Word},
     xmpp::{Link, RequestError, SlotError},
 };
 
@@ -36,6 +37,14 @@ struct Outgoing {
 }
 
 impl Daemon {
+    fn not_opened(&mut self, why: Shut) -> Input {
+        log::warn!("the vault did not open: {why:?}");
+        if let Some(vault) = self.vault.take() {
+            vault.process.kill();
+        }
+        Input::VaultNotOpened(open_failure(why))
+    }
+
     /// Takes in what the vault process says.
     pub(super) fn word(&mut self, generation: u64, word: Word) -> anyhow::Result<()> {
         if self
@@ -55,32 +64,17 @@ impl Daemon {
             Word::Opened => {
                 log::info!("the vault is open");
                 service::status("open");
+                let spare = spare::has_spare(&self.config.vault.system);
+                self.handle(Input::SpareKnown(spare.survives_a_lost_stick()))?;
                 Input::VaultOpened
             }
-            Word::HasSpare(has_spare) => Input::SpareKnown(has_spare),
-            Word::NotOpened(why) => {
-                log::warn!("the vault did not open: {why:?}");
-                if let Some(vault) = self.vault.take() {
-                    vault.process.kill();
-                }
-                Input::VaultNotOpened(open_failure(why))
-            }
-            Word::Adopted { job, row } => Input::Indexed {
-                job: JobId(job),
-                placed: Placed::Entry(line(row)),
-            },
-            Word::SameAs { job, number } => Input::Indexed {
-                job: JobId(job),
-                placed: Placed::SameAs(number),
-            },
-            Word::NotAdopted { job } => Input::NotIndexed {
-                job: JobId(job),
-                damaged: false,
-            },
-            Word::Damaged { job } => Input::NotIndexed {
-                job: JobId(job),
-                damaged: true,
-            },
+            Word::NewPublicHalf(public_half) => return self.renew_card(&public_half),
+            Word::NotOpened(why) => self.not_opened(why),
+            Word::Adopted { job, row } => indexed(job, Placed::Entry(line(row))),
+            Word::SameAs { job, number } => indexed(job, Placed::SameAs(number)),
+            Word::NotAdopted { job } => not_indexed(job, false),
+            Word::Damaged { job } => not_indexed(job, true),
+            Word::Origin(word) => self.origin(word),
             Word::Rows {
                 job,
                 rows,
@@ -99,7 +93,15 @@ impl Daemon {
                 job,
                 entries,
                 bytes,
-            } => answered(job, Answer::Totals { entries, bytes }),
+                unproven,
+            } => answered(
+                job,
+                Answer::Totals {
+                    entries,
+                    bytes,
+                    unproven,
+                },
+            ),
             Word::Slots { job, slots } => {
                 let slots = slots.into_iter().map(slot).collect();
                 answered(job, Answer::Slots(slots))
@@ -113,6 +115,9 @@ impl Daemon {
             } => {
                 return self.send_out(JobId(job), row, ciphertext_bytes, &secret);
             }
+            word @ (Word::Checking { .. } | Word::Checked { .. } | Word::Damage { .. }) => {
+                return self.checked(word);
+            }
             Word::NotPrepared { job, number } => {
                 let why = DeliveryFailure::Damaged;
                 Input::NotUploaded {
@@ -123,6 +128,37 @@ impl Daemon {
             }
         };
         self.handle(input)
+    }
+
+    /// What the vault process says of proofs of origin.
+    fn origin(&self, word: OriginWord) -> Input {
+        let (job, answer) = match word {
+            OriginWord::Unvouched { job } => return Input::NotVouched { job: JobId(job) },
+            OriginWord::Found { count } => return Input::UnprovenFound { count },
+            OriginWord::Unproven {
+                job,
+                count,
+                bytes,
+                unreadable,
+                oldest,
+                seen,
+            } => {
+                let found = Unproven {
+                    count,
+                    bytes,
+                    unreadable,
+                    oldest,
+                    seen,
+                };
+                (job, Answer::Unproven(found))
+            }
+            OriginWord::Taken { job, numbers } => (job, Answer::Taken(numbers)),
+        };
+        Input::Answered {
+            job: JobId(job),
+            answer,
+            free: self.free_bytes(),
+        }
     }
 
     fn send_out(
@@ -211,6 +247,16 @@ impl Daemon {
         }
         self.handle(Input::VaultEnded)
     }
+}
+
+fn indexed(job: [u8; 32], placed: Placed) -> Input {
+    let job = JobId(job);
+    Input::Indexed { job, placed }
+}
+
+fn not_indexed(job: [u8; 32], damaged: bool) -> Input {
+    let job = JobId(job);
+    Input::NotIndexed { job, damaged }
 }
 
 /// Puts one file into a slot and returns its link.
@@ -315,7 +361,7 @@ fn slot_name(name: &str) -> io::Result<String> {
     })
 }
 
-fn line(row: Row) -> Line {
+pub(super) fn line(row: Row) -> Line {
     Line {
         number: row.number,
         name: row.name,

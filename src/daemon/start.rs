@@ -5,12 +5,13 @@ use std::{collections::HashSet, fs, io, path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 use omemo::{Store as _, machine};
 use tokio::{sync::mpsc, time::Instant};
-use vault::{PublicHalf, Sealer, VaultFolder, key::file::KEY_FILE_NAME};
+use vault::{IntakeKey, PublicHalf, Sealer, VaultFolder, key::file::KEY_FILE_NAME};
 use zeroize::Zeroizing;
 
 use super::{
     BundleState, CatchUp, Daemon, Own, console,
-    effects::{LOCKED_BY_OWNER, PAIRING, REMEMBERED},
+    drive::DriveState,
+    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, PACE, PAIRING, REMEMBERED},
     inbox::rng,
     omemo_now,
 };
@@ -20,21 +21,20 @@ use crate::{
         Keeper, Memory, Remembered,
         custody::{self, Rules},
         owner::Pairing,
+        verify::Plan,
     },
-    keydevice, service,
-    state::{JobKind, State},
+    keydevice,
+    keys::card::{self, PEPPER_FILE, PUBLIC_HALF_FILE, SLOTS_FOLDER},
+    service,
+    state::{JobKind, State, write_private},
     transfer::{self, HostPort, Patience},
     xmpp::{self, Account, Password, TlsTrust},
 };
 
-/// File of the vault's public half in the system folder.
-pub const PUBLIC_HALF_FILE: &str = "vault.pub";
+/// File of the key in the system folder that vouches for what this Pi sealed.
+pub const INTAKE_KEY_FILE: &str = "intake.key";
 /// File of a new pairing code in the system folder; it is removed once it is taken in.
 pub const PAIRING_FILE: &str = "pairing-code";
-/// File of the pepper that an unlock code needs, in the system folder.
-pub const PEPPER_FILE: &str = "unlock-code.pepper";
-/// Folder of copies of the slot records in the system folder.
-pub const SLOTS_FOLDER: &str = "slots";
 /// The resource of the vault's stream: fixed, so that a new stream replaces a lost one.
 const RESOURCE: &str = "strongroom";
 /// Reports that may wait for the loop before the stream has to.
@@ -42,6 +42,10 @@ const ARRIVALS: usize = 64;
 
 pub(super) fn public_half_path(config: &Config) -> PathBuf {
     config.vault.system.join(PUBLIC_HALF_FILE)
+}
+
+pub(super) fn intake_key_path(config: &Config) -> PathBuf {
+    config.vault.system.join(INTAKE_KEY_FILE)
 }
 
 pub(super) fn key_file(config: &Config) -> PathBuf {
@@ -59,6 +63,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let memory = memory(&mut state, &config, &own)?;
     let remembered = remembered(&mut state)?;
     let rules = rules(&config);
+    let intake_key = Arc::new(intake_key(&config)?);
     let (trust, tls) = tls(&config)?;
     let transfer = transfer::Client::new(
         tls,
@@ -78,7 +83,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         keeper: Keeper::new(memory).under(rules, remembered),
         link,
         transfer,
-        sealer: None,
+        drive: DriveState::default(),
+        intake_key,
         vault: None,
         generation: 0,
         tell,
@@ -93,7 +99,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         receiving: Vec::new(),
         typing: None,
     };
-    daemon.find_drive();
+    // The keeper is told how it is.
+    let _ = daemon.look_at_drive();
     daemon.read_pairing_file()?;
     service::ready();
     let ended = daemon.turn(arrivals, happenings, presence).await;
@@ -102,30 +109,25 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 }
 
 impl Daemon {
-    /// Looks for the vault folder unless it is known: the data drive may come late. Returns
-    /// whether it was found just now.
-    pub(super) fn find_drive(&mut self) -> bool {
-        if self.sealer.is_some() {
-            return false;
+    /// Brings the card up to a newer epoch, which the open vault vouches for: a revocation was cut
+    /// short before it reached the card.
+    pub(super) fn renew_card(&mut self, public_half: &[u8]) -> anyhow::Result<()> {
+        let half = PublicHalf::from_bytes(public_half)?;
+        let system = &self.config.vault.system;
+        let folder = VaultFolder::open(&self.config.vault.folder);
+        match folder.map(|folder| folder.slot_records()) {
+            Ok(Ok(records)) => card::copy_slots(system, &records)
+                .context("while copying slot records to the card")?,
+            Ok(Err(error)) => log::warn!("the slot records were not copied: {error}"),
+            Err(error) => log::warn!("the slot records were not copied: {error}"),
         }
-        match find_sealer(&self.config) {
-            Ok(sealer) => {
-                mend_slots(&self.config, sealer.folder());
-                sweep(&sealer);
-                self.sealer = Some(Arc::new(sealer));
-                true
-            }
-            Err(error) => {
-                log::warn!("the vault cannot be used yet: {error:#}");
-                false
-            }
-        }
-    }
-
-    pub(super) fn free_bytes(&self) -> Option<u64> {
-        self.sealer
-            .as_ref()
-            .and_then(|sealer| sealer.folder().free_bytes().ok())
+        card::keep_public_half(system, &half)
+            .context("while writing the public key to the system card")?;
+        log::info!(
+            "the system card has the public key of epoch {} now",
+            half.epoch
+        );
+        Ok(())
     }
 
     /// Takes in a new pairing code that set-up or `strongroom pair` has laid down.
@@ -149,7 +151,7 @@ impl Daemon {
 }
 
 /// Puts slot records that are lost or damaged on the drive back from their copies on the card.
-fn mend_slots(config: &Config, folder: &VaultFolder) {
+pub(super) fn mend_slots(config: &Config, folder: &VaultFolder) {
     let copies = match fs::read_dir(config.vault.system.join(SLOTS_FOLDER)) {
         Ok(copies) => copies
             .filter_map(|copy| fs::read(copy.ok()?.path()).ok())
@@ -164,7 +166,7 @@ fn mend_slots(config: &Config, folder: &VaultFolder) {
 }
 
 /// Removes what a crash left half-written.
-fn sweep(sealer: &Sealer) {
+pub(super) fn sweep(sealer: &Sealer) {
     match sealer.sweep(&[]) {
         Ok(0) => {}
         Ok(swept) => log::info!("{swept} unfinished blobs of the last run were removed"),
@@ -172,18 +174,21 @@ fn sweep(sealer: &Sealer) {
     }
 }
 
-fn find_sealer(config: &Config) -> anyhow::Result<Sealer> {
-    let path = public_half_path(config);
-    let bytes = fs::read(&path).with_context(|| {
-        format!(
-            "{} could not be read; run \"strongroom init\"",
-            path.display()
-        )
-    })?;
-    let public_half = PublicHalf::from_bytes(&bytes)?;
-    let folder = VaultFolder::open(&config.vault.folder)
-        .with_context(|| format!("while looking into {}", config.vault.folder.display()))?;
-    Ok(Sealer::new(&public_half, folder)?)
+/// Reads the key that vouches for what this Pi sealed; made where there is none, and anew where it
+/// is damaged. Blobs that wait under another one are then of unproven origin.
+fn intake_key(config: &Config) -> anyhow::Result<IntakeKey> {
+    let path = intake_key_path(config);
+    match fs::read(&path).map(Zeroizing::new) {
+        Ok(text) => match IntakeKey::from_card(&text) {
+            Some(key) => return Ok(key),
+            None => log::error!("the intake key on the system card is damaged; it is made anew"),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).context("while reading the intake key"),
+    }
+    let key = IntakeKey::generate(&mut getrandom::SysRng)?;
+    write_private(&path, &key.to_card()).context("while writing the intake key")?;
+    Ok(key)
 }
 
 /// Returns our own OMEMO device, which is made at the first start.
@@ -225,6 +230,13 @@ fn memory(state: &mut State, config: &Config, own: &Own) -> anyhow::Result<Memor
         locked_by_owner: step.note::<bool>(LOCKED_BY_OWNER)?.unwrap_or(false),
         intakes: step.jobs(JobKind::Intake)?,
         deliveries: step.jobs(JobKind::Delivery)?,
+        checks: step.note(CHECKS)?.unwrap_or_default(),
+        plan: Plan {
+            drills: config.verify.drills,
+            weeks: config.verify.weeks,
+        },
+        pace: step.note(PACE)?,
+        alarm: step.note::<bool>(ALARM)?.unwrap_or(false),
         own_tail: own.fingerprint.get(56..).unwrap_or_default().to_owned(),
         aes: aes_path(),
     })
@@ -242,6 +254,7 @@ fn rules(config: &Config) -> Rules {
             config::Mode::Presence => custody::Mode::Presence,
             config::Mode::Memory => custody::Mode::MemoryOnly,
         },
+        takes_codes: config.vault.system.join(PEPPER_FILE).exists(),
         idle_seconds: i64::from(config.custody.idle_seconds),
     }
 }

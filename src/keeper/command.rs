@@ -2,6 +2,11 @@
 //!
 //! Knows the grammar and nothing else: not who wrote the line, not what is in the vault.
 
+use super::verify::{Asked, SAMPLE};
+
+/// Most files one `verify sample` draws.
+pub const MAX_SAMPLE: u32 = 10_000;
+
 /// Most files one `get` may name, so that a typing slip like `get 1-99999` asks for nothing.
 pub const MAX_PICKED: u64 = 100;
 
@@ -36,10 +41,20 @@ pub enum Command {
         /// Which entries, in the order asked for.
         picks: Vec<Pick>,
     },
+    /// Check files.
+    Verify(Asked),
     /// End the vault process at once.
     Lock,
     /// Who has a way in.
     Keys,
+    /// Blobs on the drive that neither index nor change log know.
+    Unproven,
+    /// Enter exactly those of them that this digest names; follows a confirmed number and is
+    /// never read from a line.
+    TakeUnproven {
+        /// The digest.
+        seen: [u8; 32],
+    },
 }
 
 /// One part of a `get`.
@@ -73,6 +88,11 @@ pub enum NotACommand {
     TooMany,
     /// `find` without words.
     NothingToFind,
+    /// `verify` with something that names no files.
+    VerifyWhat {
+        /// What stood there.
+        word: String,
+    },
 }
 
 /// Reads one chat line.
@@ -93,6 +113,8 @@ pub fn parse(line: &str) -> Result<Command, NotACommand> {
         "status" if rest.is_empty() => Ok(Command::Status),
         "lock" if rest.is_empty() => Ok(Command::Lock),
         "keys" if rest.is_empty() => Ok(Command::Keys),
+        "verify" => verify(rest),
+        "unproven" if rest.is_empty() => Ok(Command::Unproven),
         "list" => list(rest),
         "find" | "search" => find(rest),
         "get" => get(rest),
@@ -129,6 +151,30 @@ fn find(rest: &str) -> Result<Command, NotACommand> {
     Ok(Command::Find {
         words: words.join(" "),
     })
+}
+
+/// Reads `verify`, `verify sample`, `verify sample 50`, `verify 7`, `verify #7`, `verify stop`.
+fn verify(rest: &str) -> Result<Command, NotACommand> {
+    let lower = rest.to_lowercase();
+    let words: Vec<&str> = lower.split_whitespace().collect();
+    let wrong = || NotACommand::VerifyWhat {
+        word: rest.to_owned(),
+    };
+    let asked = match words.as_slice() {
+        [] | ["all"] => Asked::All,
+        ["stop"] => Asked::Stop,
+        ["sample"] => Asked::Sample(SAMPLE),
+        ["sample", count] => match count.parse::<u32>() {
+            Ok(count @ 1..=MAX_SAMPLE) => Asked::Sample(count),
+            _ => return Err(wrong()),
+        },
+        [one] => match range(one) {
+            Ok((first, last)) if first == last => Asked::One(first),
+            _ => return Err(wrong()),
+        },
+        _ => return Err(wrong()),
+    };
+    Ok(Command::Verify(asked))
 }
 
 fn get(rest: &str) -> Result<Command, NotACommand> {
@@ -274,6 +320,34 @@ mod tests {
             "💙",
         ] {
             assert_eq!(parse(line), Err(NotACommand::Unknown), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn verify_tells_a_sample_from_a_number() {
+        for (line, asked) in [
+            ("verify", Asked::All),
+            ("Verify all", Asked::All),
+            ("verify sample", Asked::Sample(20)),
+            ("/verify  SAMPLE 50", Asked::Sample(50)),
+            ("verify 7", Asked::One(7)),
+            ("verify #20", Asked::One(20)),
+            ("verify stop", Asked::Stop),
+        ] {
+            assert_eq!(parse(line), Ok(Command::Verify(asked)), "{line}");
+        }
+        for rest in [
+            "7-9",
+            "sample 0",
+            "sample x",
+            "me",
+            "7 8",
+            "sample 10001",
+            "0",
+        ] {
+            let word = rest.to_owned();
+            let refused = Err(NotACommand::VerifyWhat { word });
+            assert_eq!(parse(&format!("verify {rest}")), refused, "{rest}");
         }
     }
 

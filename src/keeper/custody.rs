@@ -26,6 +26,8 @@ pub enum Mode {
 pub struct Rules {
     /// What the key's presence means.
     pub mode: Mode,
+    /// Whether there is a code that opens the vault from the chat.
+    pub takes_codes: bool,
     /// Seconds without a command after which an open vault locks itself; 0 for never.
     pub idle_seconds: i64,
 }
@@ -122,6 +124,10 @@ impl Custody {
 
     pub(super) fn is_locked(&self) -> bool {
         self.state == State::Locked
+    }
+
+    pub(super) fn takes_codes(&self) -> bool {
+        self.rules.takes_codes
     }
 
     pub(super) fn mode(&self) -> Mode {

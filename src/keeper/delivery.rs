@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Answer, Effect, JobId,
     command::{Command, Pick},
-    reply::{CustodyReply, DeliveryFailure, Facts, Line, Reply},
+    reply::{CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
 };
 
 /// One question, or files on their way out.
@@ -51,6 +51,13 @@ pub enum Asked {
     },
     /// Who has a way in.
     Keys,
+    /// Blobs of unproven origin.
+    Unproven,
+    /// Enter them.
+    TakeUnproven {
+        /// Names exactly those that were shown.
+        seen: [u8; 32],
+    },
 }
 
 impl Asked {
@@ -71,7 +78,9 @@ impl Asked {
                     })
                     .collect(),
             },
-            Command::Help | Command::Lock => return None,
+            Command::Unproven => Self::Unproven,
+            Command::TakeUnproven { seen } => Self::TakeUnproven { seen: *seen },
+            Command::Help | Command::Lock | Command::Verify(_) => return None,
         })
     }
 
@@ -92,6 +101,8 @@ impl Asked {
                     })
                     .collect(),
             },
+            Self::Unproven => Command::Unproven,
+            Self::TakeUnproven { seen } => Command::TakeUnproven { seen: *seen },
         }
     }
 }
@@ -193,8 +204,15 @@ impl Deliveries {
         self.sending.is_some() || self.open.iter().any(|it| it.remaining.is_none())
     }
 
-    /// Turns the vault process's answer into words. `facts` are what is known without it.
-    pub(super) fn answered(&mut self, job: JobId, answer: Answer, facts: Facts) -> Vec<Effect> {
+    /// Turns the vault process's answer into words. `facts` are what is known without it, `number`
+    /// is what is asked back.
+    pub(super) fn answered(
+        &mut self,
+        job: JobId,
+        answer: Answer,
+        facts: Facts,
+        number: Option<u32>,
+    ) -> Vec<Effect> {
         let Some(delivery) = self.open.iter_mut().find(|it| it.job == job) else {
             return Vec::new();
         };
@@ -210,11 +228,30 @@ impl Deliveries {
             (Answer::Rows { lines, .. }, _) if lines.is_empty() => Reply::Empty,
             (Answer::Slots(slots), _) => CustodyReply::Keys { slots }.into(),
             (Answer::Rows { lines, total, .. }, _) => Reply::Listing { lines, total },
-            (Answer::Totals { entries, bytes }, _) => Reply::Status {
+            (
+                Answer::Totals {
+                    entries,
+                    bytes,
+                    unproven,
+                },
+                _,
+            ) => Reply::Status {
                 kept: Some((entries, bytes)),
+                unproven,
                 facts,
             },
-            (Answer::Locked, Asked::Status) => Reply::Status { kept: None, facts },
+            (Answer::Unproven(found), _) => {
+                Reply::Storage(StorageReply::Unproven { found, number })
+            }
+            (Answer::Taken(Some((first, count))), _) => {
+                Reply::Storage(StorageReply::UnprovenTaken { first, count })
+            }
+            (Answer::Taken(None), _) => Reply::Storage(StorageReply::UnprovenChanged),
+            (Answer::Locked, Asked::Status) => Reply::Status {
+                kept: None,
+                unproven: 0,
+                facts,
+            },
             (Answer::Locked, _) => Reply::NeedsKey {
                 waiting: facts.waiting,
                 way: facts.way,

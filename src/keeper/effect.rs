@@ -2,7 +2,7 @@
 
 use super::{
     JobId, command::Command, delivery::Delivery, input::Device, intake::Intake, owner::Pairing,
-    reply::Reply,
+    reply::Reply, storage::Pace, verify,
 };
 
 /// Something the event loop is to do.
@@ -25,6 +25,12 @@ pub enum Effect {
     SavePairing(Option<Pairing>),
     /// Write whether the owner locked the vault while the key device is in.
     SaveLockedByOwner(bool),
+    /// Write what is remembered of checks.
+    SaveVerify(verify::Record),
+    /// Write how much came in lately.
+    SavePace(Pace),
+    /// Write whether the system card seals to a key that is not this vault's.
+    SaveAlarm(bool),
     /// Send an encrypted message to all trusted devices of the owner.
     Say(Reply),
     /// Send an encrypted message to one device only.
@@ -37,12 +43,16 @@ pub enum Effect {
     Typing(bool),
     /// Fetch, decrypt and seal the file of this intake.
     Fetch(Intake),
+    /// Break off all fetches.
+    StopFetching,
     /// Put the sealed blob of this intake into the index.
     Index(Intake),
     /// Ask the vault process.
     Ask(JobId, Command),
     /// Encrypt this entry and put it on the server.
     Deliver(JobId, u64),
+    /// Begin or end a check.
+    Verify(verify::Act),
     /// Start the vault process with the key device that is there.
     Open,
     /// Start the vault process with the code that [`Keeper::take_code`](super::Keeper::take_code)
@@ -66,15 +76,20 @@ impl Effect {
             | Self::Quarantine(_)
             | Self::SavePairing(_)
             | Self::SaveLockedByOwner(_)
+            | Self::SaveVerify(_)
+            | Self::SavePace(_)
+            | Self::SaveAlarm(_)
             | Self::Say(_)
             | Self::SayTo(..)
             | Self::SayPlainRefused => true,
             Self::Receipt(_)
             | Self::Typing(_)
             | Self::Fetch(_)
+            | Self::StopFetching
             | Self::Index(_)
             | Self::Ask(..)
             | Self::Deliver(..)
+            | Self::Verify(_)
             | Self::Open
             | Self::OpenByCode
             | Self::OpenByConsole

@@ -2,7 +2,8 @@
 
 use super::{
     JobId,
-    reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure, Slot},
+    reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure, Slot, Unproven},
+    storage::Seen,
 };
 
 /// How far a device of the owner is trusted.
@@ -45,7 +46,8 @@ pub struct Told {
     pub from: Device,
     /// Names the job that the message may become.
     pub job: JobId,
-    /// A blob id drawn for the file that the message may announce.
+    /// Random bytes of this message's own: the blob id of the file that it may announce, or what
+    /// the number is drawn from that is asked back.
     pub blob: [u8; 16],
     /// The text, or `None` where the decrypted bytes are not plain text.
     pub text: Option<String>,
@@ -76,9 +78,16 @@ pub enum Answer {
         entries: u64,
         /// Bytes of their content.
         bytes: u64,
+        /// Blobs of unproven origin.
+        unproven: u64,
     },
     /// To `keys`.
     Slots(Vec<Slot>),
+    /// To `unproven`.
+    Unproven(Unproven),
+    /// The blobs of unproven origin are in the index: the lowest number they got, and how many
+    /// got one. `None` where they are no longer those that were shown.
+    Taken(Option<(u64, u64)>),
     /// To `get`: which of the picks exist.
     Picked {
         /// Numbers of entries that exist, in the order asked for.
@@ -124,10 +133,10 @@ pub enum Input {
     KeyDeviceCame,
     /// The key device was taken out, or is not there at the start.
     KeyDeviceGone,
-    /// The data drive with the vault is there after it was not.
-    DriveCame,
     /// Somebody at the console wants to open the vault by what is typed there.
     ConsoleUnlock,
+    /// The data drive was looked at.
+    Drive(Seen),
     /// The vault process has opened the vault.
     VaultOpened,
     /// The vault process could not open the vault.
@@ -136,6 +145,25 @@ pub enum Input {
     VaultEnded,
     /// The open vault has, or has not, another way in than the one that the owner carries.
     SpareKnown(bool),
+    /// Blobs were found on the drive that neither index nor change log know.
+    UnprovenFound {
+        /// How many.
+        count: u64,
+    },
+    /// A file is sealed and whole, and is about to get its final name.
+    Vouched {
+        /// The intake.
+        job: JobId,
+        /// The proof that the daemon sealed it.
+        mac: [u8; 32],
+        /// Size of the content, in bytes.
+        bytes: u64,
+    },
+    /// The blob under an intake's name is not the one that was sealed for it.
+    NotVouched {
+        /// The intake.
+        job: JobId,
+    },
     /// A file is sealed under its final name, and durable.
     Sealed {
         /// The intake.
@@ -191,6 +219,8 @@ pub enum Input {
         /// Why.
         why: DeliveryFailure,
     },
+    /// News of a check.
+    Verify(super::verify::Heard),
     /// The time that [`Keeper::next_wake`](super::Keeper::next_wake) named has come.
     Woke,
 }

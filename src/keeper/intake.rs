@@ -1,11 +1,16 @@
 //! The life of a file coming in.
 //!
 //! ```text
-//! Announced -> (fetching) -> Sealed -> (indexing) -> acknowledged, closed
-//!     |  ^                     |            |
-//!     |  +-- retry             +-> Waiting -+-> Indexed -> told at the opening, closed
-//!     +--> failed, told, closed
+//! Announced -> (fetching) -> vouched for -> Sealed -> (indexing) -> acknowledged, closed
+//!     |  ^                                    |            |
+//!     |  +-- retry; held while the drive      +-> Waiting -+-> Indexed -> told at the opening, closed
+//!     |      takes nothing
+//!     +--> failed, expired: told, closed
 //! ```
+//!
+//! The proof of origin is saved before the blob gets its name, so that no blob is vouched for that
+//! the daemon did not seal itself.
+//!
 //!
 //! What stands in brackets lives in memory only: after a crash the step is done again. Knows no
 //! network and no drive.
@@ -16,13 +21,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Effect, JobId, Placed,
-    reply::{IntakeFailure, Reply},
+    reply::{IntakeFailure, Reply, StorageReply},
 };
 
 /// Files fetched at the same time. Two keep a line busy; each costs memory.
 const MAX_FETCHES: usize = 2;
 /// Seconds before the n-th further attempt; after the last one the owner is asked to send again.
 const RETRY_SECONDS: [i64; 8] = [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400];
+/// Seconds before a file is tried again that the drive did not take; the last one repeats until
+/// the file's server has it no longer. A drive that comes back is noticed before.
+const HELD_SECONDS: [i64; 5] = [30, 120, 600, 1_800, 3_600];
 /// The attempt after which the owner is told that it takes longer.
 const TELL_AFTER_ATTEMPTS: u8 = 2;
 
@@ -47,6 +55,9 @@ pub struct Intake {
     pub order: u64,
     /// How far it has come.
     pub stage: Stage,
+    /// Proves that the daemon itself sealed the blob; opaque here. Saved before the blob has its
+    /// name.
+    pub mac: Option<[u8; 32]>,
 }
 
 /// How far an intake has come, as far as it is durable.
@@ -93,6 +104,7 @@ impl Intake {
                 attempts: 0,
                 retry_at: 0,
             },
+            mac: None,
         }
     }
 }
@@ -102,6 +114,10 @@ pub(super) struct Intakes {
     open: BTreeMap<JobId, Intake>,
     fetching: BTreeSet<JobId>,
     indexing: BTreeSet<JobId>,
+    /// Files that the drive did not take, with how often since the process began.
+    held: BTreeMap<JobId, usize>,
+    /// What is sealed now could not be opened by the vault's key: nothing is fetched.
+    halted: bool,
     online: bool,
     /// Set between an opening and the adoption of the last file that waited.
     opening: Option<Opening>,
@@ -112,7 +128,7 @@ struct Opening {
 }
 
 impl Intakes {
-    pub(super) fn new(intakes: Vec<Intake>) -> Self {
+    pub(super) fn new(intakes: Vec<Intake>, halted: bool) -> Self {
         Self {
             open: intakes
                 .into_iter()
@@ -120,6 +136,8 @@ impl Intakes {
                 .collect(),
             fetching: BTreeSet::new(),
             indexing: BTreeSet::new(),
+            held: BTreeMap::new(),
+            halted,
             online: false,
             opening: None,
         }
@@ -127,6 +145,13 @@ impl Intakes {
 
     pub(super) fn blobs(&self) -> Vec<[u8; 16]> {
         self.open.values().map(|intake| intake.blob).collect()
+    }
+
+    /// Returns the blobs of all files that wait for the key: these are on the drive.
+    pub(super) fn waiting_blobs(&self) -> Vec<[u8; 16]> {
+        let waiting = |it: &&Intake| it.stage == Stage::Waiting;
+        let waiting = self.open.values().filter(waiting);
+        waiting.map(|intake| intake.blob).collect()
     }
 
     /// Returns how many files wait for the key.
@@ -145,8 +170,19 @@ impl Intakes {
             .count() as u64
     }
 
+    /// Returns whether this file is known and not sealed yet.
+    pub(super) fn is_announced(&self, job: &JobId) -> bool {
+        let stage = self.open.get(job).map(|intake| intake.stage);
+        matches!(stage, Some(Stage::Announced { .. }))
+    }
+
+    /// Returns whether files are kept back by the drive.
+    pub(super) fn are_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     pub(super) fn next_wake(&self) -> Option<i64> {
-        if !self.online {
+        if !self.online || self.halted {
             return None;
         }
         self.open
@@ -176,10 +212,16 @@ impl Intakes {
         }
         let last = self.open.values().map(|earlier| earlier.order).max();
         intake.order = last.unwrap_or(0).saturating_add(1);
-        let saved = Effect::SaveIntake(intake.clone());
+        let mut effects = vec![Effect::SaveIntake(intake.clone())];
+        if self.halted {
+            effects.push(Effect::Say(Reply::NotStored {
+                name: intake.name.clone(),
+                why: IntakeFailure::ForeignKey,
+                retrying: true,
+            }));
+        }
         let now = intake.received_at;
         self.open.insert(intake.job, intake);
-        let mut effects = vec![saved];
         effects.extend(self.start_due(now));
         effects
     }
@@ -195,7 +237,7 @@ impl Intakes {
 
     /// Starts as many fetches as may run, the oldest first.
     fn start_due(&mut self, now: i64) -> Vec<Effect> {
-        if !self.online {
+        if !self.online || self.halted {
             return Vec::new();
         }
         let mut due: Vec<&Intake> = self
@@ -211,8 +253,17 @@ impl Intakes {
         started.into_iter().map(Effect::Fetch).collect()
     }
 
+    /// Saves the proof of origin of a blob that is about to get its name. Returns whether this is
+    /// the first one of this file.
+    pub(super) fn vouched(&mut self, job: JobId, mac: [u8; 32]) -> Option<(bool, Effect)> {
+        let intake = self.open.get_mut(&job)?;
+        let is_first = intake.mac.replace(mac).is_none();
+        Some((is_first, Effect::SaveIntake(intake.clone())))
+    }
+
     pub(super) fn sealed(&mut self, job: JobId, is_open: bool, now: i64) -> Vec<Effect> {
         self.fetching.remove(&job);
+        self.held.remove(&job);
         let mut effects = Vec::new();
         if let Some(intake) = self.open.get_mut(&job) {
             intake.link.clear();
@@ -235,32 +286,85 @@ impl Intakes {
         now: i64,
     ) -> Vec<Effect> {
         self.fetching.remove(&job);
-        let mut effects = Vec::new();
-        if let Some(intake) = self.open.get_mut(&job) {
-            let tried = match intake.stage {
-                Stage::Announced { attempts, .. } => attempts,
-                Stage::Waiting | Stage::Indexed { .. } => 0,
-            };
-            let name = intake.name.clone();
-            match RETRY_SECONDS.get(usize::from(tried)) {
-                Some(pause) if transient => {
-                    let attempts = tried + 1;
-                    let retry_at = now.saturating_add(*pause);
-                    intake.stage = Stage::Announced { attempts, retry_at };
-                    effects.push(Effect::SaveIntake(intake.clone()));
-                    if attempts == TELL_AFTER_ATTEMPTS {
-                        effects.push(Effect::Say(Reply::NotStored {
-                            name,
-                            why,
-                            retrying: true,
-                        }));
-                    }
-                }
-                _ => effects.extend(self.end(job, why)),
-            }
-        }
+        let mut effects = if matches!(why, IntakeFailure::Drive(_)) {
+            self.hold(job, why, now)
+        } else if transient {
+            self.try_again(job, why, now)
+        } else {
+            self.end(job, why)
+        };
         effects.extend(self.start_due(now));
         effects
+    }
+
+    fn try_again(&mut self, job: JobId, why: IntakeFailure, now: i64) -> Vec<Effect> {
+        let Some(intake) = self.open.get_mut(&job) else {
+            return Vec::new();
+        };
+        let tried = match intake.stage {
+            Stage::Announced { attempts, .. } => attempts,
+            Stage::Waiting | Stage::Indexed { .. } => 0,
+        };
+        let Some(pause) = RETRY_SECONDS.get(usize::from(tried)) else {
+            return self.end(job, why);
+        };
+        let attempts = tried + 1;
+        let retry_at = now.saturating_add(*pause);
+        intake.stage = Stage::Announced { attempts, retry_at };
+        let mut effects = vec![Effect::SaveIntake(intake.clone())];
+        if attempts == TELL_AFTER_ATTEMPTS {
+            effects.push(not_yet(intake, why));
+        }
+        effects
+    }
+
+    /// The drive did not take the file: it stays with its server until the drive does, or until
+    /// the server has it no longer.
+    fn hold(&mut self, job: JobId, why: IntakeFailure, now: i64) -> Vec<Effect> {
+        let Some(intake) = self.open.get_mut(&job) else {
+            return Vec::new();
+        };
+        let Stage::Announced { attempts, .. } = intake.stage else {
+            return Vec::new();
+        };
+        let times = self.held.entry(job).or_insert(0);
+        let longest = HELD_SECONDS.len() - 1;
+        let pause = HELD_SECONDS.get((*times).min(longest)).unwrap_or(&3_600);
+        *times += 1;
+        intake.stage = Stage::Announced {
+            attempts: attempts.max(1),
+            retry_at: now.saturating_add(*pause),
+        };
+        let mut effects = vec![Effect::SaveIntake(intake.clone())];
+        if attempts == 0 {
+            effects.push(not_yet(intake, why));
+        }
+        effects
+    }
+
+    /// The drive is better than it was: what it did not take is tried again at once.
+    pub(super) fn let_in(&mut self, now: i64) -> Vec<Effect> {
+        for job in self.held.keys() {
+            if let Some(intake) = self.open.get_mut(job)
+                && let Stage::Announced { attempts, .. } = intake.stage
+            {
+                let retry_at = now;
+                intake.stage = Stage::Announced { attempts, retry_at };
+            }
+        }
+        self.start_due(now)
+    }
+
+    /// What would be sealed from now on could not be opened: nothing is fetched any more.
+    pub(super) fn halt(&mut self) {
+        self.halted = true;
+        self.fetching.clear();
+    }
+
+    /// What is sealed can be opened again.
+    pub(super) fn go_on(&mut self, now: i64) -> Vec<Effect> {
+        self.halted = false;
+        self.start_due(now)
     }
 
     /// Takes note of an index entry. A file that arrives while the vault is open is told at
@@ -305,18 +409,36 @@ impl Intakes {
         }
     }
 
+    /// The blob that lies under the job's name is not the one that was sealed for it.
+    pub(super) fn not_vouched(&mut self, job: JobId) -> Vec<Effect> {
+        if !self.indexing.remove(&job) {
+            return Vec::new();
+        }
+        self.end(job, IntakeFailure::NotVouched)
+    }
+
     fn end(&mut self, job: JobId, why: IntakeFailure) -> Vec<Effect> {
-        let name = self.open.remove(&job).map(|intake| intake.name);
-        let name = name.unwrap_or_default();
-        let retrying = false;
-        vec![
-            Effect::Close(job),
-            Effect::Say(Reply::NotStored {
+        self.held.remove(&job);
+        let Some(Intake {
+            name,
+            stage,
+            sent_at,
+            ..
+        }) = self.open.remove(&job)
+        else {
+            return Vec::new();
+        };
+        let waited = !matches!(stage, Stage::Announced { attempts: 0, .. });
+        let reply = if why == IntakeFailure::Gone && waited {
+            Reply::Storage(StorageReply::Expired { name, sent_at })
+        } else {
+            Reply::NotStored {
                 name,
                 why,
-                retrying,
-            }),
-        ]
+                retrying: false,
+            }
+        };
+        vec![Effect::Close(job), Effect::Say(reply)]
     }
 
     /// The vault was locked: what was about to be indexed waits.
@@ -341,7 +463,8 @@ impl Intakes {
                 effects.push(Effect::SaveIntake(intake.clone()));
             }
         }
-        if !effects.is_empty() {
+        // What is sealed to a foreign key is not acknowledged.
+        if !effects.is_empty() && !self.halted {
             effects.push(Effect::Say(Reply::Kept {
                 waiting: self.waiting(),
             }));
@@ -400,6 +523,14 @@ impl Intakes {
         effects.push(Effect::Say(Reply::Opened { adopted, doubles }));
         effects
     }
+}
+
+fn not_yet(intake: &Intake, why: IntakeFailure) -> Effect {
+    Effect::Say(Reply::NotStored {
+        name: intake.name.clone(),
+        why,
+        retrying: true,
+    })
 }
 
 /// Returns whether an attempt is due. A retry that lies further ahead than any pause was set by

@@ -4,7 +4,7 @@
 use super::{
     Effect, JobId, Keeper,
     command::Command,
-    custody::{Mode, OpenedBy},
+    custody::OpenedBy,
     moment::Moment,
     reply::{CustodyReply, OpenFailure, Reply},
     unlock::Typed,
@@ -51,6 +51,7 @@ impl Keeper {
         if !self.custody.is_open() {
             effects.extend(self.intakes.locked());
             self.deliveries.interrupted();
+            effects.extend(self.verify.locked());
         }
         if self.custody.is_locked() {
             self.needs.end_errand();
@@ -98,7 +99,7 @@ impl Keeper {
     /// Tries a code, if this vault opens by one and tries are left.
     pub(super) fn unlock(&mut self, typed: Typed, at: Moment) -> Vec<Effect> {
         let say = |reply: CustodyReply| vec![Effect::Say(reply.into())];
-        if self.custody.mode() != Mode::MemoryOnly {
+        if !self.custody.takes_codes() {
             return say(CustodyReply::NoCodeHere(self.custody.way_in()));
         }
         if !self.custody.is_locked() {
@@ -131,8 +132,10 @@ impl Keeper {
             return Vec::new();
         }
         self.needs.opened();
-        let mut effects = self.intakes.adopt(announce);
+        let mut effects = self.end_alarm(at.wall);
+        effects.extend(self.intakes.adopt(announce));
         effects.extend(self.deliveries.resume());
+        effects.extend(self.verify.opened(at.wall));
         let mut effects = self.with_opening(effects);
         if self.custody.opened_by() == Some(OpenedBy::Code) {
             self.tries.give_back(true);
@@ -145,7 +148,7 @@ impl Keeper {
     }
 
     pub(super) fn not_opened(&mut self, why: OpenFailure, at: Moment) -> Vec<Effect> {
-        let effects = match self.custody.not_opened(at.wall) {
+        let mut effects = match self.custody.not_opened(at.wall) {
             None => return Vec::new(),
             // Whoever types there is told there.
             Some(OpenedBy::Console) => Vec::new(),
@@ -162,6 +165,9 @@ impl Keeper {
             }
             Some(OpenedBy::Key) => vec![Effect::Say(Reply::NotOpened(why))],
         };
+        if why == OpenFailure::ForeignPublicHalf {
+            effects.extend(self.raise_alarm());
+        }
         self.after_lock(effects)
     }
 }

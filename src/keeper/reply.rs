@@ -5,10 +5,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::custody::{Mode, Standing};
+use super::{
+    custody::{Mode, Standing},
+    storage::{DriveTrouble, Forecast},
+};
 
+mod verify;
 mod words;
 
+pub use verify::VerifyReply;
 pub use words::PLAIN_REFUSED;
 
 /// One line of a listing, as the owner sees an entry.
@@ -37,8 +42,31 @@ pub struct Facts {
     pub arriving: u64,
     /// Free bytes on the data drive, when known.
     pub free: Option<u64>,
+    /// What keeps the drive from taking files.
+    pub drive: Option<DriveTrouble>,
+    /// What the room on the drive means.
+    pub forecast: Forecast,
+    /// Whether the system card seals to a key that is not this vault's.
+    pub alarm: bool,
     /// How AES is computed here.
     pub aes: &'static str,
+    /// What is known of checks.
+    pub checks: super::verify::Facts,
+}
+
+/// What is known of the blobs of unproven origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unproven {
+    /// How many there are.
+    pub count: u64,
+    /// How long their contents are together, in bytes.
+    pub bytes: u64,
+    /// How many more do not open.
+    pub unreadable: u64,
+    /// Names and sizes of the oldest.
+    pub oldest: Vec<(String, u64)>,
+    /// Names exactly this set.
+    pub seen: [u8; 32],
 }
 
 /// A way into the vault, as the owner knows it.
@@ -77,10 +105,12 @@ pub enum IntakeFailure {
     TooLarge,
     /// It was kept, and its blob does not open or is gone.
     Damaged,
-    /// The data drive has no room for it.
-    DriveFull,
-    /// The data drive is missing or failed.
-    DriveTrouble,
+    /// The data drive does not take it.
+    Drive(DriveTrouble),
+    /// What would be sealed could not be opened by the vault's key.
+    ForeignKey,
+    /// It was kept, and what lies on the drive in its place was not sealed by the daemon.
+    NotVouched,
 }
 
 /// What the owner has to do to open a locked vault.
@@ -131,6 +161,8 @@ pub enum OpenFailure {
     TooNew,
     /// The public half on the system card is not this vault's.
     ForeignPublicHalf,
+    /// The data drive cannot be used.
+    Drive(DriveTrouble),
     /// Anything else; the journal says what.
     Trouble,
 }
@@ -145,6 +177,8 @@ pub enum Reply {
     Status {
         /// Entries and their bytes, when the vault is open.
         kept: Option<(u64, u64)>,
+        /// Blobs of unproven origin, when the vault is open.
+        unproven: u64,
         /// What is known without the key.
         facts: Facts,
     },
@@ -226,6 +260,10 @@ pub enum Reply {
         /// Whether the vault goes on trying.
         retrying: bool,
     },
+    /// Something about the data drive or about files of unproven origin.
+    Storage(StorageReply),
+    /// A number confirms nothing.
+    NotConfirmed,
     /// A file could not be sent.
     NotSent {
         /// The entry.
@@ -257,6 +295,8 @@ pub enum Reply {
     Unreadable,
     /// Something about the owner's devices.
     Device(DeviceReply),
+    /// Something about checks.
+    Verify(VerifyReply),
     /// Something about opening and locking.
     Custody(CustodyReply),
 }
@@ -350,4 +390,42 @@ pub enum DeviceReply {
         /// Last 8 hex digits of its fingerprint.
         tail: String,
     },
+}
+
+/// What is said about the data drive and about files of unproven origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorageReply {
+    /// A file waited for the drive or its server until its server had it no longer.
+    Expired {
+        /// Its name in the link.
+        name: String,
+        /// When it was sent, in seconds since 1970.
+        sent_at: i64,
+    },
+    /// Files were kept under a key that nobody with the vault's key has.
+    KeptInVain {
+        /// How many may be lost.
+        files: u64,
+    },
+    /// There are blobs of unproven origin on the drive.
+    UnprovenFound {
+        /// How many.
+        count: u64,
+    },
+    /// The blobs of unproven origin, and the number that takes them in.
+    Unproven {
+        /// What is known of them.
+        found: Unproven,
+        /// The number to send back; `None` where the question has to be asked again.
+        number: Option<u32>,
+    },
+    /// Blobs of unproven origin are in the index now.
+    UnprovenTaken {
+        /// The lowest number they got.
+        first: u64,
+        /// How many entries there are more.
+        count: u64,
+    },
+    /// The blobs of unproven origin are no longer those that were shown.
+    UnprovenChanged,
 }

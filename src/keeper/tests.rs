@@ -5,8 +5,9 @@
 
 use super::{
     command::Command,
+    confirm::CONFIRM_SECONDS,
     intake::Stage,
-    reply::{DeliveryFailure, Line},
+    reply::{DeliveryFailure, Line, OpenFailure, StorageReply, Unproven},
     *,
 };
 
@@ -28,7 +29,11 @@ fn memory() -> Memory {
         locked_by_owner: false,
         intakes: Vec::new(),
         deliveries: Vec::new(),
+        checks: verify::Record::default(),
+        plan: verify::Plan::default(),
         own_tail: "0badcafe".to_owned(),
+        pace: None,
+        alarm: false,
         aes: "in software",
     }
 }
@@ -362,13 +367,13 @@ fn a_question_is_answered_with_a_refusal_if_the_vault_does_not_open() {
     let _ = keeper.handle(Input::KeyDeviceCame, NOW);
     let _ = keeper.handle(Input::Told(told(1, "list")), NOW);
 
-    let effects = keeper.handle(Input::VaultNotOpened(reply::OpenFailure::WrongKey), NOW);
+    let effects = keeper.handle(Input::VaultNotOpened(OpenFailure::WrongKey), NOW);
 
     let way = WayIn::PutInAgain;
     assert_eq!(
         says(&effects),
         [
-            Reply::NotOpened(reply::OpenFailure::WrongKey),
+            Reply::NotOpened(OpenFailure::WrongKey),
             Reply::NeedsKey { waiting: 0, way }
         ]
     );
@@ -581,4 +586,302 @@ fn a_vault_process_that_ends_by_itself_is_started_again_twice() {
     assert!(ended[0].contains(&Effect::Open) && ended[1].contains(&Effect::Open));
     assert!(!ended[2].contains(&Effect::Open));
     assert_eq!(says(&ended[2]), [Reply::LockedByTrouble(WayIn::PutInAgain)]);
+}
+
+fn drive(trouble: Option<DriveTrouble>, free: u64) -> Input {
+    Input::Drive(Seen {
+        trouble,
+        free: trouble.is_none().then_some(free),
+        reserve: 0,
+    })
+}
+
+fn not_yet(why: IntakeFailure) -> Reply {
+    Reply::NotStored {
+        name: "photo-1.jpg".to_owned(),
+        why,
+        retrying: true,
+    }
+}
+
+#[test]
+fn a_file_that_the_drive_does_not_take_is_tried_until_it_does_and_told_once() {
+    let mut keeper = started(memory());
+    let job = JobId([1; 32]);
+    let why = IntakeFailure::Drive(DriveTrouble::Missing);
+    let missing = Some(DriveTrouble::Missing);
+    let _ = keeper.handle(drive(missing, 0), NOW);
+    let _ = keeper.handle(Input::Told(photo(1)), NOW);
+    let (mut now, mut said, mut pauses) = (NOW, Vec::new(), Vec::new());
+    for _ in 0..40 {
+        let failed = Input::NotSealed {
+            job,
+            why,
+            transient: true,
+        };
+        said.extend(says(&keeper.handle(failed, now)));
+        let at = keeper.next_wake().unwrap();
+        pauses.push(at - now);
+        now = at;
+        assert_eq!(fetched(&keeper.handle(Input::Woke, now)), [1]);
+    }
+    let failed = Input::NotSealed {
+        job,
+        why,
+        transient: true,
+    };
+    let _ = keeper.handle(failed, now);
+    let waits = keeper.waits_for_the_drive();
+
+    let still = keeper.handle(drive(missing, 0), now + 1);
+    let back = keeper.handle(drive(None, 1 << 30), now + 2);
+
+    assert_eq!(said, [not_yet(why)], "once in 40 tries");
+    assert_eq!((pauses[0], pauses[39]), (30, 3_600));
+    assert!(waits && fetched(&still).is_empty());
+    assert_eq!(fetched(&back), [1], "at once when the drive is back");
+}
+
+#[test]
+fn more_room_lets_in_what_did_not_fit() {
+    let mut keeper = started(memory());
+    let job = JobId([1; 32]);
+    let why = IntakeFailure::Drive(DriveTrouble::Full);
+    let _ = keeper.handle(drive(None, 1 << 20), NOW);
+    let _ = keeper.handle(Input::Told(photo(1)), NOW);
+    let failed = Input::NotSealed {
+        job,
+        why,
+        transient: true,
+    };
+
+    let told = says(&keeper.handle(failed, NOW));
+    let same = keeper.handle(drive(None, 1 << 20), NOW + 1);
+    let more = keeper.handle(drive(None, 1 << 30), NOW + 2);
+
+    assert_eq!(told, [not_yet(why)]);
+    assert_eq!((fetched(&same), fetched(&more)), (vec![], vec![1]));
+}
+
+#[test]
+fn a_file_that_waited_for_the_drive_too_long_is_named_as_expired() {
+    let gone = || Input::NotSealed {
+        job: JobId([1; 32]),
+        why: IntakeFailure::Gone,
+        transient: false,
+    };
+    let mut at_once = started(memory());
+    let _ = at_once.handle(Input::Told(photo(1)), NOW);
+    let mut keeper = started(memory());
+    let _ = keeper.handle(Input::Told(photo(1)), NOW);
+    let held = Input::NotSealed {
+        job: JobId([1; 32]),
+        why: IntakeFailure::Drive(DriveTrouble::ReadOnly),
+        transient: true,
+    };
+    let _ = keeper.handle(held, NOW);
+
+    let told_at_once = says(&at_once.handle(gone(), NOW));
+    let expired = keeper.handle(gone(), NOW + 100_000);
+
+    assert_eq!(
+        told_at_once,
+        [Reply::NotStored {
+            name: "photo-1.jpg".to_owned(),
+            why: IntakeFailure::Gone,
+            retrying: false
+        }]
+    );
+    assert!(expired.contains(&Effect::Close(JobId([1; 32]))));
+    assert_eq!(
+        says(&expired),
+        [Reply::Storage(StorageReply::Expired {
+            name: "photo-1.jpg".to_owned(),
+            sent_at: NOW
+        })]
+    );
+    assert!(!keeper.waits_for_the_drive());
+}
+
+#[test]
+fn the_vault_opens_when_the_drive_comes_back() {
+    let mut keeper = started(memory());
+    let _ = keeper.handle(drive(Some(DriveTrouble::OtherVault), 0), NOW);
+    let _ = keeper.handle(Input::KeyDeviceCame, NOW);
+    let why = OpenFailure::Drive(DriveTrouble::OtherVault);
+    let refused = keeper.handle(Input::VaultNotOpened(why), NOW);
+
+    let back = keeper.handle(drive(None, 1 << 30), NOW);
+    let again = keeper.handle(drive(None, 1 << 30), NOW);
+
+    assert_eq!(says(&refused), [Reply::NotOpened(why)]);
+    assert!(back == [Effect::Open] && again.is_empty());
+}
+
+#[test]
+fn the_proof_of_origin_is_saved_before_the_file_gets_its_name_and_goes_with_it() {
+    let mut keeper = started(memory());
+    let _ = open(&mut keeper);
+    let job = JobId([1; 32]);
+    let _ = keeper.handle(Input::Told(photo(1)), NOW);
+    let vouched = |mac| Input::Vouched {
+        job,
+        mac,
+        bytes: 10,
+    };
+
+    let first = keeper.handle(vouched([4; 32]), NOW);
+    let repeated = keeper.handle(vouched([5; 32]), NOW);
+    let may_keep = keeper.may_keep(&job);
+    let sealed = keeper.handle(Input::Sealed { job }, NOW);
+
+    let mac = |effects: &[Effect]| match effects.first() {
+        Some(Effect::SaveIntake(intake) | Effect::Index(intake)) => intake.mac,
+        _ => None,
+    };
+    assert_eq!(
+        (mac(&first), mac(&repeated), mac(&sealed)),
+        (Some([4; 32]), Some([5; 32]), Some([5; 32]))
+    );
+    assert!(matches!(first.get(1), Some(Effect::SavePace(_))));
+    assert_eq!(repeated.len(), 1, "a repeated step counts no file twice");
+    assert!(may_keep && !keeper.may_keep(&JobId([9; 32])));
+}
+
+#[test]
+fn a_blob_that_nobody_vouches_for_is_told_and_its_job_ends() {
+    let mut keeper = started(memory());
+    let _ = open(&mut keeper);
+    let job = JobId([1; 32]);
+    let _ = keeper.handle(Input::Told(photo(1)), NOW);
+    let _ = keeper.handle(Input::Sealed { job }, NOW);
+
+    let effects = keeper.handle(Input::NotVouched { job }, NOW);
+
+    assert!(effects.contains(&Effect::Close(job)));
+    assert_eq!(
+        says(&effects),
+        [Reply::NotStored {
+            name: "photo-1.jpg".to_owned(),
+            why: IntakeFailure::NotVouched,
+            retrying: false
+        }]
+    );
+}
+
+#[test]
+fn a_foreign_public_half_stops_the_intake_until_the_vault_opens_again() {
+    let mut keeper = started(memory());
+    let _ = keeper.handle(Input::Told(photo(1)), NOW);
+    let _ = keeper.handle(Input::Told(photo(2)), NOW);
+    let kept = keeper.handle(
+        Input::Sealed {
+            job: JobId([2; 32]),
+        },
+        NOW,
+    );
+    let _ = keeper.handle(Input::KeyDeviceCame, NOW);
+
+    let why = OpenFailure::ForeignPublicHalf;
+    let alarm = keeper.handle(Input::VaultNotOpened(why), NOW);
+    let late = keeper.handle(
+        Input::Sealed {
+            job: JobId([1; 32]),
+        },
+        NOW,
+    );
+    let shared = keeper.handle(Input::Told(photo(3)), NOW);
+    let may_keep = keeper.may_keep(&JobId([3; 32]));
+    let woken = keeper.handle(Input::Woke, NOW + 100_000);
+    let _ = keeper.handle(Input::KeyDeviceGone, NOW);
+    let mended = open(&mut keeper);
+
+    assert_eq!(says(&kept), [Reply::Kept { waiting: 1 }]);
+    assert!(alarm.contains(&Effect::SaveAlarm(true)) && alarm.contains(&Effect::StopFetching));
+    assert_eq!(
+        says(&alarm),
+        [
+            Reply::NotOpened(why),
+            Reply::Storage(StorageReply::KeptInVain { files: 1 })
+        ]
+    );
+    assert_eq!(says(&late), [], "nothing is acknowledged");
+    assert_eq!(
+        says(&shared),
+        [Reply::NotStored {
+            name: "photo-3.jpg".to_owned(),
+            why: IntakeFailure::ForeignKey,
+            retrying: true
+        }]
+    );
+    assert!(fetched(&shared).is_empty() && fetched(&woken).is_empty() && !may_keep);
+    assert!(mended.contains(&Effect::SaveAlarm(false)));
+    assert_eq!(fetched(&mended), [3]);
+}
+
+#[test]
+fn an_alarm_outlives_a_restart() {
+    let mut keeper = started(Memory {
+        alarm: true,
+        ..memory()
+    });
+
+    assert!(fetched(&keeper.handle(Input::Told(photo(1)), NOW)).is_empty());
+    assert_eq!(fetched(&open(&mut keeper)), [1]);
+}
+
+#[test]
+fn what_is_of_unproven_origin_is_taken_in_by_its_number_only() {
+    let mut keeper = started(memory());
+    let _ = open(&mut keeper);
+    let job = JobId([1; 32]);
+    let found = Unproven {
+        count: 2,
+        bytes: 7,
+        unreadable: 0,
+        oldest: Vec::new(),
+        seen: [9; 32],
+    };
+    let _ = keeper.handle(Input::Told(told(1, "unproven")), NOW);
+    let shown = keeper.handle(
+        Input::Answered {
+            job,
+            answer: Answer::Unproven(found),
+            free: None,
+        },
+        NOW,
+    );
+    let [Reply::Storage(StorageReply::Unproven { number, .. })] = says(&shown)[..] else {
+        panic!("what was found is shown");
+    };
+    let number = number.unwrap();
+    let take = |effects: &[Effect]| {
+        let seen = [9; 32];
+        let wanted = Command::TakeUnproven { seen };
+        effects
+            .iter()
+            .any(|it| matches!(it, Effect::Ask(_, command) if *command == wanted))
+    };
+    let say = |keeper: &mut Keeper, number: u32, at: i64| {
+        let line = format!("confirm {number}");
+        keeper.handle(Input::Told(told(2, &line)), at)
+    };
+
+    let wrong = say(&mut keeper, number ^ 1, NOW);
+    let late = say(&mut keeper, number, NOW + CONFIRM_SECONDS + 1);
+    let right = say(&mut keeper, number, NOW + CONFIRM_SECONDS);
+
+    assert_eq!(says(&wrong), [Reply::NotConfirmed]);
+    assert_eq!(says(&late), [Reply::NotConfirmed]);
+    assert!(!take(&wrong) && !take(&late) && take(&right));
+}
+
+#[test]
+fn while_locked_nothing_is_said_of_unproven_origin() {
+    let mut keeper = started(memory());
+
+    let effects = keeper.handle(Input::Told(told(1, "unproven")), NOW);
+
+    let way = WayIn::PutIn;
+    assert_eq!(says(&effects), [Reply::NeedsKey { waiting: 0, way }]);
 }

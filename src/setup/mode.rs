@@ -31,6 +31,9 @@ pub(super) fn words(mode: Mode) -> &'static str {
     }
 }
 
+/// The name of the first code's slot.
+pub(super) const CODE_NAME: &str = "unlock code";
+
 /// Draws an unlock code, and keeps the pepper that it needs on the system card.
 pub(super) fn code_slot(
     vault: &VaultId,

@@ -191,9 +191,10 @@ fn a_newer_state_is_refused_with_words() {
 
     let error = State::open(folder.path()).err().unwrap();
 
+    let (newest, _) = MIGRATIONS[MIGRATIONS.len() - 1];
     assert_eq!(
         error.to_string(),
-        "the state database has version 99, this program knows up to 1"
+        format!("the state database has version 99, this program knows up to {newest}")
     );
 }
 
@@ -278,4 +279,45 @@ fn the_key_file_is_the_owners_alone() {
         .mode();
 
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_job_from_before_the_proof_of_origin_is_read_without_one() {
+    #[derive(Serialize)]
+    struct Before {
+        name: String,
+        order: u64,
+    }
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct After {
+        name: String,
+        order: u64,
+        mac: Option<[u8; 32]>,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = State::open(folder.path()).unwrap();
+    let before = Before {
+        name: "photo\0.jpg".to_owned(),
+        order: 300,
+    };
+    let step = state.begin().unwrap();
+    step.save_job(&[1; 32], JobKind::Intake, &before).unwrap();
+    step.save_job(&[2; 32], JobKind::Delivery, &7_u64).unwrap();
+    step.commit().unwrap();
+    state
+        .connection
+        .pragma_update(None, "user_version", 1)
+        .unwrap();
+    drop(state);
+
+    let mut state = State::open(folder.path()).unwrap();
+    let step = state.begin().unwrap();
+
+    let after = After {
+        name: before.name,
+        order: before.order,
+        mac: None,
+    };
+    assert_eq!(step.jobs::<After>(JobKind::Intake).unwrap(), [after]);
+    assert_eq!(step.jobs::<u64>(JobKind::Delivery).unwrap(), [7]);
 }

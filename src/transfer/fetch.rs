@@ -37,7 +37,7 @@ pub enum FetchError {
     /// The server does not have the file, or not any more.
     #[error("the file is not on the server (status {status})")]
     NotFound {
-        /// 404 or 410.
+        /// 403, 404 or 410: servers answer so once a link has expired.
         status: u16,
     },
     /// The server pointed to another address. Redirects are never followed.
@@ -259,7 +259,7 @@ fn judge_status(status: StatusCode) -> Result<(), FetchError> {
     match status.as_u16() {
         200 => Ok(()),
         status @ 300..=399 => Err(FetchError::Redirect { status }),
-        status @ (404 | 410) => Err(FetchError::NotFound { status }),
+        status @ (403 | 404 | 410) => Err(FetchError::NotFound { status }),
         status => Err(FetchError::Status(status)),
     }
 }

@@ -1,7 +1,7 @@
 //! The inside of the vault process: index, unsealing, deliveries' ciphertext; no network.
 //!
-//! Two threads: one reads orders and asks the index, one unseals and encrypts the delivery that
-//! is running. The process ends when its control socket closes, and has nothing to tidy up: it
+//! Three threads work: one obeys orders and asks the index, one unseals and encrypts the delivery
+//! that is running, one checks files ([`super::verify`]); a fourth listens to the socket. The process ends when its control socket closes, and has nothing to tidy up: it
 //! may be killed at any instruction.
 
 use std::{
@@ -22,14 +22,21 @@ use omemo::media::{MediaEncryptor, MediaSecret, TAG_BYTES};
 use rustix::process::DumpableBehavior;
 use serde::Serialize;
 use vault::{
-    Adopted, Attributes, BlobId, Entry, Index, IndexError, OpenError, OpenVault, Origin,
-    SlotSecret, UnsealError, VaultFolder, index::EntryNumber, key::file::KeyFileError,
+    Adopted, Attributes, BlobId, Entry, Index, IndexError, IntakeKey, OpenError, OpenVault, Origin,
+    PublicHalf, SlotSecret, UnsealError, VaultFolder, index::EntryNumber, key::file::KeyFileError,
+    open::custody::Standing,
 };
 use zeroize::Zeroizing;
 
+mod unproven;
+
+use self::unproven::Unproven;
 use super::{
-    BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, Question, Row, Shut, WHOLE,
-    Word, slots::Slots, typed,
+    BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row,
+    Shut, WHOLE, Word,
+    slots::Slots,
+    typed,
+    verify::{self, Checks, Favour},
 };
 
 /// Bytes unsealed at a time.
@@ -57,6 +64,7 @@ pub fn serve() -> io::Result<()> {
         typed,
         pepper_file,
         public_half,
+        intake_key,
         waiting,
     }) = next_order(&mut ear)?
     else {
@@ -78,17 +86,36 @@ pub fn serve() -> io::Result<()> {
         Ok(opened) => opened,
         Err(why) => return mouth.say(&Word::NotOpened(why)),
     };
+    let newest = vault.public_half().to_bytes();
+    if newest != public_half {
+        mouth.say(&Word::NewPublicHalf(newest))?;
+    }
+    // Without the key nothing that waits is vouched for.
+    let intake_key = fs::read(&intake_key)
+        .map(Zeroizing::new)
+        .ok()
+        .and_then(|text| IntakeKey::from_card(&text));
     mouth.say(&Word::Opened)?;
-    mouth.say(&Word::HasSpare(Slots::new(&vault).has_spare()))?;
     let running = Arc::new(AtomicU64::new(0));
     let folder = vault.folder().clone();
+    let for_proofs = vault.clone();
     let (deliver, queue) = mpsc::channel();
     let sender = Sender {
         vault: vault.clone(),
         mouth: mouth.clone(),
         running: Arc::clone(&running),
+        busy: Arc::default(),
     };
+    let (errands_in, errands) = mpsc::channel();
+    let favours = errands_in.clone();
+    let checks = Checks::start(
+        sender.vault.clone(),
+        mouth.clone(),
+        move |favour| favours.send(Errand::Favour(favour)).is_ok(),
+        Arc::clone(&sender.busy),
+    );
     thread::spawn(move || sender.run(data, &queue));
+    thread::spawn(move || listen(&mut ear, &errands_in));
     let mut clerk = Clerk {
         folder,
         slots: Slots::new(&vault),
@@ -97,11 +124,45 @@ pub fn serve() -> io::Result<()> {
         deliver,
         running,
         ticket: 0,
+        checks,
+        intake_key,
+        vault: for_proofs,
+        unproven: Unproven::new(waiting),
     };
-    while let Some(order) = next_order(&mut ear)? {
-        clerk.obey(order)?;
+    clerk.tell_damage()?;
+    while let Some(errand) = clerk.next_errand(&errands)? {
+        match errand {
+            Errand::Order(order) => clerk.obey(order)?,
+            Errand::Favour(favour) => favour(&mut clerk.index),
+            Errand::Gone(ended) => return ended,
+        }
     }
     Ok(())
+}
+
+/// What the thread of the index does next.
+enum Errand {
+    /// The daemon wants something.
+    Order(Order),
+    /// Another thread asks the index.
+    Favour(Favour),
+    /// The daemon is gone.
+    Gone(io::Result<()>),
+}
+
+/// Passes orders on until the daemon is gone.
+fn listen(ear: &mut UnixStream, errands: &mpsc::Sender<Errand>) {
+    loop {
+        let errand = match next_order(ear) {
+            Ok(Some(order)) => Errand::Order(order),
+            Ok(None) => Errand::Gone(Ok(())),
+            Err(error) => Errand::Gone(Err(error)),
+        };
+        let last = matches!(errand, Errand::Gone(_));
+        if errands.send(errand).is_err() || last {
+            return;
+        }
+    }
 }
 
 /// Reads the next order; `None` when the daemon is gone or speaks nonsense.
@@ -163,7 +224,8 @@ fn open(
             | _ => Shut::Trouble,
         }
     })?;
-    if vault.public_half().to_bytes() != public_half {
+    let standing = PublicHalf::from_bytes(public_half).map(|half| vault.standing_of(&half));
+    if !matches!(standing, Ok(Standing::Newest | Standing::Older)) {
         log::error!("the public half on the system card is not this vault's");
         return Err(Shut::ForeignPublicHalf);
     }
@@ -178,10 +240,10 @@ fn open(
 
 /// Speaks on the control socket; both threads do.
 #[derive(Clone)]
-struct Mouth(Arc<Mutex<UnixStream>>);
+pub(super) struct Mouth(Arc<Mutex<UnixStream>>);
 
 impl Mouth {
-    fn say<T: Serialize>(&self, word: &T) -> io::Result<()> {
+    pub(super) fn say<T: Serialize>(&self, word: &T) -> io::Result<()> {
         let frame = super::frame(word, MAX_FRAME_BYTES).ok_or(io::ErrorKind::InvalidData)?;
         self.0
             .lock()
@@ -200,6 +262,10 @@ struct Clerk {
     /// The ticket of the delivery that may go on.
     running: Arc<AtomicU64>,
     ticket: u64,
+    checks: Checks,
+    vault: OpenVault,
+    intake_key: Option<IntakeKey>,
+    unproven: Unproven,
 }
 
 /// One entry to be unsealed and encrypted.
@@ -215,8 +281,8 @@ impl Clerk {
         match order {
             // A vault is opened once.
             Order::Open { .. } => Ok(()),
-            Order::Adopt { job, blob } => {
-                let adopted = self.adopt(job, blob);
+            Order::Adopt { job, blob, mac } => {
+                let adopted = self.adopt(job, blob, mac);
                 crate::crash::point("adopted");
                 match adopted {
                     Ok(word) => self.mouth.say(&word),
@@ -229,6 +295,7 @@ impl Clerk {
                     }
                 }
             }
+            Order::TakeUnproven { job, seen, waiting } => self.take_unproven(job, &seen, &waiting),
             Order::Ask { job, question } => {
                 let word = self.answer(job, question).unwrap_or_else(|error| {
                     log::error!("the index did not answer: {error}");
@@ -241,11 +308,49 @@ impl Clerk {
                 self.running.store(0, Ordering::SeqCst);
                 Ok(())
             }
+            Order::Verify {
+                run,
+                scope,
+                bytes_per_second,
+            } => self.checks.begin(run, scope, bytes_per_second),
+            Order::StopVerify => {
+                self.checks.stop();
+                Ok(())
+            }
+            Order::DamageTold { numbers, all } => {
+                // What was not noted is told once more at the next opening.
+                if let Err(error) = verify::damage_told(&mut self.index, &numbers, all) {
+                    log::warn!("it was not noted that damage was told: {error}");
+                }
+                Ok(())
+            }
         }
     }
 
-    fn adopt(&mut self, job: [u8; 32], blob: [u8; 16]) -> Result<Word, IndexError> {
+    /// Says which files are damaged and were not told of, if any; and how many there are.
+    fn tell_damage(&mut self) -> io::Result<()> {
+        match verify::damage_word(&mut self.index) {
+            Ok(word) => self.mouth.say(&word),
+            Err(error) => {
+                log::error!("the index did not say what is damaged: {error}");
+                Ok(())
+            }
+        }
+    }
+
+    fn adopt(
+        &mut self,
+        job: [u8; 32],
+        blob: [u8; 16],
+        mac: Option<[u8; 32]>,
+    ) -> Result<Word, IndexError> {
         let blob = BlobId::from_bytes(blob);
+        // A blob that is known was vouched for before, and may be gone as another's duplicate.
+        if self.index.number_of(&blob)?.is_none() && !self.is_vouched(&blob, mac)? {
+            log::error!("a blob that waits was not sealed by the daemon");
+            self.unproven.one_more(&blob);
+            return Ok(Word::Origin(OriginWord::Unvouched { job }));
+        }
         let attributes = Attributes {
             origin: Origin::Proven,
             caption: None,
@@ -295,14 +400,16 @@ impl Clerk {
         }
     }
 
-    fn answer(&self, job: [u8; 32], question: Question) -> Result<Word, IndexError> {
+    fn answer(&mut self, job: [u8; 32], question: Question) -> Result<Word, IndexError> {
         let totals = self.index.totals()?;
         Ok(match question {
             Question::Totals => Word::Totals {
                 job,
                 entries: totals.entries,
                 bytes: totals.bytes,
+                unproven: self.count_unproven()?,
             },
+            Question::Unproven { waiting } => self.describe_unproven(job, &waiting)?,
             Question::List { lines } => {
                 let entries = self.index.list(None, limit(lines))?;
                 let rows: Vec<Row> = entries.iter().map(row).collect();
@@ -393,12 +500,17 @@ struct Sender {
     vault: OpenVault,
     mouth: Mouth,
     running: Arc<AtomicU64>,
+    /// How many deliveries are being unsealed.
+    busy: Arc<AtomicU64>,
 }
 
 impl Sender {
     fn run(&self, mut data: UnixStream, queue: &mpsc::Receiver<Delivery>) {
         while let Ok(delivery) = queue.recv() {
-            if let Err(error) = self.deliver(&mut data, &delivery) {
+            self.busy.store(1, Ordering::SeqCst);
+            let delivered = self.deliver(&mut data, &delivery);
+            self.busy.store(0, Ordering::SeqCst);
+            if let Err(error) = delivered {
                 log::warn!("a delivery ended early: {error}");
                 return;
             }
@@ -462,7 +574,7 @@ fn limit(lines: u32) -> usize {
     usize::try_from(lines).unwrap_or(MAX_ROWS).min(MAX_ROWS)
 }
 
-fn row(entry: &Entry) -> Row {
+pub(super) fn row(entry: &Entry) -> Row {
     let at = entry.metadata.received_at.or(entry.adopted_at);
     let received_at = at
         .and_then(|at| at.duration_since(UNIX_EPOCH).ok())

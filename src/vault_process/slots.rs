@@ -6,8 +6,6 @@ use vault::OpenVault;
 
 use super::SlotRow;
 
-/// The name of the slot that the recovery words open.
-const WORDS: &str = "recovery words";
 /// Most slots that one answer names.
 const MAX_ROWS: usize = 100;
 
@@ -34,13 +32,5 @@ impl Slots {
             }
         });
         Ok(rows.collect())
-    }
-
-    /// Returns whether there is a custodian besides the one that is carried around. Paper may be
-    /// lost without anybody noticing, so the words alone do not count.
-    pub(super) fn has_spare(&self) -> bool {
-        let slots = self.0.slots().unwrap_or_default();
-        let named = slots.iter().filter_map(|(_, label)| label.as_ref());
-        named.filter(|label| label.name != WORDS).count() > 1
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     home::{Home, VAULT, noise},
     journal::PATIENCE,
     phone::Phone,
+    power::row,
     prosody::jid,
 };
 
@@ -22,14 +23,14 @@ fn crash_at(home: &mut Home, point: &str, act: impl FnOnce(&mut Home)) {
     assert_eq!(status.signal(), Some(KILLED), "at \"{point}\": {status}");
 }
 
-fn share(home: &Home, phone: &mut Phone, number: u64) {
+pub(crate) fn share(home: &Home, phone: &mut Phone, number: u64) {
     let path = home.path("to-share.bin");
     fs::write(&path, noise(FILE_BYTES, number)).unwrap();
     phone.send_file(&jid(VAULT), &path, &format!("{number}.jpg"));
 }
 
 /// Checks that exactly the files 1 to `count` are kept, once each, and come back equal.
-fn assert_all_kept(home: &Home, phone: &mut Phone, count: u64) {
+pub(crate) fn assert_all_kept(home: &Home, phone: &mut Phone, count: u64) {
     phone.send_text(&jid(VAULT), "status");
     let status = phone.wait_reply("The vault is open:");
     let files = if count == 1 {
@@ -60,6 +61,7 @@ fn a_crash_at_any_step_of_an_intake_loses_nothing_and_doubles_nothing() {
     let points = [
         "message saved",
         "tag held",
+        "vouched",
         "blob durable",
         "job closed",
         "letter acknowledged",
@@ -74,6 +76,7 @@ fn a_crash_at_any_step_of_an_intake_loses_nothing_and_doubles_nothing() {
 
     home.start();
     assert_all_kept(&home, &mut phone, points.len() as u64);
+    row("F1 end to end: intake", points.len() as u64, "holds");
 }
 
 #[test]
@@ -86,6 +89,7 @@ fn a_crash_at_any_step_of_an_intake_while_locked_loses_nothing_and_doubles_nothi
     let points = [
         "message saved",
         "tag held",
+        "vouched",
         "blob durable",
         "intake saved",
         "letter acknowledged",
@@ -107,10 +111,15 @@ fn a_crash_at_any_step_of_an_intake_while_locked_loses_nothing_and_doubles_nothi
     home.start();
     let opened = phone.wait_reply("The vault is open.");
     assert!(
-        opened.contains("5 files that waited are stored as #1-#5"),
+        opened.contains("6 files that waited are stored as #1-#6"),
         "{opened}"
     );
     assert_all_kept(&home, &mut phone, points.len() as u64);
+    row(
+        "F1 end to end: intake while locked",
+        points.len() as u64,
+        "holds",
+    );
 }
 
 #[test]
@@ -136,6 +145,7 @@ fn a_crash_during_adoption_loses_nothing_and_doubles_nothing() {
     home.start();
     phone.wait_reply("The vault is open.");
     assert_all_kept(&home, &mut phone, 3);
+    row("F1 end to end: adoption", 2, "holds");
 }
 
 #[test]
@@ -182,4 +192,5 @@ fn a_crash_at_any_step_of_a_delivery_still_brings_the_file() {
 
     home.start();
     assert_all_kept(&home, &mut phone, 1);
+    row("F1 end to end: delivery", 5, "holds");
 }

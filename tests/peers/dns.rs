@@ -102,7 +102,7 @@ fn without_a_server_in_the_settings_the_records_of_the_domain_lead_to_it() {
         .args(run.get_args())
         .arg("run");
 
-    let mut daemon = Daemon::spawn(&mut command);
+    let daemon = Daemon::spawn(&mut command);
 
     daemon.wait_line("online");
     let names = asked.all(|_| true);

@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
@@ -46,7 +47,17 @@ impl Home {
 
     /// Makes a vault on a server that runs already and has the accounts.
     pub(crate) fn on(server: Prosody, arguments: &[&str]) -> Self {
+        Self::with_drive(server, arguments, |_| ())
+    }
+
+    /// Makes a vault where `mount` has put the data drive before.
+    pub(crate) fn with_drive(
+        server: Prosody,
+        arguments: &[&str],
+        mount: impl FnOnce(&Path),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        mount(folder.path());
         let mut home = Self {
             server,
             daemon: None,
@@ -55,21 +66,36 @@ impl Home {
             words: String::new(),
             unlock: None,
         };
-        fs::create_dir(home.stick()).unwrap();
         fs::write(home.path("password"), password(VAULT) + "\n").unwrap();
+        let said = home.set_up("init", arguments, "");
+        home.code = pairing_code(&said);
+        home.words = recovery_words(&said);
+        home.unlock = said
+            .lines()
+            .find_map(|it| Some(it.trim().strip_prefix("unlock ")?.to_owned()));
+        home
+    }
+
+    /// Throws system card, stick and settings away, and gets the vault back from drive and words.
+    pub(crate) fn recover(&mut self) {
+        fs::remove_dir_all(self.system()).unwrap();
+        fs::remove_dir_all(self.stick()).unwrap();
+        fs::remove_file(self.settings()).unwrap();
+        let words = self.words.clone();
+        let said = self.set_up("recover", &[], &words);
+        self.code = pairing_code(&said);
+    }
+
+    /// Runs `init` or `recover` onto an empty stick, with something typed in.
+    fn set_up(&self, how: &str, arguments: &[&str], typed: &str) -> String {
+        let home = self;
+        fs::create_dir(home.stick()).unwrap();
         let host = format!("127.0.0.1:{}", home.server.c2s_port());
         let pin = format!("localhost:{}", home.server.https_port());
         let authority = home.server.authority();
-        let output = home
+        let mut child = home
             .command()
-            .args([
-                "init",
-                "--trial",
-                "--jid",
-                &jid(VAULT),
-                "--owner",
-                &jid(OWNER),
-            ])
+            .args([how, "--trial", "--jid", &jid(VAULT), "--owner", &jid(OWNER)])
             // Most tests pull the key to lock.
             .args(
                 ["--mode", "presence"]
@@ -88,20 +114,21 @@ impl Home {
             .arg("--system")
             .arg(home.system())
             .args(arguments)
-            .output()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
+        let mut keyboard = child.stdin.take().unwrap();
+        keyboard.write_all(typed.as_bytes()).unwrap();
+        drop(keyboard);
+        let output = child.wait_with_output().unwrap();
         assert!(
             output.status.success(),
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        home.code = pairing_code(&said);
-        home.words = recovery_words(&said);
-        home.unlock = said
-            .lines()
-            .find_map(|it| Some(it.trim().strip_prefix("unlock ")?.to_owned()));
-        home
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Something in the home's folder.

@@ -13,6 +13,7 @@
 
 mod bad_input;
 mod crash;
+mod custody;
 mod daemon;
 mod dns;
 mod home;
@@ -21,12 +22,16 @@ mod journal;
 mod large;
 mod main_path;
 mod modes;
+mod origin;
 mod phone;
 mod photo;
+mod power;
 mod prosody;
 mod rescue;
 mod scene;
 mod selftest;
 mod service;
 mod slots;
+mod storage;
 mod trust;
+mod verify;

@@ -16,14 +16,18 @@ use std::{
 
 use rand_core::TryCryptoRng;
 
+mod bulk;
+
+pub use bulk::{Bulk, Kept};
+
 use crate::{
     disk,
     folder::VaultFolder,
-    header::{BlobId, HEADER_BYTES, HeaderHash},
+    header::{BlobId, HEADER_BYTES, Header, HeaderHash},
     key::PublicHalf,
     metadata::Metadata,
     seal::Sealing,
-    unseal::{Source, Unsealed},
+    unseal::{Source, UnsealError, Unsealed},
 };
 
 const BLOB_ENDING: &str = "blob";
@@ -109,6 +113,24 @@ impl Sealer {
         if finished.exists() {
             return Err(StoreError::AlreadyKept);
         }
+        self.begin(blob_id, rng)
+    }
+
+    /// Begins a blob that may be kept already; it is to be replaced.
+    pub(crate) fn start_again(
+        &self,
+        blob_id: &BlobId,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<BlobWriter, StoreError> {
+        self.begin(blob_id, rng)
+    }
+
+    fn begin(
+        &self,
+        blob_id: &BlobId,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<BlobWriter, StoreError> {
+        let finished = self.folder.blob_path(blob_id);
         let unfinished = finished.with_extension(disk::UNFINISHED);
         let begin = || {
             disk::make_folder(finished.parent().unwrap_or(self.folder.path()))?;
@@ -172,6 +194,12 @@ impl Sealer {
         Ok(swept)
     }
 
+    /// Returns the epoch that blobs are sealed to.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.vault.epoch
+    }
+
     /// Returns the folder that blobs go to.
     #[must_use]
     pub fn folder(&self) -> &VaultFolder {
@@ -205,6 +233,13 @@ impl BlobWriter {
     /// # Errors
     /// When the drive fails. [`StoreError::NotDurable`] is final and must not be tried again.
     pub fn finish(mut self, metadata: Metadata) -> Result<Sealed, StoreError> {
+        let sealed = self.close(metadata)?;
+        self.take_name()?;
+        Ok(sealed)
+    }
+
+    /// Closes the message and makes the file durable under its temporary name.
+    pub(crate) fn close(&mut self, metadata: Metadata) -> Result<Sealed, StoreError> {
         let sealing = self.sealing.take().ok_or(io::ErrorKind::BrokenPipe);
         let sealing = sealing.map_err(|kind| StoreError::Write(kind.into()))?;
         let (Draining { file, .. }, summary) =
@@ -217,13 +252,24 @@ impl BlobWriter {
         )
         .map_err(StoreError::Write)?;
         file.sync_all().map_err(StoreError::NotDurable)?;
-        disk::rename_durably(&self.unfinished, &self.finished).map_err(StoreError::NotDurable)?;
         Ok(Sealed {
             blob_id: self.blob_id,
             size: summary.content_bytes,
             content_hash: summary.content_hash,
             header_hash: summary.header_hash,
         })
+    }
+}
+
+impl BlobWriter {
+    /// Opens what was closed, before it takes its final name.
+    pub(crate) fn read_back(&self) -> io::Result<BlobFile> {
+        File::open(&self.unfinished).map(BlobFile)
+    }
+
+    /// Gives the closed blob its final name, in one step also over a blob that has it.
+    pub(crate) fn take_name(&self) -> Result<(), StoreError> {
+        disk::rename_durably(&self.unfinished, &self.finished).map_err(StoreError::NotDurable)
     }
 }
 
@@ -317,6 +363,43 @@ impl VaultFolder {
         let mut header = [0; HEADER_BYTES];
         self.open_blob(blob)?.read_exact_at(&mut header, 0)?;
         Ok(HeaderHash::of(&header))
+    }
+
+    /// Lets the system forget what it holds of a blob in memory, so that the next reading is one of
+    /// the drive. Only advice: where it is not taken, the check says a little less.
+    pub(crate) fn forget_cached(&self, blob: &BlobId) {
+        if let Ok(BlobFile(file)) = self.open_blob(blob) {
+            let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+        }
+    }
+
+    /// Tells whether a blob was set aside.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn is_set_aside(&self, blob: &BlobId) -> io::Result<bool> {
+        let name = blob.to_string();
+        let ours = |path: &PathBuf| {
+            let found = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            found.starts_with(&name)
+        };
+        Ok(disk::list(&self.quarantine())?.iter().any(ours))
+    }
+
+    /// Counts the files that were set aside.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn set_aside_count(&self) -> io::Result<u64> {
+        Ok(disk::list(&self.quarantine())?.len() as u64)
+    }
+
+    /// Reads to which epoch a kept blob is sealed, and how long it is.
+    pub(crate) fn epoch_of(&self, blob: &BlobId) -> Result<(u32, u64), UnsealError> {
+        let file = self.open_blob(blob)?;
+        let mut head = [0; HEADER_BYTES];
+        file.read_exact_at(&mut head, 0)?;
+        Ok((Header::parse(&head)?.epoch, file.length()?))
     }
 
     /// Names all kept blobs, in the order of their names.

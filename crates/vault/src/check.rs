@@ -1,7 +1,16 @@
 //! Verifies a vault: every entry has its blob, every blob its entry, every tag holds. Reads only;
 //! nothing is deleted, moved or repaired.
+//!
+//! As a whole ([`check`]), entry by entry for who has to stop in between ([`check_entry`]), or
+//! without a key as far as that goes ([`check_outside`]).
 
 use std::io;
+
+mod entry;
+mod outside;
+
+pub use entry::{Damage, DriveGone, Outcome, check_entry};
+pub use outside::{Outside, check_outside};
 
 use crate::{
     id::BlobId,

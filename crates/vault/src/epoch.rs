@@ -98,6 +98,12 @@ impl Epochs {
         PublicHalf::new(self.vault, self.newest(), self.newest.pair.public())
     }
 
+    #[cfg(test)]
+    pub(crate) fn public_half_of(&self, number: u32) -> Option<PublicHalf> {
+        let pair = self.key_pair(number)?;
+        Some(PublicHalf::new(self.vault, number, pair.public()))
+    }
+
     fn epoch(&self, number: u32) -> Option<&Epoch> {
         if number == self.newest() {
             return Some(&self.newest);

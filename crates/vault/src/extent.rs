@@ -21,6 +21,11 @@ pub(crate) fn message_bytes(content: u64) -> Option<u64> {
 }
 
 /// Rounds up so that the result betrays as few bits of `length` as its own magnitude has.
+/// Tells whether a sealed message of this length can be: long enough for its record, and padded.
+pub(crate) fn is_plausible(message: u64) -> bool {
+    (RECORD..=MAX_CONTENT_BYTES * 2).contains(&message) && padme(message) == message
+}
+
 // Padmé, "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", 4
 fn padme(length: u64) -> u64 {
     let exponent = u64::from(length.max(2).ilog2());
@@ -85,6 +90,17 @@ mod tests {
                 "{content}"
             );
         }
+    }
+
+    #[test]
+    fn every_padded_length_is_plausible_and_its_neighbours_are_not() {
+        for content in (0..45).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]) {
+            let message = message_bytes(content).unwrap();
+
+            assert!(is_plausible(message), "{content}");
+            assert!(!is_plausible(message + 1) && !is_plausible(message - 1));
+        }
+        assert!(!is_plausible(RECORD - 256));
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::{
     id::{SlotId, VaultId},
     key::{EpochSecret, PublicHalf, RandomnessError, SlotSecret},
     parse::TooShort,
-    slot::{SLOT_RECORD_BYTES, SlotLabel, SlotRecord},
+    slot::{SLOT_RECORD_BYTES, SlotKind, SlotLabel, SlotRecord},
 };
 
 mod mark;
@@ -86,6 +86,18 @@ impl From<TooShort> for FolderError {
     }
 }
 
+/// The drive that a vault's folder lies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drive {
+    /// How large it is, in bytes.
+    pub bytes: u64,
+    /// How many bytes it still has room for.
+    pub free: u64,
+    /// Whether it takes no writes.
+    pub is_read_only: bool,
+}
+
 /// A vault's folder on the data drive.
 #[derive(Clone, Debug)]
 pub struct VaultFolder {
@@ -107,6 +119,22 @@ impl VaultFolder {
         rng: &mut impl TryCryptoRng,
         now: SystemTime,
     ) -> Result<PublicHalf, CreateError> {
+        let stick = |&(secret, name)| (SlotKind::Stick, secret, name);
+        let slots: Vec<(SlotKind, &SlotSecret, &str)> = slots.iter().map(stick).collect();
+        Self::create_of(path, vault, &slots, rng, now)
+    }
+
+    /// Makes a new vault as [`VaultFolder::create`] does, for custodians of any kind.
+    ///
+    /// # Errors
+    /// As [`VaultFolder::create`].
+    pub fn create_of(
+        path: &Path,
+        vault: Option<VaultId>,
+        slots: &[(SlotKind, &SlotSecret, &str)],
+        rng: &mut impl TryCryptoRng,
+        now: SystemTime,
+    ) -> Result<PublicHalf, CreateError> {
         if slots.is_empty() {
             return Err(CreateError::NoSlots);
         }
@@ -122,8 +150,9 @@ impl VaultFolder {
             disk::make_folder(&folder.root.join(name))?;
         }
         let mut records = Vec::with_capacity(slots.len());
-        for (slot, name) in slots {
+        for (kind, slot, name) in slots {
             let label = SlotLabel {
+                kind: *kind,
                 name: (*name).to_owned(),
                 created_at: Some(now),
             };
@@ -175,6 +204,19 @@ impl VaultFolder {
     pub fn free_bytes(&self) -> io::Result<u64> {
         let room = rustix::fs::statvfs(&self.root)?;
         Ok(room.f_bavail.saturating_mul(room.f_frsize))
+    }
+
+    /// Returns how large the drive is and whether it takes writes.
+    ///
+    /// # Errors
+    /// When the drive cannot be asked.
+    pub fn drive(&self) -> io::Result<Drive> {
+        let about = rustix::fs::statvfs(&self.root)?;
+        Ok(Drive {
+            bytes: about.f_blocks.saturating_mul(about.f_frsize),
+            free: about.f_bavail.saturating_mul(about.f_frsize),
+            is_read_only: about.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+        })
     }
 
     /// Reads the slot records of the newest epoch, for the copies on the system card.
@@ -264,10 +306,15 @@ impl VaultFolder {
     /// Removes the slot records of all epochs before `newest`: they open what is revoked.
     pub(crate) fn forget_older_slots(&self, newest: u32) -> io::Result<()> {
         for number in 1..newest {
-            for path in disk::list(&self.epoch_folder(number))? {
-                if path.extension() == Some(OsStr::new(SLOT_ENDING)) {
-                    disk::remove_if_there(&path)?;
-                }
+            let folder = self.epoch_folder(number);
+            let records = disk::list(&folder)?;
+            let mut records = records
+                .iter()
+                .filter(|path| path.extension() == Some(OsStr::new(SLOT_ENDING)))
+                .peekable();
+            if records.peek().is_some() {
+                records.try_for_each(|path| disk::remove_for_good(path))?;
+                disk::sync_parent(&folder.join(SLOT_ENDING))?;
             }
         }
         Ok(())

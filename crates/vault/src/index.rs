@@ -16,15 +16,18 @@ use crate::{
     unseal::UnsealError,
 };
 
+mod bulk;
 mod entry;
 mod opening;
 mod query;
 mod schema;
 mod unlisted;
+mod verifying;
 
 pub use entry::{Adopted, Attributes, Entry, EntryNumber, Found, NoEntryNumber, Origin, Totals};
 pub use opening::Opening;
 pub use unlisted::Unlisted;
+pub use verifying::{Pass, Verifiable};
 
 /// Why the index could not answer or change.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +48,20 @@ pub enum IndexError {
     /// Index or change log were written by a later version of this program.
     #[error("the index was written by a later version of this program")]
     TooNew,
+}
+
+impl IndexError {
+    /// Tells whether the index is fine, and open in another process.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        let Self::Database(error) = self else {
+            return false;
+        };
+        matches!(
+            error.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+        )
+    }
 }
 
 /// The index of an open vault.

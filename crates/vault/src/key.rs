@@ -65,6 +65,7 @@ use secret;
 
 pub mod code;
 pub mod file;
+mod intake;
 pub mod passphrase;
 pub mod public_half;
 pub(crate) mod stretch;

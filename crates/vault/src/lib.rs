@@ -14,6 +14,7 @@
 //! prove them.
 
 mod aead;
+pub mod ask;
 pub mod blob_store;
 pub mod catalog;
 mod change_log;
@@ -31,6 +32,7 @@ pub mod metadata;
 pub mod name;
 pub mod open;
 mod parse;
+pub mod reseal;
 mod seal;
 pub mod slot;
 #[cfg(test)]
@@ -38,7 +40,7 @@ mod testing;
 pub mod unseal;
 pub mod words;
 
-pub use blob_store::{BlobReader, BlobWriter, Sealed, Sealer, StoreError};
+pub use blob_store::{BlobReader, BlobWriter, Bulk, Kept, Sealed, Sealer, StoreError};
 pub use folder::{CreateError, FolderError, VaultFolder};
 pub use header::HeaderHash;
 pub use id::{BlobId, SlotId, VaultId};

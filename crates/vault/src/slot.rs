@@ -24,6 +24,7 @@ pub const SLOT_RECORD_BYTES: usize = AAD_BYTES + SEALED_BYTES + SEALED_LABEL_BYT
 pub const MAX_SLOT_NAME_BYTES: usize = 63;
 
 const MAGIC: &[u8; 8] = b"SRSLOT\0\0";
+const NAME_LENGTH_BITS: u8 = 0x3F;
 const AAD_BYTES: usize = 48 + PUBLIC_BYTES;
 const LABEL_BYTES: usize = 8 + 1 + MAX_SLOT_NAME_BYTES;
 const SEALED_LABEL_BYTES: usize = LABEL_BYTES + RECORD_OVERHEAD;
@@ -62,9 +63,25 @@ pub struct SlotRecord {
     sealed_label: [u8; SEALED_LABEL_BYTES],
 }
 
+/// What kind of custodian holds a slot's secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlotKind {
+    /// A key file on a key device.
+    Stick,
+    /// 24 recovery words.
+    Words,
+    /// An unlock code, with the pepper on the system card.
+    Code,
+    /// Something that a later version knows.
+    Other,
+}
+
 /// What the owner knows a slot by; sealed, so that the drive does not tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotLabel {
+    /// What kind of custodian holds the secret.
+    pub kind: SlotKind,
     /// The name given when the slot was made.
     pub name: String,
     /// When the slot was made.
@@ -156,6 +173,16 @@ impl SlotRecord {
         self.label(&secret).map(|_| secret)
     }
 
+    /// Gives the slot another label; the way in stays the same.
+    pub(crate) fn relabel(&mut self, secret: &EpochSecret, label: &SlotLabel) {
+        let key = secret.purpose("slot-label");
+        let sealed = aead::seal_record(&key, &self.aad(), &label.to_bytes());
+        self.sealed_label
+            .iter_mut()
+            .zip(sealed)
+            .for_each(|(to, from)| *to = from);
+    }
+
     /// Opens the slot's label with the secret of the record's epoch.
     pub(crate) fn label(&self, secret: &EpochSecret) -> Result<SlotLabel, NotAuthentic> {
         let key = secret.purpose("slot-label");
@@ -169,13 +196,34 @@ impl SlotRecord {
     }
 }
 
+impl SlotKind {
+    /// Returns the kind in the two bits that a name's length leaves free.
+    fn to_bits(self) -> u8 {
+        match self {
+            Self::Stick => 0x00,
+            Self::Words => 0x40,
+            Self::Code => 0x80,
+            Self::Other => 0xC0,
+        }
+    }
+
+    fn from_bits(bits: u8) -> Self {
+        match bits {
+            0x00 => Self::Stick,
+            0x40 => Self::Words,
+            0x80 => Self::Code,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl SlotLabel {
     fn to_bytes(&self) -> [u8; LABEL_BYTES] {
         let name = metadata::cut(&self.name, MAX_SLOT_NAME_BYTES);
         let zeros = vec![0; MAX_SLOT_NAME_BYTES - name.len()];
         joined(&[
             &metadata::to_millis(self.created_at).to_be_bytes(),
-            &[u8::try_from(name.len()).unwrap_or_default()],
+            &[self.kind.to_bits() | u8::try_from(name.len()).unwrap_or_default()],
             name.as_bytes(),
             &zeros,
         ])
@@ -184,9 +232,14 @@ impl SlotLabel {
     fn parse(bytes: &[u8]) -> Result<Self, TooShort> {
         let mut fields = Fields::new(bytes);
         let created_at = metadata::from_millis(fields.i64()?);
-        let length = usize::from(fields.u8()?);
+        let kind_and_length = fields.u8()?;
+        let length = usize::from(kind_and_length & NAME_LENGTH_BITS);
         let name = String::from_utf8_lossy(fields.bytes(length)?).into_owned();
-        Ok(Self { name, created_at })
+        Ok(Self {
+            kind: SlotKind::from_bits(kind_and_length & !NAME_LENGTH_BITS),
+            name,
+            created_at,
+        })
     }
 }
 

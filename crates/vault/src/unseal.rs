@@ -225,6 +225,15 @@ impl<S: Source> Unsealed<S> {
     /// # Errors
     /// When any of it does not hold.
     pub fn verify(&mut self) -> Result<(), UnsealError> {
+        self.verify_with(|_| true).map(drop)
+    }
+
+    /// Does as [`Unsealed::verify`], and tells `step` after each chunk how many bytes it read. Once
+    /// `step` says no, it stops and returns false: nothing is known then of the rest.
+    ///
+    /// # Errors
+    /// When any of it does not hold.
+    pub fn verify_with(&mut self, mut step: impl FnMut(u64) -> bool) -> Result<bool, UnsealError> {
         let (mut hash, mut offset) = (blake3::Hasher::new(), 0);
         let end = self.message_bytes - RECORD_BYTES as u64;
         let size = self.size();
@@ -241,11 +250,14 @@ impl<S: Source> Unsealed<S> {
             if padding.iter().any(|byte| *byte != 0) {
                 return Err(UnsealError::Malformed);
             }
+            if !step(chunk_end - offset) {
+                return Ok(false);
+            }
             offset = chunk_end;
         }
         let matches = hash.finalize().as_bytes().ct_eq(self.content_hash());
         bool::from(matches)
-            .then_some(())
+            .then_some(true)
             .ok_or(UnsealError::Malformed)
     }
 

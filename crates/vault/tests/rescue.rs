@@ -16,7 +16,8 @@ use std::{
 
 use getrandom::SysRng;
 use vault::{
-    Attributes, BlobId, Index, Metadata, OpenVault, Origin, Sealer, SlotSecret, VaultFolder,
+    Attributes, BlobId, Index, Metadata, OpenVault, Origin, Passphrase, Sealer, SlotSecret,
+    VaultFolder,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -399,4 +400,29 @@ fn command_lines_that_make_no_sense_change_nothing() {
         .unwrap();
     assert_eq!(nowhere.status.code(), Some(3));
     assert!(err(&nowhere).starts_with("There is no Strongroom vault in this folder. "));
+}
+
+#[test]
+fn a_key_with_a_passphrase_opens_with_it_and_with_no_other() {
+    let home = home(&[("a.txt", b"a")], true);
+    let vault = *VaultFolder::open(&home.path("vault")).unwrap().vault_id();
+    let passphrase = Passphrase::new("eight times a day");
+    let locked = home
+        .secret
+        .to_locked_key_file(&vault, &passphrase, &mut SysRng)
+        .unwrap();
+    fs::write(home.path("stick/strongroom.key"), locked).unwrap();
+    let list = |typed: &str| home.rescue_with(&["--key", "stick"], &["list"], typed);
+
+    let (right, wrong, none) = (
+        list("eight times a day\n"),
+        list("nine times a day\n"),
+        list(""),
+    );
+
+    assert!(right.status.success() && out(&right).contains("a.txt"));
+    assert_eq!((wrong.status.code(), out(&wrong)), (Some(3), String::new()));
+    assert!(err(&wrong).starts_with("The key did not open: the passphrase is wrong."));
+    assert_eq!((none.status.code(), out(&none)), (Some(3), String::new()));
+    assert!(err(&none).starts_with("This key wants its passphrase, and none was typed."));
 }

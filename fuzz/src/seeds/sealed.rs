@@ -7,7 +7,7 @@ use std::{
 
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
-use strongroom::vault_process::{Order, Question, Row, Shut, Word, typed::Kind};
+use strongroom::vault_process::{Order, OriginWord, Question, Row, Shut, Word, typed::Kind};
 use vault::{BlobId, Metadata, Sealer, SlotSecret, VaultFolder, VaultId, header::HEADER_BYTES};
 
 use super::{Seeds, with};
@@ -122,12 +122,38 @@ pub(super) fn orders(seeds: &mut Seeds) {
         typed: Some(Kind::Code),
         pepper_file: "card/unlock-code.pepper".into(),
         public_half,
+        intake_key: "card/intake.key".into(),
         waiting: vec![[3; 16]],
     };
+    let (blob, waiting) = ([3; 16], vec![[3; 16]]);
     let ask = |question| Order::Ask { job, question };
     let orders = [
         ("open", open),
-        ("adopt", Order::Adopt { job, blob: [3; 16] }),
+        (
+            "adopt",
+            Order::Adopt {
+                job,
+                blob,
+                mac: None,
+            },
+        ),
+        (
+            "adopt-vouched",
+            Order::Adopt {
+                job,
+                blob,
+                mac: Some([5; 32]),
+            },
+        ),
+        (
+            "take-unproven",
+            Order::TakeUnproven {
+                job,
+                seen: [6; 32],
+                waiting: waiting.clone(),
+            },
+        ),
+        ("unproven", ask(Question::Unproven { waiting })),
         ("list", ask(Question::List { lines })),
         ("find", ask(Question::Find { words, lines })),
         ("pick", ask(Question::Pick { ranges })),
@@ -143,6 +169,29 @@ pub(super) fn orders(seeds: &mut Seeds) {
     let longer = [message(0, &Order::Abort), vec![0]].concat();
     seeds.add("vault_message", "refused-order--longer", longer);
     seeds.add("vault_message", "refused-order--unknown", [0, 99]);
+}
+
+/// What the vault process says of proofs of origin.
+fn origin_words() -> [(&'static str, Word); 4] {
+    let job = JOB;
+    let unproven = OriginWord::Unproven {
+        job,
+        count: 3,
+        bytes: 1 << 40,
+        unreadable: 1,
+        oldest: vec![("late.jpg".to_owned(), 7)],
+        seen: [6; 32],
+    };
+    let numbers = Some((1, 3));
+    [
+        ("unvouched", Word::Origin(OriginWord::Unvouched { job })),
+        (
+            "unproven-found",
+            Word::Origin(OriginWord::Found { count: 3 }),
+        ),
+        ("unproven", Word::Origin(unproven)),
+        ("taken", Word::Origin(OriginWord::Taken { job, numbers })),
+    ]
 }
 
 pub(super) fn words(seeds: &mut Seeds) {
@@ -171,7 +220,6 @@ pub(super) fn words(seeds: &mut Seeds) {
     let cut = message(1, &rows);
     let words = [
         ("opened", Word::Opened),
-        ("has-spare", Word::HasSpare(true)),
         ("not-opened", Word::NotOpened(Shut::WrongKey)),
         ("adopted", Word::Adopted { job, row: row() }),
         ("same-as", Word::SameAs { job, number: 3 }),
@@ -192,13 +240,14 @@ pub(super) fn words(seeds: &mut Seeds) {
                 job,
                 entries,
                 bytes,
+                unproven: 2,
             },
         ),
         ("no-answer", Word::NoAnswer { job }),
         ("prepared", prepared),
         ("not-prepared", Word::NotPrepared { job, number: 3 }),
     ];
-    for (name, word) in &words {
+    for (name, word) in words.iter().chain(&origin_words()) {
         let bytes = message(1, word);
         seeds.add("vault_message", &format!("accepted-word--{name}"), bytes);
     }

@@ -9,6 +9,8 @@ use crate::keeper::command::MAX_LINES;
 use super::{DeliveryFailure, DeviceReply, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
 mod custody;
+mod storage;
+mod verify;
 
 use custody::{standing, way_in};
 
@@ -22,7 +24,9 @@ const HELP: &str = "Share a photo or file here and I keep it.\n\
      get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
      status: open or locked, how much is kept\n\
      keys: what opens the vault\n\
+     verify: check every file (verify 7: one; verify sample: a few)\n\
      lock: close the vault at once\n\
+     unproven: files on the drive that nobody vouches for\n\
      unlock CODE: open it, if your vault opens by a code";
 
 impl Reply {
@@ -31,7 +35,11 @@ impl Reply {
     pub fn text(&self) -> String {
         match self {
             Self::Help => HELP.to_owned(),
-            Self::Status { kept, facts } => status(*kept, facts),
+            Self::Status {
+                kept,
+                unproven,
+                facts,
+            } => status(*kept, *unproven, facts),
             Self::Listing { lines, total } => listing(lines, *total),
             Self::Found { words, lines, more } => found(words, lines, *more),
             Self::Caption { line } => format!("{}:", rows(std::slice::from_ref(line))),
@@ -50,7 +58,7 @@ impl Reply {
             Self::Kept { waiting: 1 } => "Kept. 1 file waits for the key.".to_owned(),
             Self::Kept { waiting } => format!("Kept. {waiting} files wait for the key."),
             Self::Opened { adopted, doubles } => opened(adopted, *doubles),
-            Self::NotOpened(why) => not_opened(*why).to_owned(),
+            Self::NotOpened(why) => not_opened(*why),
             Self::LockedByRemoval => {
                 "The key is gone and the vault is locked. Photos still arrive; put the key back to \
                  get files out."
@@ -77,6 +85,10 @@ impl Reply {
                 why,
                 retrying,
             } => not_stored(name, *why, *retrying),
+            Self::Storage(reply) => storage::text(reply),
+            Self::NotConfirmed => "That number confirms nothing: each is good once, for 5 minutes \
+                 and for the device that asked. Send the command again for a fresh one."
+                .to_owned(),
             Self::NotSent { number, why } => not_sent(*number, *why),
             Self::NoSuch { numbers } => no_such(numbers),
             Self::Empty => "The vault is empty. Share a photo here and I keep it.".to_owned(),
@@ -98,6 +110,7 @@ impl Reply {
             }
             Self::Device(reply) => reply.text(),
             Self::Custody(reply) => reply.text(),
+            Self::Verify(reply) => reply.text(),
         }
     }
 }
@@ -127,16 +140,24 @@ impl DeviceReply {
     }
 }
 
-fn status(kept: Option<(u64, u64)>, facts: &Facts) -> String {
+fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
     let Facts {
         waiting,
         way,
         standing: since,
         arriving,
         free,
+        drive,
+        forecast,
+        alarm,
         aes,
+        checks,
     } = facts;
-    let mut text = match kept {
+    let mut text = String::new();
+    if *alarm {
+        let _ = writeln!(text, "{}", not_opened(OpenFailure::ForeignPublicHalf));
+    }
+    text += &match kept {
         Some((1, size)) => format!("The vault is open: 1 file, {}.", bytes(size)),
         Some((count, size)) => format!("The vault is open: {count} files, {}.", bytes(size)),
         None => format!("The vault is locked. Photos still arrive. {}", way_in(*way)),
@@ -148,9 +169,20 @@ fn status(kept: Option<(u64, u64)>, facts: &Facts) -> String {
     if *arriving > 0 {
         let _ = write!(text, "\nOn their way in: {arriving}.");
     }
+    if unproven > 0 {
+        let _ = write!(text, "\n{}", storage::unproven_found(unproven));
+    }
     if let Some(free) = free {
         let _ = write!(text, "\nFree on the drive: {}.", bytes(*free));
     }
+    match drive {
+        Some(trouble) => {
+            let (what, advice) = storage::drive(*trouble);
+            let _ = write!(text, "\nThe data drive takes no files: {what}. {advice}");
+        }
+        None => text += &storage::forecast(*forecast),
+    }
+    text.push_str(&verify::status(checks));
     let _ = write!(text, "\nAES: {aes}.");
     text
 }
@@ -222,8 +254,12 @@ fn opened(adopted: &[u64], doubles: u64) -> String {
     text
 }
 
-fn not_opened(why: OpenFailure) -> &'static str {
-    match why {
+fn not_opened(why: OpenFailure) -> String {
+    let words = match why {
+        OpenFailure::Drive(trouble) => {
+            let (what, advice) = storage::drive(trouble);
+            return format!("The key is here, but the vault stays shut: {what}. {advice}");
+        }
         OpenFailure::WrongKey => {
             "This key does not open the vault. Put in the key that belongs to it."
         }
@@ -243,14 +279,18 @@ fn not_opened(why: OpenFailure) -> &'static str {
             "This vault was written by a newer Strongroom. Update this one to open it."
         }
         OpenFailure::ForeignPublicHalf => {
-            "ALARM: the system card seals files to a key that is not this vault's, so somebody may \
-             have changed the card. Take the key out, and set the Pi up anew before you go on."
+            "ALARM: the system card seals new files to a key that is not this vault's: somebody may \
+             have changed the card or the drive. I open nothing and take nothing in until that is \
+             mended. Your files are as they were: take key and drive to another computer, where \
+             strongroom-rescue opens them, and set the card up anew with \
+             strongroom recover."
         }
         OpenFailure::Trouble => {
             "The key is here, but the vault did not open. Take the key out and put it in again; \
              the journal on the Pi says more."
         }
-    }
+    };
+    words.to_owned()
 }
 
 fn needs_key(waiting: u64, way: WayIn) -> String {
@@ -265,24 +305,7 @@ fn needs_key(waiting: u64, way: WayIn) -> String {
 fn not_stored(name: &str, why: IntakeFailure, retrying: bool) -> String {
     let name = show(name);
     if retrying {
-        let trouble = match why {
-            IntakeFailure::DriveFull => "the drive is full",
-            IntakeFailure::DriveTrouble => "the data drive does not answer",
-            IntakeFailure::Gone
-            | IntakeFailure::Redirected
-            | IntakeFailure::RefusedAddress
-            | IntakeFailure::BadLink
-            | IntakeFailure::CutShort
-            | IntakeFailure::TooLong
-            | IntakeFailure::TooLarge
-            | IntakeFailure::Damaged
-            | IntakeFailure::Altered
-            | IntakeFailure::ServerTrouble
-            | IntakeFailure::Certificate => "its server does not give it to me now",
-        };
-        return format!(
-            "{name} is not stored yet: {trouble}. I keep trying; you need not send it again."
-        );
+        return not_stored_yet(&name, why);
     }
     let (what, advice) = match why {
         IntakeFailure::Gone => ("its server no longer has it", "Please send it again."),
@@ -317,13 +340,48 @@ fn not_stored(name: &str, why: IntakeFailure, retrying: bool) -> String {
             "it was kept, but its blob is damaged or gone from the drive",
             "Please send it again, and check the drive.",
         ),
-        IntakeFailure::DriveFull => ("the drive is full", "Make room and send it again."),
-        IntakeFailure::DriveTrouble => (
-            "the data drive does not answer",
-            "Check the drive and send it again.",
+        IntakeFailure::NotVouched => (
+            "it was kept, but what lies on the drive in its place was not sealed by me",
+            "I took nothing of it in; please send it again, and see \"unproven\".",
         ),
+        IntakeFailure::ForeignKey => (
+            "the system card seals to a key that is not this vault's",
+            "Please send it again when that is mended.",
+        ),
+        IntakeFailure::Drive(trouble) => storage::drive(trouble),
     };
     format!("{name} is not stored: {what}. {advice}")
+}
+
+fn not_stored_yet(name: &str, why: IntakeFailure) -> String {
+    match why {
+        IntakeFailure::Drive(trouble) => {
+            let (what, advice) = storage::drive(trouble);
+            format!(
+                "{name} is not stored yet: {what}. {advice} I try again by myself as long as its \
+                 server keeps it; you need not send it again."
+            )
+        }
+        IntakeFailure::ForeignKey => format!(
+            "{name} is not stored: the system card seals to a key that is not this vault's, and \
+             nobody could open it. I take it in when that is mended, if its server still has it."
+        ),
+        IntakeFailure::Gone
+        | IntakeFailure::Redirected
+        | IntakeFailure::RefusedAddress
+        | IntakeFailure::BadLink
+        | IntakeFailure::CutShort
+        | IntakeFailure::TooLong
+        | IntakeFailure::TooLarge
+        | IntakeFailure::Damaged
+        | IntakeFailure::NotVouched
+        | IntakeFailure::Altered
+        | IntakeFailure::ServerTrouble
+        | IntakeFailure::Certificate => format!(
+            "{name} is not stored yet: its server does not give it to me now. I keep trying; you \
+             need not send it again."
+        ),
+    }
 }
 
 fn not_sent(number: u64, why: DeliveryFailure) -> String {

@@ -4,6 +4,8 @@ use sha2::Digest as _;
 
 use super::*;
 
+mod committing;
+
 fn file_key(byte: u8) -> FileKey {
     FileKey::init_with(|bytes| bytes.fill(byte))
 }

@@ -1,7 +1,7 @@
 //! Opens a vault on any computer, without the daemon, XMPP or an index. Never writes to the vault.
 
 use std::{
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
     time::SystemTime,
@@ -10,7 +10,10 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use indicatif::ProgressBar;
 use vault::{
-    KEY_FILE_NAME, OpenVault, SlotSecret, catalog::Catalog, check, safe_name, words::WORD_COUNT,
+    KEY_FILE_NAME, KeyFile, OpenVault, SlotSecret,
+    ask::{self, AskError},
+    catalog::Catalog,
+    check, safe_name,
 };
 use zeroize::Zeroizing;
 
@@ -107,29 +110,22 @@ fn read_key_file(path: &Path) -> Result<SlotSecret, Trouble> {
         Ok(bytes)
     };
     let bytes = read().map_err(|error| text::no_key_file(&file, &error))?;
-    let key = SlotSecret::from_key_file(&bytes).map_err(|error| text::bad_key(&file, &error))?;
-    Ok(key.secret)
+    match KeyFile::parse(&bytes).map_err(|error| text::bad_key(&file, &error))? {
+        KeyFile::Plain(key) => Ok(key.secret),
+        KeyFile::WithPassphrase(locked) => {
+            let typed =
+                ask::passphrase("Passphrase of the key: ").map_err(|_| text::no_phrase())?;
+            let opened = locked.unlock(&typed);
+            Ok(opened.map_err(|error| text::bad_phrase(&error))?.secret)
+        }
+    }
 }
 
 fn read_words() -> Result<SlotSecret, Trouble> {
-    let input = io::stdin().lock();
-    if input.is_terminal() {
-        let prompt = "Type the 24 recovery words, on one line or several, then an empty line:";
-        let _ = writeln!(io::stderr().lock(), "{prompt}");
-    }
-    let mut typed = Zeroizing::new(String::with_capacity(1024));
-    for line in input.lines().take(100) {
-        let line = Zeroizing::new(line.map_err(|_| text::no_words())?);
-        if line.trim().is_empty() && !typed.trim().is_empty() || typed.len() > 4096 {
-            break;
-        }
-        typed.push_str(&line);
-        typed.push(' ');
-        if typed.split_whitespace().count() >= WORD_COUNT {
-            break;
-        }
-    }
-    SlotSecret::from_words(&typed).map_err(|error| text::bad_words(&error))
+    ask::words().map_err(|error| match error {
+        AskError::Words(error) => text::bad_words(&error),
+        AskError::NoInput | AskError::Io(_) | AskError::NotTheSame | _ => text::no_words(),
+    })
 }
 
 fn list(vault: &OpenVault) -> Result<ExitCode, Trouble> {

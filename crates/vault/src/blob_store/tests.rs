@@ -153,7 +153,7 @@ fn a_blob_set_aside_is_kept_byte_for_byte() {
     assert_eq!(fs::read(vault.path.join(place)).unwrap(), bytes);
     assert!(!vault.sealer().has(&sealed.blob_id).unwrap());
     let gone = vault.open().reader(&sealed.blob_id).err().unwrap();
-    assert!(matches!(gone, crate::UnsealError::Missing));
+    assert!(matches!(gone, UnsealError::Missing));
 }
 
 #[test]

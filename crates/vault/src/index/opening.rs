@@ -182,6 +182,7 @@ fn open_file(path: &Path, key: &PurposeKey, now: SystemTime) -> Result<Connectio
     }
     let mut database = schema::connect(path, key)?;
     schema::migrate(&mut database, now)?;
+    super::verifying::prepare(&database)?;
     Ok(database)
 }
 

@@ -157,10 +157,7 @@ impl Index {
     }
 }
 
-fn by_name<'a>(
-    database: &'a Connection,
-    table: &str,
-) -> rusqlite::Result<rusqlite::Statement<'a>> {
+fn by_name<'a>(database: &'a Connection, table: &str) -> rusqlite::Result<rusqlite::Statement<'a>> {
     database.prepare(&format!("SELECT blob_id FROM {table} ORDER BY blob_id"))
 }
 

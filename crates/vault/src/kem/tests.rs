@@ -63,3 +63,36 @@ fn a_seed_gives_the_published_public_key() {
 
     assert!(public.starts_with("e2236b35a8c24b39b10aa1323a96a919a2ced88400633a7b07131713fc14b2b5"));
 }
+
+#[test]
+fn what_another_authors_library_sealed_opens_and_nothing_else_does() {
+    let text = include_str!("../../tests/vectors/hpke_xwing.txt");
+    let mut opened = 0;
+    for vector in text.split("\n\n").filter(|it| it.contains("seed:")) {
+        let field = |name: &str| {
+            let line = vector.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap().trim().to_owned()
+        };
+        let bytes = |name: &str| hex::decode(field(name)).unwrap();
+        let seed = PurposeKey::init_with(|place| place.copy_from_slice(&bytes("seed:")));
+        let pair = KeyPair::from_seed(&seed);
+        let sealed: [u8; SEALED_BYTES] = bytes("sealed:").try_into().unwrap();
+        let (purpose, aad) = (field("purpose:"), bytes("aad:"));
+        assert_eq!(pair.public().to_bytes().to_vec(), bytes("public:"));
+
+        let secret = pair.open(&purpose, &aad, &sealed, |secret| secret.to_vec());
+        assert_eq!(secret.unwrap(), bytes("secret:"));
+        opened += 1;
+
+        // ML-KEM ciphertext, X25519 key, secret, tag.
+        for place in [0, 1087, 1088, 1119, 1120, 1151, 1152, SEALED_BYTES - 1] {
+            let mut flipped = sealed;
+            flipped[place] ^= 1;
+            assert!(
+                pair.open(&purpose, &aad, &flipped, |_| ()).is_err(),
+                "byte {place}"
+            );
+        }
+    }
+    assert_eq!(opened, 4);
+}

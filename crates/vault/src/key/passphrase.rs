@@ -6,6 +6,7 @@
 use std::fmt;
 
 use rand_core::TryCryptoRng;
+use subtle::ConstantTimeEq as _;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
@@ -42,6 +43,12 @@ impl Passphrase {
         let mut text = Zeroizing::new(String::with_capacity(typed.len() * 4));
         text.extend(typed.nfc());
         Self(text)
+    }
+
+    /// Tells whether the same was typed twice.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
 
     /// Returns how many characters there are, for advice on its strength.

@@ -8,7 +8,7 @@ use super::OpenVault;
 use crate::{
     epoch::{self, Epochs},
     key::{EpochSecret, PublicHalf, RandomnessError, SlotSecret},
-    slot::{SlotId, SlotLabel, SlotRecord},
+    slot::{SlotId, SlotKind, SlotLabel, SlotRecord},
 };
 
 /// Why custody could not be changed. Nothing was changed then.
@@ -32,6 +32,19 @@ pub enum CustodyError {
     Io(#[from] io::Error),
 }
 
+/// What a public half is to a vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Standing {
+    /// It is the newest epoch's.
+    Newest,
+    /// It is an older epoch's: a revocation has not reached the card. What was sealed with it opens.
+    Older,
+    /// It is not this vault's: somebody exchanged the one or the other, or the drive is an older
+    /// copy.
+    Foreign,
+}
+
 impl OpenVault {
     /// Lists the slots of the newest epoch. One whose label does not open is listed without name:
     /// it was not made by this vault.
@@ -46,7 +59,7 @@ impl OpenVault {
             .collect())
     }
 
-    /// Gives one more custodian a way in.
+    /// Gives one more stick a way in.
     ///
     /// # Errors
     /// When the drive or `rng` fails.
@@ -57,7 +70,23 @@ impl OpenVault {
         rng: &mut impl TryCryptoRng,
         now: SystemTime,
     ) -> Result<SlotId, CustodyError> {
+        self.add_slot_of(SlotKind::Stick, secret, name, rng, now)
+    }
+
+    /// Gives one more custodian of some kind a way in.
+    ///
+    /// # Errors
+    /// When the drive or `rng` fails.
+    pub fn add_slot_of(
+        &self,
+        kind: SlotKind,
+        secret: &SlotSecret,
+        name: &str,
+        rng: &mut impl TryCryptoRng,
+        now: SystemTime,
+    ) -> Result<SlotId, CustodyError> {
         let label = SlotLabel {
+            kind,
             name: name.to_owned(),
             created_at: Some(now),
         };
@@ -71,6 +100,45 @@ impl OpenVault {
         )?;
         self.folder.write_slot(&record)?;
         Ok(record.slot)
+    }
+
+    /// Gives a slot another name.
+    ///
+    /// # Errors
+    /// When there is no such slot, or the drive fails.
+    pub fn rename_slot(&self, slot: &SlotId, name: &str) -> Result<(), CustodyError> {
+        let secret = self.epochs.newest_secret();
+        let mut records = self.records()?.into_iter();
+        let found = records.find_map(|record| {
+            let label = record.label(secret).ok()?;
+            (record.slot == *slot).then_some((record, label))
+        });
+        let (mut record, mut label) = found.ok_or(CustodyError::NoSuchSlot)?;
+        name.clone_into(&mut label.name);
+        record.relabel(secret, &label);
+        Ok(self.folder.write_slot(&record)?)
+    }
+
+    /// Removes slot records of older epochs, in case a revocation was cut short before it did.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn finish_revocation(&self) -> io::Result<()> {
+        self.folder.forget_older_slots(self.epochs.newest())
+    }
+
+    /// Tells what to make of the public half that a system card holds.
+    #[must_use]
+    pub fn standing_of(&self, half: &PublicHalf) -> Standing {
+        let newest = self.epochs.newest();
+        let of_epoch = self.epochs.key_pair(half.epoch);
+        let own = half.vault == *self.folder.vault_id()
+            && of_epoch.is_some_and(|pair| pair.public() == *half.key());
+        match own {
+            true if half.epoch == newest => Standing::Newest,
+            true => Standing::Older,
+            false => Standing::Foreign,
+        }
     }
 
     /// Takes a slot's way in: a new epoch begins, sealed to all other slots, and the new public

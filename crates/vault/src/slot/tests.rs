@@ -9,6 +9,7 @@ fn pair(byte: u8) -> KeyPair {
 
 fn record(byte: u8) -> Vec<u8> {
     let label = SlotLabel {
+        kind: SlotKind::Words,
         name: "Anna's stick".to_owned(),
         created_at: Some(noon()),
     };
@@ -76,6 +77,7 @@ fn a_slot_record_of_another_length_or_version_is_refused() {
 #[test]
 fn a_long_slot_name_is_cut_between_characters() {
     let label = SlotLabel {
+        kind: SlotKind::Words,
         name: "ö".repeat(80),
         created_at: None,
     };

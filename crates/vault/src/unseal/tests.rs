@@ -10,6 +10,8 @@ use crate::{
     testing::{TestRng, content, named},
 };
 
+mod tampering;
+
 const VAULT: VaultId = VaultId::from_bytes([6; 16]);
 const BLOB: BlobId = BlobId::from_bytes([1; 16]);
 

@@ -68,7 +68,7 @@ pub(crate) fn open_slot(slot_secret: &[u8], record: &[u8]) -> Option<(Vec<u8>, S
     assert_eq!(&hash[..16], &record[28..44]);
     let epoch_secret = hpke_open(&private, "slot", aad, &record[1264..2432])?;
     let label = open_record(&expand(&epoch_secret, "slot-label"), aad, &record[2432..])?;
-    let name = String::from_utf8(label[9..9 + usize::from(label[8])].to_vec()).unwrap();
+    let name = String::from_utf8(label[9..9 + usize::from(label[8] & 0x3F)].to_vec()).unwrap();
     Some((epoch_secret, name))
 }
 

@@ -7,7 +7,10 @@ use std::{
 };
 
 use indicatif::ProgressStyle;
-use vault::{Entry, KeyFileError, OpenError, Origin, WordsError, catalog::Catalog, check::Report};
+use vault::{
+    Entry, KeyFileError, OpenError, Origin, PassphraseError, WordsError, catalog::Catalog,
+    check::Report,
+};
 
 /// Exit status: not everything that was asked for could be had.
 pub(crate) const INCOMPLETE: u8 = 1;
@@ -88,6 +91,21 @@ pub(crate) fn bad_key(path: &Path, error: &KeyFileError) -> Trouble {
     trouble(
         NOT_OPENED,
         format!("{path}: {error}. Try the spare stick or the recovery words."),
+    )
+}
+
+pub(crate) fn no_phrase() -> Trouble {
+    trouble(
+        NOT_OPENED,
+        "This key wants its passphrase, and none was typed. Use the recovery words without it."
+            .to_owned(),
+    )
+}
+
+pub(crate) fn bad_phrase(error: &PassphraseError) -> Trouble {
+    trouble(
+        NOT_OPENED,
+        format!("The key did not open: {error}. Try again, or use the recovery words."),
     )
 }
 

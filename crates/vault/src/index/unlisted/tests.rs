@@ -92,7 +92,10 @@ fn another_blob_under_the_name_of_one_that_waits_is_not_adopted() {
     fs::write(&path, &honest).unwrap();
     let others_mac = adopt(&vault, &mut index, &waiting.blob_id, &macs[1]);
 
-    assert_eq!((swapped_blob, swapped_header, others_mac), (None, None, None));
+    assert_eq!(
+        (swapped_blob, swapped_header, others_mac),
+        (None, None, None)
+    );
     assert!(
         vouched && swapped_content.is_err(),
         "the header vouches for the file key, and the content does not open with it"

@@ -115,3 +115,65 @@ fn a_broken_chain_is_named() {
 
     assert!(matches!(refused, OpenError::DamagedEpoch { epoch: 2 }));
 }
+
+#[test]
+fn a_slot_keeps_its_kind_and_its_way_in_when_it_gets_another_name() {
+    let mut vault = TestVault::new();
+    let open = vault.open();
+    open.add_slot_of(SlotKind::Words, &second(), "page", &mut vault.rng, noon())
+        .unwrap();
+
+    open.rename_slot(&second().slot_id(), "page in the safe")
+        .unwrap();
+
+    let by_words = OpenVault::open(&vault.path, &second(), noon()).unwrap();
+    let label = by_words.opened_by().1;
+    assert_eq!(label.name, "page in the safe");
+    assert_eq!(
+        (label.kind, label.created_at),
+        (SlotKind::Words, Some(noon()))
+    );
+    let unknown = open.rename_slot(&SlotId::from_bytes([0; 16]), "nobody");
+    assert!(matches!(unknown, Err(CustodyError::NoSuchSlot)));
+}
+
+#[test]
+fn the_public_half_of_an_older_epoch_is_known_and_a_foreign_one_is_not() {
+    let mut vault = TestVault::new();
+    let mut open = vault.open();
+    open.add_slot(&second(), "lost stick", &mut vault.rng, noon())
+        .unwrap();
+    let before = vault.public.clone();
+    assert_eq!(open.standing_of(&before), Standing::Newest);
+
+    let after = open.revoke(&second().slot_id(), &mut vault.rng).unwrap();
+
+    assert_eq!(open.standing_of(&before), Standing::Older);
+    assert_eq!(open.standing_of(&after), Standing::Newest);
+    let mut foreign = after.clone();
+    foreign.vault = crate::VaultId::from_bytes([0; 16]);
+    assert_eq!(open.standing_of(&foreign), Standing::Foreign);
+    let mut disguised = before.clone();
+    disguised.epoch = 2;
+    assert_eq!(open.standing_of(&disguised), Standing::Foreign);
+    let mut from_later = before;
+    from_later.epoch = 3;
+    assert_eq!(open.standing_of(&from_later), Standing::Foreign);
+}
+
+#[test]
+fn what_an_older_public_half_sealed_after_a_revocation_opens() {
+    let mut vault = TestVault::new();
+    let mut open = vault.open();
+    open.add_slot(&second(), "lost stick", &mut vault.rng, noon())
+        .unwrap();
+    open.revoke(&second().slot_id(), &mut vault.rng).unwrap();
+
+    let late = vault.keep(b"the card had not heard yet", named("late"));
+
+    assert_eq!(vault.public.epoch, 1);
+    assert_eq!(
+        vault.content_of(&late.blob_id),
+        b"the card had not heard yet"
+    );
+}

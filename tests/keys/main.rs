@@ -1,0 +1,15 @@
+//! `strongroom key`, `kit` and `recover` from outside: what opens the vault before and after, and
+//! what is left when a command is killed at any of its durable steps.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test"
+)]
+
+mod kit;
+mod place;
+mod recover;
+mod secrets;
+mod slots;
