@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bench_removal import removal
 from bench_small import small_files
 from measure import (MIB, TICKS, Cost, Table, Watch, anonymous, best, children, cost_of, idle,
                      processor_seconds, status)
@@ -32,6 +33,7 @@ SCRIPTS = Path(__file__).resolve().parent
 CPU_LIMIT, WALL_LIMIT = 1.6, 1.5
 OVER_IDLE_MIB, SPREAD_MIB = 24, 4
 BUSY_SHARE = 0.1
+FLAT_LIMIT = 2
 # Three files of two gibibytes, one of a gibibyte, and a margin.
 NEEDED_BYTES = 8e9
 
@@ -278,6 +280,28 @@ def listing(bench):
                     answer - rest, "ms")
 
 
+def index(bench):
+    """Questions to the index by how much is in it: crates/vault/examples/index_speed.rs."""
+    most, blobs = (1_000_000, 2000) if bench.shrink == 1 else (100_000, 500)
+    said = run([bench.programs / "examples/index_speed", bench.folder, most, blobs])
+    sizes = {int(entries): {what: float(us) for what, us in re.findall(r"([a-z-]+) ([\d.]+)", rest)}
+             for entries, rest in re.findall(r"(?m)^(\d+) (list .*)$", said)}
+    few, many = min(sizes), max(sizes)
+    check(most == many, f"not the sizes that were expected: {sorted(sizes)}")
+    bench.table.heading(
+        f"The index, median of 400 questions for ten entries each, in microseconds, at "
+        f"{', '.join(f'{size:,}' for size in sorted(sizes))} entries; the ratio is the last to the "
+        "first. A page begins at a random number; find-one looks for one name, find-common for two "
+        "words that every eighth name has, find-short for two letters.")
+    for what in sizes[few]:
+        limit = FLAT_LIMIT if what in ("list", "page", "totals") else None
+        bench.table.add(what, " ".join(f"{sizes[size][what]:.0f}" for size in sorted(sizes)) + " us",
+                        f"{few:,} to {many:,}", sizes[many][what] / sizes[few][what], most=limit)
+    kept, rebuilt = map(float, re.search(r"entered (\d+) /s, rebuilt (\d+) /s", said).groups())
+    bench.table.add("rebuilt from blobs and log", f"{rebuilt:,.0f} /s",
+                    f"{kept:,.0f} /s sealed and entered", rebuilt / kept)
+
+
 # ------------------------------------------------------------------------------------- the machine
 
 def machine(folder):
@@ -329,7 +353,8 @@ def main():
     with Stage(place) as stage:
         bench = Bench(stage, programs, shrink)
         bench.open()
-        for measure in (ingest, over_https, memory, sealing, ratchet, listing, small_files):
+        for measure in (ingest, over_https, memory, sealing, ratchet, index, listing, small_files,
+                         removal):
             since = time.monotonic()
             measure(bench)
             print(f"{measure.__name__}: {time.monotonic() - since:.0f} s", flush=True)

@@ -29,6 +29,9 @@ pub struct Config {
     /// What opens the vault and what locks it.
     #[serde(default)]
     pub custody: Custody,
+    /// How the key device is noticed and read.
+    #[serde(default)]
+    pub keydevice: KeyDevice,
     /// What may be fetched from where.
     #[serde(default)]
     pub transfer: Transfer,
@@ -162,6 +165,44 @@ impl Default for Custody {
             idle_seconds: default_idle(),
         }
     }
+}
+
+/// How the key device is noticed and read, if nobody else mounts it at vault.key.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyDevice {
+    /// The stick, named as in fstab: "LABEL=…", "UUID=…" or "PARTUUID=…". It is mounted read-only
+    /// where nobody else sees it, read, and let go; the daemon has to be root for that, or have
+    /// the agent below.
+    ///
+    /// Default: none, vault.key is watched
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// The folder of device nodes, with by-label, by-uuid and by-partuuid in it.
+    ///
+    /// Default: "/dev/disk"
+    #[serde(default = "default_nodes")]
+    pub nodes: PathBuf,
+    /// The socket on which "strongroom key-agent" tells of the stick. The service manager starts
+    /// the agent for the stick; the daemon needs no rights for it.
+    ///
+    /// Default: none
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<PathBuf>,
+}
+
+impl Default for KeyDevice {
+    fn default() -> Self {
+        Self {
+            device: None,
+            nodes: default_nodes(),
+            agent: None,
+        }
+    }
+}
+
+fn default_nodes() -> PathBuf {
+    PathBuf::from("/dev/disk")
 }
 
 /// What may be fetched from where.
@@ -333,6 +374,19 @@ impl Config {
         for pin in &self.transfer.pins {
             host_port("transfer.pins", pin)?;
         }
+        if let Some(device) = &self.keydevice.device {
+            let kind = device.split_once('=').filter(|(_, name)| {
+                let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+                !name.is_empty() && !name.starts_with('.') && name.chars().all(plain)
+            });
+            if !matches!(kind, Some(("LABEL" | "UUID" | "PARTUUID", _))) {
+                return Err(value(
+                    "keydevice.device",
+                    "\"LABEL=…\", \"UUID=…\" or \"PARTUUID=…\" is expected, of letters, digits, \
+                     dots and dashes",
+                ));
+            }
+        }
         if self.verify.bytes_per_second < 65_536 {
             return Err(value(
                 "verify.bytes_per_second",
@@ -427,7 +481,15 @@ pub fn reference() -> String {
         "# The settings of Strongroom. Made from the program's own documentation; lines that are\n\
          # commented out show the default or an example.\n",
     );
-    for section in ["Account", "Owner", "Vault", "Custody", "Transfer", "Verify"] {
+    for section in [
+        "Account",
+        "Owner",
+        "Vault",
+        "KeyDevice",
+        "Custody",
+        "Transfer",
+        "Verify",
+    ] {
         write_section(&mut text, section);
     }
     text
@@ -525,6 +587,10 @@ mod tests {
         assert!(wrong(|it| it.transfer.pins = vec!["[::1]".into()]).contains("host:port"));
         assert!(wrong(|it| it.verify.bytes_per_second = 1).contains("verify.bytes_per_second"));
         assert!(wrong(|it| it.vault.key = it.vault.folder.join("key")).contains("vault.key"));
+        for bad in ["/dev/sda1", "LABEL=", "LABEL=../sda", "NAME=x"] {
+            let said = wrong(|it| it.keydevice.device = Some(bad.into()));
+            assert!(said.contains("LABEL="), "{said}");
+        }
         assert!(wrong(|it| it.account.certificate_sha256 = Some("00".into())).contains("64"));
     }
 

@@ -25,7 +25,7 @@ use vault::IntakeKey;
 use crate::{
     config::Config,
     keeper::{Input, JobId, Keeper, Moment},
-    keydevice::Presence,
+    keydevice::{KeyDevice, Presence},
     service,
     state::State,
     transfer,
@@ -118,6 +118,7 @@ struct Daemon {
     keeper: Keeper,
     link: Link,
     transfer: transfer::Client,
+    key_device: KeyDevice,
     drive: drive::DriveState,
     intake_key: Arc<IntakeKey>,
     vault: Option<Vault>,
@@ -219,11 +220,13 @@ impl Daemon {
             match seen {
                 Presence::Came => "came",
                 Presence::Gone => "is not there",
+                Presence::Second => "is in already: a second one is not used",
             }
         );
         self.handle(match seen {
             Presence::Came => Input::KeyDeviceCame,
             Presence::Gone => Input::KeyDeviceGone,
+            Presence::Second => Input::SecondKeyDevice,
         })
     }
 

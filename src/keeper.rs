@@ -281,6 +281,7 @@ impl Keeper {
                 let effects = self.custody.key_gone(now);
                 self.after_lock(effects)
             }
+            Input::SecondKeyDevice => vec![Effect::Say(Reply::SecondKey)],
             Input::Drive(seen) => self.drive(seen, now),
             Input::ConsoleUnlock => self.console_unlock(),
             Input::VaultOpened => self.opened(at),

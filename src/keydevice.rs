@@ -1,169 +1,153 @@
-//! Notices the key device come and go.
+//! Notices the key device come and go, and has its key file handed to the vault process.
 //!
-//! It watches the folder around the mount point and the table of mounts, never the key file: a
-//! pulled stick gives a file watch no event. It never reads the key; the vault process does.
+//! It never watches the key file: a pulled stick gives a file watch no event. The daemon's side
+//! of it never reads the key; the vault process does, from a path or from a pipe that the key
+//! agent writes into.
+//!
+//! ```text
+//! folder   somebody else mounts the stick: its mount point is watched, and the disk behind it
+//! device   the stick's node is watched; a key agent is started for it, a child process
+//! agent    the service manager starts the key agent (strongroom key-agent); it connects
+//!
+//! daemon   -- one byte and the writing end of a pipe -->  agent: mounts, reads, lets go
+//! vault process  <-- what the pipe carries --------------   (see `handover`)
+//! the connection is closed, by whatever  =  the key device is gone
+//! ```
 
 use std::{
-    fs::File,
+    io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::mpsc as std_mpsc,
-    thread,
-    time::Duration,
 };
 
-use notify::{RecursiveMode, Watcher as _};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc;
 
-/// How often to look without any sign: the last resort on file systems that give none.
-const LOOK_SECONDS: u64 = 5;
+pub mod agent;
+mod folder;
+pub mod handover;
+mod node;
+mod seat;
+mod signs;
+mod socket;
+mod stick;
+
+use seat::Seat;
+
+/// The hidden sub-command that mounts and reads the stick.
+pub const SUBCOMMAND: &str = "key-agent";
 
 /// What was noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// The key file is there.
+    /// The key device is there.
     Came,
     /// It is not, or no longer.
     Gone,
+    /// Another one was put in while one is there; it is not used.
+    Second,
 }
 
-/// Starts watching for the file `key` in its folder. The first message tells how things are at
-/// the start. Ends by itself when the receiver is dropped.
-pub fn watch(key: PathBuf) -> mpsc::UnboundedReceiver<Presence> {
+/// Where the key device shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Somebody else mounts it: the path of the key file.
+    Folder(PathBuf),
+    /// Its node among the device nodes.
+    Node(PathBuf),
+    /// A key agent connects to this socket.
+    Agent(PathBuf),
+}
+
+/// Where the key file's bytes are to be had.
+#[derive(Debug)]
+pub enum Key {
+    /// In this file.
+    File(PathBuf),
+    /// In this pipe, as [`handover`] writes it.
+    Pipe(OwnedFd),
+}
+
+/// The key device as the daemon knows it.
+pub struct KeyDevice {
+    file: Option<PathBuf>,
+    seat: Seat,
+}
+
+impl KeyDevice {
+    /// Asks for the key file. Whatever becomes of it is said in the pipe.
+    ///
+    /// # Errors
+    ///
+    /// When the key device is gone by now.
+    pub fn key(&self) -> io::Result<Key> {
+        match &self.file {
+            Some(path) => Ok(Key::File(path.clone())),
+            None => self.seat.ask().map(Key::Pipe),
+        }
+    }
+}
+
+/// Starts to watch. The first message tells how things are at the start; the watch ends by itself
+/// when the receiver is dropped.
+///
+/// # Errors
+///
+/// When the agent's socket cannot be made.
+pub fn start(source: Source) -> io::Result<(KeyDevice, mpsc::UnboundedReceiver<Presence>)> {
     let (tell, told) = mpsc::unbounded_channel();
-    let (sign, signs) = std_mpsc::channel();
-    watch_mounts(sign.clone());
-    thread::spawn(move || look_at_each_sign(&key, &tell, &sign, &signs));
-    told
-}
-
-fn look_at_each_sign(
-    key: &Path,
-    tell: &mpsc::UnboundedSender<Presence>,
-    sign: &std_mpsc::Sender<()>,
-    signs: &std_mpsc::Receiver<()>,
-) {
-    let mut last = None;
-    let mut watched = None;
-    loop {
-        watched = watch_around(key, watched, sign);
-        let now = if key.is_file() {
-            Presence::Came
-        } else {
-            Presence::Gone
-        };
-        if last != Some(now) {
-            last = Some(now);
-            if tell.send(now).is_err() {
-                return;
-            }
+    let (sign, signs) = signs::channel();
+    let seat = Seat::new(tell.clone(), sign.clone());
+    let mut file = None;
+    match source {
+        Source::Folder(path) => {
+            folder::watch(path.clone(), tell, (sign, signs));
+            file = Some(path);
         }
-        // A burst of signs is one look.
-        match signs.recv_timeout(Duration::from_secs(LOOK_SECONDS)) {
-            Ok(()) => while signs.try_recv().is_ok() {},
-            Err(std_mpsc::RecvTimeoutError::Timeout) => {
-                if tell.is_closed() {
-                    return;
-                }
-            }
-            Err(std_mpsc::RecvTimeoutError::Disconnected) => return,
+        Source::Node(node) => {
+            seat.say_empty();
+            node::watch(node, seat.clone(), (sign, signs));
+        }
+        Source::Agent(path) => {
+            seat.say_empty();
+            socket::listen(&path, seat.clone())?;
         }
     }
+    Ok((KeyDevice { file, seat }, told))
 }
 
-struct Watched {
-    folders: Vec<PathBuf>,
-    _watcher: notify::RecommendedWatcher,
-}
-
-/// Watches the key's folder and the folders around it that exist, so that a mount point that is
-/// made, renamed or removed gives a sign. Returns the watch that was there where it still fits.
-fn watch_around(
-    key: &Path,
-    watched: Option<Watched>,
-    sign: &std_mpsc::Sender<()>,
-) -> Option<Watched> {
-    let folders: Vec<PathBuf> = key
-        .ancestors()
-        .skip(1)
-        .take(3)
-        .filter(|it| it.is_dir())
-        .map(Path::to_owned)
-        .collect();
-    if watched.as_ref().is_some_and(|it| it.folders == folders) {
-        return watched;
-    }
-    let sign = sign.clone();
-    let mut watcher = notify::recommended_watcher(move |_| {
-        // Nobody listens any more: the daemon is stopping.
-        let _ = sign.send(());
-    })
-    .map_err(|error| log::warn!("the key's folder cannot be watched: {error}"))
-    .ok()?;
-    for folder in &folders {
-        if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-            log::warn!("a folder around the key cannot be watched: {error}");
-        }
-    }
-    Some(Watched {
-        folders,
-        _watcher: watcher,
-    })
-}
-
-/// Gives a sign whenever the kernel says that something was mounted or unmounted. proc(5)
-fn watch_mounts(sign: std_mpsc::Sender<()>) {
-    thread::spawn(move || {
-        let Ok(mounts) = File::open("/proc/self/mountinfo") else {
-            return;
-        };
-        let limit = Timespec {
-            tv_sec: 60,
-            tv_nsec: 0,
-        };
-        loop {
-            let mut table = [PollFd::new(&mounts, PollFlags::PRI)];
-            let changed = poll(&mut table, Some(&limit));
-            match changed {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => {
-                    if sign.send(()).is_err() {
-                        return;
-                    }
-                }
-                Err(_) => return,
-            }
-        }
-    });
+/// Returns the node that a stick named as in fstab(5) has below the folder of nodes: `LABEL=`,
+/// `UUID=` or `PARTUUID=`.
+#[must_use]
+pub fn node(nodes: &Path, device: &str) -> Option<PathBuf> {
+    let (kind, name) = device.split_once('=')?;
+    let folder = match kind {
+        "LABEL" => "by-label",
+        "UUID" => "by-uuid",
+        "PARTUUID" => "by-partuuid",
+        _ => return None,
+    };
+    // Other characters are written in a way of udev's own.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let fits = !name.is_empty() && name.chars().all(plain) && !name.starts_with('.');
+    fits.then(|| nodes.join(folder).join(name))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
-    fn next(told: &mut mpsc::UnboundedReceiver<Presence>) -> Presence {
-        told.blocking_recv().unwrap()
-    }
-
     #[test]
-    fn a_folder_that_comes_and_goes_is_noticed() {
-        let base = tempfile::tempdir().unwrap();
-        let folder = base.path().join("stick");
-        let away = base.path().join("away");
-        let key = folder.join("key");
-        let mut told = watch(key.clone());
-        assert_eq!(next(&mut told), Presence::Gone);
+    fn a_stick_is_named_as_in_fstab() {
+        let nodes = Path::new("/dev/disk");
+        let named = |device: &str| node(nodes, device).map(|it| it.display().to_string());
 
-        fs::create_dir(&folder).unwrap();
-        fs::write(&key, "x").unwrap();
-        assert_eq!(next(&mut told), Presence::Came);
-
-        fs::rename(&folder, &away).unwrap();
-        assert_eq!(next(&mut told), Presence::Gone);
-
-        fs::rename(&away, &folder).unwrap();
-        assert_eq!(next(&mut told), Presence::Came);
+        assert_eq!(named("LABEL=MY-KEY").unwrap(), "/dev/disk/by-label/MY-KEY");
+        assert_eq!(
+            named("PARTUUID=0b3a-01").unwrap(),
+            "/dev/disk/by-partuuid/0b3a-01"
+        );
+        for bad in ["MY-KEY", "LABEL=", "LABEL=../../sda", "LABEL=..", "NAME=x"] {
+            assert_eq!(named(bad), None, "{bad}");
+        }
     }
 }

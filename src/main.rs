@@ -3,7 +3,16 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use strongroom::{config, console, daemon, keys, service, setup, vault_process, verify, xmpp};
+#[cfg(feature = "peers")]
+use strongroom::vault_process::sandbox::probe;
+use strongroom::{
+    config, console, daemon, keydevice, keys, service, setup, vault_process, verify, xmpp,
+};
+
+/// What is freed is overwritten: a name that was once on the way stays in no corner of the heap.
+#[global_allocator]
+static HEAP: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
 /// A home file vault whose only interface is an encrypted chat.
 #[derive(Parser)]
@@ -42,8 +51,14 @@ enum Command {
     Verify(verify::Verify),
     /// Print what the settings file may say
     Config,
+    /// Tell the daemon of a key stick and read it, as root; the service manager starts this
+    #[command(name = keydevice::SUBCOMMAND)]
+    KeyAgent(keydevice::agent::Agent),
     #[command(name = vault_process::SUBCOMMAND, hide = true)]
     VaultProcess,
+    #[cfg(feature = "peers")]
+    #[command(name = probe::SUBCOMMAND, hide = true)]
+    SandboxProbe(probe::Probe),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +74,7 @@ fn main() -> ExitCode {
 }
 
 fn act(line: Line) -> anyhow::Result<ExitCode> {
+    service::hide_memory()?;
     match line.command {
         Command::Init(init) => setup::init(&line.config, *init)?,
         Command::Recover(recover) => setup::recover(&line.config, *recover)?,
@@ -73,7 +89,10 @@ fn act(line: Line) -> anyhow::Result<ExitCode> {
         Command::Verify(verify) => {
             return verify::run(&config::Config::read(&line.config)?, &verify);
         }
+        Command::KeyAgent(agent) => keydevice::agent::run(&agent, daemon::start::KEY_FILE)?,
         Command::VaultProcess => vault_process::serve::serve()?,
+        #[cfg(feature = "peers")]
+        Command::SandboxProbe(probe) => probe::run(&probe)?,
         Command::Run => {
             let config = config::Config::read(&line.config)?;
             let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -5,6 +5,7 @@
 use std::{io::Write as _, time::Duration};
 
 use log::{LevelFilter, Log, Metadata, Record};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 /// Starts the log: the journal when the service manager connected us to it, else plain lines on
@@ -58,6 +59,21 @@ impl Log for Plain {
     }
 
     fn flush(&self) {}
+}
+
+/// Keeps the memory of this process from core dumps, and from other processes of this user.
+/// prctl(2), core(5)
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn hide_memory() -> std::io::Result<()> {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, none)?;
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
 /// Tells the service manager that the daemon is up.

@@ -19,7 +19,7 @@ use vault::{
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{Account, Config, Custody, Mode, Owner, Transfer, Vault, Verify},
+    config::{Account, Config, Custody, KeyDevice, Mode, Owner, Transfer, Vault, Verify},
     daemon::start::{PAIRING_FILE, own_address},
     disk,
     keeper::owner::{CODE_ALPHABET, CODE_LETTERS},
@@ -158,6 +158,7 @@ fn config(init: Init) -> anyhow::Result<Config> {
             mode: init.mode,
             ..Custody::default()
         },
+        keydevice: KeyDevice::default(),
         transfer: Transfer {
             pins: init.pins,
             ..Transfer::default()
@@ -289,14 +290,12 @@ fn make(path: &Path, config: &Config, passphrase: Option<&Passphrase>) -> anyhow
         undo.made.push(&key_path);
         (SlotKind::Stick, KEY_NAME, key, None)
     };
-    let (now, slots) = (SystemTime::now(), [(kind, &key, name)]);
-    VaultFolder::create_of(folder, Some(id), &slots, &mut rng, now)
+    let slots = [(kind, &key, name), (SlotKind::Words, &spare, WORDS_NAME)];
+    let now = SystemTime::now();
+    VaultFolder::create_for(folder, Some(id), &slots, &mut rng, now)
         .with_context(|| format!("while making the vault in {}", folder.display()))?;
     undo.made.push(folder);
     let vault = OpenVault::open(folder, &key, now).context("while opening the new vault")?;
-    vault
-        .add_slot_of(SlotKind::Words, &spare, WORDS_NAME, &mut rng, now)
-        .context("while giving the recovery words their way in")?;
     let pairing = furnish(path, config, &mut undo.made)?;
     card::keep(system, &vault)?;
     undo.made.clear();

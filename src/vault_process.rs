@@ -6,7 +6,8 @@
 //! comes back is words about entries, and ciphertext.
 //!
 //! ```text
-//! control (its stdin)   daemon  -- Order -->  vault process    one frame each:
+//! control (its stdin)   daemon  -- 1 byte -->  vault process   with the key's pipe, if there is one
+//!                       daemon  -- Order -->  vault process    one frame each:
 //!                       daemon  <-- Word  --  vault process    length (u32, little endian), postcard
 //! data (its stdout)     daemon  -- 1 byte -->  vault process   with what is typed, if something is
 //!                       daemon  <-- ciphertext of one delivery: frames of length + bytes,
@@ -14,9 +15,10 @@
 //! ```
 
 use std::{
-    io,
+    io::{self, IoSlice},
+    mem::MaybeUninit,
     os::{
-        fd::{AsFd as _, OwnedFd},
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::net::UnixStream as StdUnixStream,
     },
     path::PathBuf,
@@ -24,6 +26,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -32,11 +35,13 @@ use tokio::{
     sync::mpsc,
 };
 
+pub mod sandbox;
 pub mod serve;
 mod slots;
 pub mod typed;
 pub mod verify;
 
+pub use self::slots::SlotRow;
 use self::verify::{End, Fault, Scope, Tally};
 
 /// The hidden sub-command that turns the binary into the vault process.
@@ -59,8 +64,8 @@ pub enum Order {
     Open {
         /// The vault folder on the data drive.
         folder: PathBuf,
-        /// The key file on the key device.
-        key_file: PathBuf,
+        /// The key file on the key device; without, it comes through the pipe that was handed over.
+        key_file: Option<PathBuf>,
         /// What is typed instead, or, for a passphrase, besides; its text was handed over before.
         typed: Option<typed::Kind>,
         /// The pepper file on the system card, which a code needs.
@@ -158,17 +163,6 @@ pub enum Question {
     Slots,
 }
 
-/// A slot as the vault process describes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SlotRow {
-    /// Its name; `None` for one that the vault did not make.
-    pub name: Option<String>,
-    /// When it was made, in seconds since 1970.
-    pub since: Option<i64>,
-    /// Whether it opened the vault this time.
-    pub opened: bool,
-}
-
 /// An entry as the vault process describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
@@ -191,6 +185,10 @@ pub enum Shut {
     BrokenKeyFile,
     /// The key on the key device wants its passphrase.
     WantsPassphrase,
+    /// There is no key file on the key device.
+    NoKeyFile,
+    /// The key device could not be read.
+    UnreadableKey,
     /// There is no vault in the folder.
     NoVault,
     /// A newer program wrote the vault.
@@ -206,8 +204,6 @@ pub enum Shut {
 pub enum Word {
     /// The vault is open.
     Opened,
-    /// The card's public half is of an older epoch, and this is the newest one; comes first.
-    NewPublicHalf(Vec<u8>),
     /// It is not; the process ends.
     NotOpened(Shut),
     /// A blob is an entry of its own.
@@ -322,6 +318,8 @@ pub enum Word {
     },
     /// Something about proofs of origin.
     Origin(OriginWord),
+    /// The card's public half is of an older epoch, and this is the newest one; comes first.
+    NewPublicHalf(Vec<u8>),
 }
 
 /// What the vault process says of proofs of origin.
@@ -376,18 +374,23 @@ pub struct Deliveries {
 }
 
 impl VaultProcess {
-    /// Starts the process and opens the vault in it, with what comes out of `typed` if the order
-    /// says so. Its words come through the receiver, which
-    /// closes when the process is gone.
+    /// Starts the process and opens the vault in it, with the key from `pipe` unless the order
+    /// names a file, or with what comes out of `typed` if it says so. Its words come through the
+    /// receiver, which closes when the process is gone.
     ///
     /// # Errors
     ///
     /// The operating system's.
-    pub fn start(open: Order, typed: Option<OwnedFd>) -> io::Result<(Self, mpsc::Receiver<Word>)> {
+    pub fn start(
+        open: Order,
+        pipe: Option<OwnedFd>,
+        typed: Option<OwnedFd>,
+    ) -> io::Result<(Self, mpsc::Receiver<Word>)> {
         let (control, its_control) = socket_pair()?;
+        hand_over(&control, pipe.as_ref().map(OwnedFd::as_fd))?;
         let (data, its_data) = socket_pair()?;
         if let Some(typed) = &typed {
-            typed::hand_over(&data, typed.as_fd())?;
+            hand_over(&data, Some(typed.as_fd()))?;
         }
         // Also right after an upgrade has replaced the file: the protocol is this very build's. proc(5)
         let mut command = Command::new("/proc/self/exe");
@@ -510,6 +513,23 @@ impl Deliveries {
         }
         Ok(())
     }
+}
+
+/// Sends the first byte, with the pipe if there is one. Nobody here has read from it.
+fn hand_over(socket: &UnixStream, pipe: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut with = SendAncillaryBuffer::new(&mut space);
+    let descriptors: Vec<BorrowedFd<'_>> = pipe.into_iter().collect();
+    if !descriptors.is_empty() && !with.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
+    sendmsg(
+        socket,
+        &[IoSlice::new(&[0])],
+        &mut with,
+        SendFlags::NOSIGNAL,
+    )?;
+    Ok(())
 }
 
 fn socket_pair() -> io::Result<(UnixStream, StdUnixStream)> {

@@ -44,7 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("state", &[]),
     ("transfer", &[]),
-    ("vault_process", &["crash"]),
+    ("vault_process", &["crash", "keydevice"]),
     ("verify", &["config", "keys", "state"]),
     ("xmpp", &[]),
 ];

@@ -1,6 +1,6 @@
 //! One function per effect: the saved ones inside the step's transaction, the others after it.
 
-use std::os::fd::OwnedFd;
+use std::{io, os::fd::OwnedFd, path::PathBuf};
 
 use anyhow::Context as _;
 use omemo::{Address, DeviceId, IdentityKey, Store as _, Trust, machine};
@@ -14,6 +14,7 @@ use crate::{
         intake::Intake,
         reply::{DeliveryFailure, OpenFailure, PLAIN_REFUSED},
     },
+    keydevice::Key,
     keys::card::PEPPER_FILE,
     service,
     state::{JobKind, LetterContent, Step},
@@ -369,6 +370,17 @@ impl Daemon {
         self.order(Order::Ask { job, question }, otherwise);
     }
 
+    /// Asks the key device for the key, unless what is typed does without: a path or a pipe.
+    fn key_for(&self, kind: Option<typed::Kind>) -> io::Result<(Option<PathBuf>, Option<OwnedFd>)> {
+        if matches!(kind, Some(typed::Kind::Code | typed::Kind::Words)) {
+            return Ok((None, None));
+        }
+        Ok(match self.key_device.key()? {
+            Key::File(path) => (Some(path), None),
+            Key::Pipe(pipe) => (None, Some(pipe)),
+        })
+    }
+
     /// Starts the vault process with the key device that is there, or with what was typed.
     pub(super) fn open(&mut self, typed: Option<(typed::Kind, OwnedFd)>) {
         self.lock();
@@ -378,7 +390,6 @@ impl Daemon {
             let why = OpenFailure::Drive(trouble);
             return self.report(Happening::Input(Input::VaultNotOpened(why)));
         }
-        let vault = &self.config.vault;
         let public_half = match std::fs::read(super::start::public_half_path(&self.config)) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -390,16 +401,26 @@ impl Daemon {
             }
         };
         let (kind, typed) = typed.unzip();
+        let (key_file, pipe) = match self.key_for(kind) {
+            Ok(key) => key,
+            Err(error) => {
+                log::warn!("the key device could not be asked for the key: {error}");
+                self.report(Happening::Input(Input::VaultNotOpened(
+                    OpenFailure::UnreadableKey,
+                )));
+                return;
+            }
+        };
         let order = Order::Open {
             folder: vault.folder.clone(),
-            key_file: super::start::key_file(&self.config),
+            key_file,
             typed: kind,
             pepper_file: vault.system.join(PEPPER_FILE),
             public_half,
             intake_key: super::start::intake_key_path(&self.config),
             waiting: self.keeper.open_blobs(),
         };
-        match VaultProcess::start(order, typed) {
+        match VaultProcess::start(order, pipe, typed) {
             Ok((process, mut words)) => {
                 self.vault = Some(super::Vault {
                     generation,

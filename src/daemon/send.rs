@@ -388,6 +388,8 @@ fn open_failure(why: Shut) -> OpenFailure {
         Shut::WrongKey => OpenFailure::WrongKey,
         Shut::BrokenKeyFile => OpenFailure::BrokenKeyFile,
         Shut::WantsPassphrase => OpenFailure::WantsPassphrase,
+        Shut::NoKeyFile => OpenFailure::NoKeyFile,
+        Shut::UnreadableKey => OpenFailure::UnreadableKey,
         Shut::NoVault => OpenFailure::NoVault,
         Shut::TooNew => OpenFailure::TooNew,
         Shut::ForeignPublicHalf => OpenFailure::ForeignPublicHalf,

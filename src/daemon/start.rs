@@ -48,8 +48,18 @@ pub(super) fn intake_key_path(config: &Config) -> PathBuf {
     config.vault.system.join(INTAKE_KEY_FILE)
 }
 
-pub(super) fn key_file(config: &Config) -> PathBuf {
-    config.vault.key.join(KEY_FILE_NAME)
+/// The name of the key file on a key device, for the key agent.
+pub const KEY_FILE: &str = KEY_FILE_NAME;
+
+fn key_source(config: &Config) -> anyhow::Result<keydevice::Source> {
+    let settings = &config.keydevice;
+    Ok(match (&settings.agent, &settings.device) {
+        (Some(socket), _) => keydevice::Source::Agent(socket.clone()),
+        (None, Some(device)) => keydevice::Source::Node(
+            keydevice::node(&settings.nodes, device).context("while reading keydevice.device")?,
+        ),
+        (None, None) => keydevice::Source::Folder(config.vault.key.join(KEY_FILE_NAME)),
+    })
 }
 
 /// Runs the daemon until it is told to stop.
@@ -73,7 +83,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let account = account(&config, trust)?;
     let (tell, happenings) = mpsc::unbounded_channel();
     let (arrivals_tell, arrivals) = mpsc::channel(ARRIVALS);
-    let presence = keydevice::watch(key_file(&config));
+    let source = key_source(&config)?;
+    let (key_device, presence) =
+        keydevice::start(source).context("while making the key agent's socket")?;
     console::listen(&config.vault.system, tell.clone())
         .context("while making the console's socket")?;
     let link = xmpp::start(account, arrivals_tell);
@@ -83,6 +95,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         keeper: Keeper::new(memory).under(rules, remembered),
         link,
         transfer,
+        key_device,
         drive: DriveState::default(),
         intake_key,
         vault: None,

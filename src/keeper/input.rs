@@ -135,6 +135,8 @@ pub enum Input {
     KeyDeviceGone,
     /// Somebody at the console wants to open the vault by what is typed there.
     ConsoleUnlock,
+    /// A second key device was put in while one is there; it is not used.
+    SecondKeyDevice,
     /// The data drive was looked at.
     Drive(Seen),
     /// The vault process has opened the vault.

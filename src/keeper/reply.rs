@@ -155,6 +155,10 @@ pub enum OpenFailure {
     BrokenKeyFile,
     /// The key wants its passphrase, which is typed at the Pi.
     WantsPassphrase,
+    /// There is no key file on the stick.
+    NoKeyFile,
+    /// The stick could not be read.
+    UnreadableKey,
     /// The data drive is missing or holds no vault.
     NoVault,
     /// The vault was written by a newer program.
@@ -234,6 +238,8 @@ pub enum Reply {
     },
     /// The key that was put in does not open the vault.
     NotOpened(OpenFailure),
+    /// A second key was put in while one is in.
+    SecondKey,
     /// The vault locked itself because the key is gone.
     LockedByRemoval,
     /// The vault was locked by `lock`.

@@ -21,7 +21,7 @@ pub const PUBLIC_HALF_FILE: &str = "vault.pub";
 /// Folder of copies of the slot records in the system folder.
 pub const SLOTS_FOLDER: &str = "slots";
 /// File of the unlock code's other half in the system folder.
-pub const PEPPER_FILE: &str = "pepper";
+pub const PEPPER_FILE: &str = "unlock-code.pepper";
 
 /// Makes the card agree with the open vault.
 ///

@@ -1,14 +1,14 @@
 //! The inside of the vault process: index, unsealing, deliveries' ciphertext; no network.
 //!
-//! Three threads work: one obeys orders and asks the index, one unseals and encrypts the delivery
-//! that is running, one checks files ([`super::verify`]); a fourth listens to the socket. The process ends when its control socket closes, and has nothing to tidy up: it
-//! may be killed at any instruction.
+//! Four threads work: one obeys orders and asks the index, one unseals and encrypts the delivery
+//! that is running, one checks files ([`super::verify`]), one compares blobs that hold the same; a
+//! fifth listens to the socket. The process ends when its control socket closes, and has nothing
+//! to tidy up: it may be killed at any instruction.
 
 use std::{
-    fs,
+    fs::File,
     io::{self, Read as _, Write as _},
     os::{fd::AsFd as _, unix::net::UnixStream},
-    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -19,23 +19,24 @@ use std::{
 };
 
 use omemo::media::{MediaEncryptor, MediaSecret, TAG_BYTES};
-use rustix::process::DumpableBehavior;
 use serde::Serialize;
 use vault::{
-    Adopted, Attributes, BlobId, Entry, Index, IndexError, IntakeKey, OpenError, OpenVault, Origin,
-    PublicHalf, SlotSecret, UnsealError, VaultFolder, index::EntryNumber, key::file::KeyFileError,
-    open::custody::Standing,
+    Adopted, Attributes, BlobId, Compared, Entry, Index, IndexError, IntakeKey, OpenVault, Origin,
+    UnsealError, VaultFolder, index::EntryNumber,
 };
 use zeroize::Zeroizing;
 
+mod comparer;
+mod key;
 mod unproven;
 
-use self::unproven::Unproven;
+use self::{comparer::Double, unproven::Unproven};
 use super::{
     BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row,
     Shut, WHOLE, Word,
+    sandbox::{self, SandboxError},
     slots::Slots,
-    typed,
+    typed::{self, Typed},
     verify::{self, Checks, Favour},
 };
 
@@ -52,12 +53,12 @@ const MAX_ROWS: usize = 100;
 ///
 /// The sockets'. The vault not opening is said on the socket, and no error.
 pub fn serve() -> io::Result<()> {
-    // No core dump and no look from outside. prctl(2)
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    sandbox::prepare()?;
     let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let data = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
     let mouth = Mouth(Arc::new(Mutex::new(control.try_clone()?)));
     let mut ear = control;
+    let pipe = typed::take_over(&ear)?;
     let Some(Order::Open {
         folder,
         key_file,
@@ -70,13 +71,30 @@ pub fn serve() -> io::Result<()> {
     else {
         return Ok(());
     };
-    let secret = match typed {
-        Some(kind) => typed::hear(kind, &data, &folder, &key_file, &pepper_file)
-            .map(|(secret, typist)| (secret, Some(typist))),
-        None => key_on_device(&key_file).map(|secret| (secret, None)),
+    // What lies on the card is out of reach once the walls stand.
+    let typed = match typed.map(|kind| Typed::take(kind, &data, &pepper_file)) {
+        Some(Err(why)) => return mouth.say(&Word::NotOpened(why)),
+        Some(Ok(typed)) => Some(typed),
+        None => None,
     };
-    let opened = secret.and_then(|(secret, typist)| {
-        let opened = open(&folder, &secret, &public_half, &waiting);
+    let from_pipe = key_file.is_none();
+    let file = match (key_file, pipe) {
+        (Some(path), _) => File::open(path).map_err(|error| key::missing(&error)),
+        (None, Some(pipe)) => Ok(File::from(pipe)),
+        (None, None) => Err(Shut::UnreadableKey),
+    };
+    // Without it nothing that waits is vouched for.
+    let intake_key = std::fs::read(&intake_key)
+        .map(Zeroizing::new)
+        .ok()
+        .and_then(|text| IntakeKey::from_card(&text));
+    if let Err(error) = sandbox::confine(&folder) {
+        log::error!("the vault process could not be confined, so it ends: {error}");
+        return mouth.say(&Word::NotOpened(unconfined(&error)));
+    }
+    let key_file = file.and_then(|file| key::read_key(file, from_pipe));
+    let opened = key::secret(typed, key_file, &folder).and_then(|(secret, typist)| {
+        let opened = key::open(&folder, &secret, &public_half, &waiting);
         if let Some(mut typist) = typist {
             typed::answer(&mut typist, typed::told(opened.as_ref().err()));
         }
@@ -90,12 +108,28 @@ pub fn serve() -> io::Result<()> {
     if newest != public_half {
         mouth.say(&Word::NewPublicHalf(newest))?;
     }
-    // Without the key nothing that waits is vouched for.
-    let intake_key = fs::read(&intake_key)
-        .map(Zeroizing::new)
-        .ok()
-        .and_then(|text| IntakeKey::from_card(&text));
     mouth.say(&Word::Opened)?;
+    let proofs = Proofs {
+        intake_key,
+        waiting,
+    };
+    work((ear, data), mouth, vault, index, proofs)
+}
+
+/// What tells whether a blob was sealed by the daemon.
+struct Proofs {
+    intake_key: Option<IntakeKey>,
+    waiting: Vec<[u8; 16]>,
+}
+
+/// Obeys orders until the control socket closes.
+fn work(
+    (mut ear, data): (UnixStream, UnixStream),
+    mouth: Mouth,
+    vault: OpenVault,
+    index: Index,
+    proofs: Proofs,
+) -> io::Result<()> {
     let running = Arc::new(AtomicU64::new(0));
     let folder = vault.folder().clone();
     let for_proofs = vault.clone();
@@ -108,6 +142,9 @@ pub fn serve() -> io::Result<()> {
     };
     let (errands_in, errands) = mpsc::channel();
     let favours = errands_in.clone();
+    let (compare, doubles) = mpsc::channel();
+    let (reader, compared) = (sender.vault.clone(), errands_in.clone());
+    thread::spawn(move || comparer::run(&reader, &doubles, &compared));
     let checks = Checks::start(
         sender.vault.clone(),
         mouth.clone(),
@@ -122,18 +159,20 @@ pub fn serve() -> io::Result<()> {
         index,
         mouth,
         deliver,
+        compare,
         running,
         ticket: 0,
         checks,
-        intake_key,
+        intake_key: proofs.intake_key,
         vault: for_proofs,
-        unproven: Unproven::new(waiting),
+        unproven: Unproven::new(proofs.waiting),
     };
     clerk.tell_damage()?;
     while let Some(errand) = clerk.next_errand(&errands)? {
         match errand {
             Errand::Order(order) => clerk.obey(order)?,
             Errand::Favour(favour) => favour(&mut clerk.index),
+            Errand::Compared(double, compared) => clerk.settle(&double, compared)?,
             Errand::Gone(ended) => return ended,
         }
     }
@@ -146,6 +185,8 @@ enum Errand {
     Order(Order),
     /// Another thread asks the index.
     Favour(Favour),
+    /// Two blobs that hold the same were read from end to end.
+    Compared(Double, Result<Compared, UnsealError>),
     /// The daemon is gone.
     Gone(io::Result<()>),
 }
@@ -181,61 +222,13 @@ fn next_order(ear: &mut UnixStream) -> io::Result<Option<Order>> {
     Ok(super::parse(&body))
 }
 
-fn read_key(key_file: &Path) -> Result<Zeroizing<Vec<u8>>, Shut> {
-    fs::read(key_file).map(Zeroizing::new).map_err(|error| {
-        log::warn!("the key file could not be read: {error}");
-        Shut::BrokenKeyFile
-    })
-}
-
-fn key_on_device(key_file: &Path) -> Result<SlotSecret, Shut> {
-    let key = SlotSecret::from_key_file(&read_key(key_file)?).map_err(|error| {
-        log::warn!("the key file cannot be used: {error}");
-        match error {
-            KeyFileError::TooNew { .. } => Shut::TooNew,
-            KeyFileError::WantsPassphrase => Shut::WantsPassphrase,
-            KeyFileError::Empty
-            | KeyFileError::NotAKey
-            | KeyFileError::HalfWritten { .. }
-            | KeyFileError::Damaged
-            | _ => Shut::BrokenKeyFile,
+fn unconfined(error: &SandboxError) -> Shut {
+    match error {
+        SandboxError::Folder(_) => Shut::NoVault,
+        SandboxError::Landlock(_) | SandboxError::Filter(_) | SandboxError::Seccomp(_) => {
+            Shut::Trouble
         }
-    })?;
-    Ok(key.secret)
-}
-
-fn open(
-    folder: &Path,
-    secret: &SlotSecret,
-    public_half: &[u8],
-    waiting: &[[u8; 16]],
-) -> Result<(OpenVault, Index), Shut> {
-    let now = SystemTime::now();
-    let vault = OpenVault::open(folder, secret, now).map_err(|error| {
-        log::warn!("the vault did not open: {error}");
-        match error {
-            OpenError::NotAVault => Shut::NoVault,
-            OpenError::WrongKey { .. } => Shut::WrongKey,
-            OpenError::TooNew { .. } => Shut::TooNew,
-            OpenError::DamagedSlot
-            | OpenError::NoSlots
-            | OpenError::DamagedEpoch { .. }
-            | OpenError::Io(_)
-            | _ => Shut::Trouble,
-        }
-    })?;
-    let standing = PublicHalf::from_bytes(public_half).map(|half| vault.standing_of(&half));
-    if !matches!(standing, Ok(Standing::Newest | Standing::Older)) {
-        log::error!("the public half on the system card is not this vault's");
-        return Err(Shut::ForeignPublicHalf);
     }
-    let waiting: Vec<BlobId> = waiting.iter().copied().map(BlobId::from_bytes).collect();
-    let (index, how) = Index::open_leaving(&vault, &waiting, now).map_err(|error| {
-        log::error!("the index did not open: {error}");
-        Shut::Trouble
-    })?;
-    log::info!("the index is open ({how:?})");
-    Ok((vault, index))
 }
 
 /// Speaks on the control socket; both threads do.
@@ -259,6 +252,7 @@ struct Clerk {
     index: Index,
     mouth: Mouth,
     deliver: mpsc::Sender<Delivery>,
+    compare: mpsc::Sender<Double>,
     /// The ticket of the delivery that may go on.
     running: Arc<AtomicU64>,
     ticket: u64,
@@ -285,7 +279,7 @@ impl Clerk {
                 let adopted = self.adopt(job, blob, mac);
                 crate::crash::point("adopted");
                 match adopted {
-                    Ok(word) => self.mouth.say(&word),
+                    Ok(word) => word.map_or(Ok(()), |word| self.mouth.say(&word)),
                     Err(IndexError::Blob(error)) => self.not_opened(job, blob, &error),
                     Err(error) => {
                         log::error!("a blob was not adopted: {error}");
@@ -338,18 +332,20 @@ impl Clerk {
         }
     }
 
+    /// Puts a blob into the index. What holds the same as another is answered by the comparer.
     fn adopt(
         &mut self,
         job: [u8; 32],
         blob: [u8; 16],
         mac: Option<[u8; 32]>,
-    ) -> Result<Word, IndexError> {
+    ) -> Result<Option<Word>, IndexError> {
         let blob = BlobId::from_bytes(blob);
         // A blob that is known was vouched for before, and may be gone as another's duplicate.
-        if self.index.number_of(&blob)?.is_none() && !self.is_vouched(&blob, mac)? {
+        let known = self.index.number_of(&blob)?.is_some();
+        if !known && !self.is_vouched(&blob, mac)? {
             log::error!("a blob that waits was not sealed by the daemon");
             self.unproven.one_more(&blob);
-            return Ok(Word::Origin(OriginWord::Unvouched { job }));
+            return Ok(Some(Word::Origin(OriginWord::Unvouched { job })));
         }
         let attributes = Attributes {
             origin: Origin::Proven,
@@ -357,15 +353,17 @@ impl Clerk {
         };
         let number = match self.index.adopt(&blob, attributes, SystemTime::now())? {
             Adopted::New(number) | Adopted::Already(number) => number,
-            Adopted::SameContentAs(number) => return Ok(self.same_as(job, &blob, number)),
+            Adopted::SameContentAs(number) => {
+                return self.compare(job, &blob, number);
+            }
         };
-        match self.index.get(number)? {
-            Some(entry) => Ok(Word::Adopted {
+        Ok(Some(match self.index.get(number)? {
+            Some(entry) => Word::Adopted {
                 job,
                 row: row(&entry),
-            }),
-            None => Ok(Word::NotAdopted { job }),
-        }
+            },
+            None => Word::NotAdopted { job },
+        }))
     }
 
     /// Sets a blob aside that does not open. A drive that fails is no reason to.
@@ -388,30 +386,26 @@ impl Clerk {
         }
     }
 
-    /// Removes a blob whose content another one holds; the index reads that one whole before.
-    fn same_as(&self, job: [u8; 32], blob: &BlobId, number: EntryNumber) -> Word {
-        match self.index.remove_duplicate(blob) {
-            Ok(_) => {}
-            Err(error) => log::warn!("a double blob is kept: {error}"),
-        }
-        Word::SameAs {
-            job,
-            number: number.get(),
-        }
-    }
-
     fn answer(&mut self, job: [u8; 32], question: Question) -> Result<Word, IndexError> {
+        if let Question::Unproven { waiting } = &question {
+            return self.describe_unproven(job, waiting);
+        }
         let totals = self.index.totals()?;
+        let unproven = if question == Question::Totals {
+            self.count_unproven()?
+        } else {
+            0
+        };
+        let index = &self.index;
         Ok(match question {
-            Question::Totals => Word::Totals {
+            Question::Totals | Question::Unproven { .. } => Word::Totals {
                 job,
                 entries: totals.entries,
                 bytes: totals.bytes,
-                unproven: self.count_unproven()?,
+                unproven,
             },
-            Question::Unproven { waiting } => self.describe_unproven(job, &waiting)?,
             Question::List { lines } => {
-                let entries = self.index.list(None, limit(lines))?;
+                let entries = index.list(None, limit(lines))?;
                 let rows: Vec<Row> = entries.iter().map(row).collect();
                 let more = totals.entries > rows.len() as u64;
                 Word::Rows {
@@ -423,9 +417,9 @@ impl Clerk {
             }
             Question::Find { words, lines } => {
                 let limit = limit(lines);
-                let found = self.index.find(&words, limit + 1)?;
-                let more = found.entries.len() > limit || !found.searched_all;
-                let rows = found.entries.iter().take(limit).map(row).collect();
+                let found = index.find(&words, None, limit + 1)?;
+                let more = found.len() > limit;
+                let rows = found.iter().take(limit).map(row).collect();
                 Word::Rows {
                     job,
                     rows,
@@ -440,45 +434,13 @@ impl Clerk {
                     Word::NoAnswer { job }
                 }
             },
-            Question::Pick { ranges } => self.pick(job, &ranges)?,
-        })
-    }
-
-    fn pick(&self, job: [u8; 32], ranges: &[(u64, u64)]) -> Result<Word, IndexError> {
-        let (mut found, mut missing) = (Vec::new(), Vec::new());
-        for &(first, last) in ranges {
-            if first == 0 {
-                let newest = self
-                    .index
-                    .last(usize::try_from(last).unwrap_or(0).min(MAX_ROWS))?;
-                found.extend(newest.iter().map(|entry| entry.number.get()));
-                continue;
-            }
-            for number in (first..=last).take(MAX_ROWS) {
-                let entry = EntryNumber::new(number)
-                    .map(|it| self.index.get(it))
-                    .transpose()?;
-                if entry.flatten().is_some() {
-                    found.push(number)
-                } else {
-                    missing.push(number)
-                }
-            }
-        }
-        let mut seen = std::collections::HashSet::new();
-        found.retain(|number| seen.insert(*number));
-        Ok(Word::Picked {
-            job,
-            found,
-            missing,
+            Question::Pick { ranges } => pick(index, job, &ranges)?,
         })
     }
 
     fn start_delivery(&mut self, job: [u8; 32], number: u64) -> io::Result<()> {
-        let entry = EntryNumber::new(number)
-            .map(|it| self.index.get(it))
-            .transpose();
-        let Ok(Some(Some(entry))) = entry else {
+        let entry = EntryNumber::new(number).map(|it| self.index.get(it));
+        let Some(Ok(Some(entry))) = entry else {
             return self.mouth.say(&Word::NotPrepared { job, number });
         };
         self.ticket += 1;
@@ -493,6 +455,34 @@ impl Clerk {
             .send(delivery)
             .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
+}
+
+fn pick(index: &Index, job: [u8; 32], ranges: &[(u64, u64)]) -> Result<Word, IndexError> {
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for &(first, last) in ranges {
+        if first == 0 {
+            let newest = index.last(usize::try_from(last).unwrap_or(0).min(MAX_ROWS))?;
+            found.extend(newest.iter().map(|entry| entry.number.get()));
+            continue;
+        }
+        for number in (first..=last).take(MAX_ROWS) {
+            let entry = EntryNumber::new(number)
+                .map(|it| index.get(it))
+                .transpose()?;
+            if entry.flatten().is_some() {
+                found.push(number)
+            } else {
+                missing.push(number)
+            }
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    found.retain(|number| seen.insert(*number));
+    Ok(Word::Picked {
+        job,
+        found,
+        missing,
+    })
 }
 
 /// Unseals and encrypts, one delivery at a time.
@@ -582,12 +572,11 @@ pub(super) fn row(entry: &Entry) -> Row {
         .unwrap_or_default();
     Row {
         number: entry.number.get(),
-        name: entry
-            .metadata
-            .name
-            .clone()
-            .unwrap_or_else(|| UNNAMED.to_owned()),
+        name: entry.name().unwrap_or(UNNAMED).to_owned(),
         bytes: entry.size,
         received_at,
     }
 }
+
+#[cfg(test)]
+mod tests;

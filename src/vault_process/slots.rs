@@ -2,12 +2,22 @@
 
 use std::{io, time::UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
 use vault::OpenVault;
-
-use super::SlotRow;
 
 /// Most slots that one answer names.
 const MAX_ROWS: usize = 100;
+
+/// A slot as the vault process describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotRow {
+    /// Its name; `None` for one that the vault did not make.
+    pub name: Option<String>,
+    /// When it was made, in seconds since 1970.
+    pub since: Option<i64>,
+    /// Whether it opened the vault this time.
+    pub opened: bool,
+}
 
 /// Who has a way in.
 pub(super) struct Slots(OpenVault);

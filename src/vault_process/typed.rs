@@ -12,20 +12,17 @@
 
 use std::{
     fs,
-    io::{self, IoSlice, IoSliceMut, Read as _, Write as _},
+    io::{self, IoSliceMut, Read as _, Write as _},
     mem::MaybeUninit,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
     path::Path,
     time::Duration,
 };
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde::{Deserialize, Serialize};
 use vault::{
     KeyFile, Passphrase, PassphraseError, PepperFile, SlotSecret, UnlockCode, VaultFolder, VaultId,
@@ -99,39 +96,21 @@ impl NoKey {
     }
 }
 
-/// Sends the reading end of a typed text along with one byte.
-///
-/// # Errors
-///
-/// The operating system's.
-pub(super) fn hand_over(data: impl AsFd, typed: BorrowedFd<'_>) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut with = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [typed];
-    if !with.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-        return Err(io::ErrorKind::OutOfMemory.into());
-    }
-    sendmsg(data, &[IoSlice::new(&[0])], &mut with, SendFlags::NOSIGNAL)?;
-    Ok(())
-}
-
-/// Takes what [`hand_over`] sent. It is there before the process is.
-pub(super) fn take_over(data: impl AsFd) -> io::Result<Option<UnixStream>> {
+/// Takes the first byte, and the descriptor that came with it. It is there before the process is.
+pub(super) fn take_over(socket: impl AsFd) -> io::Result<Option<OwnedFd>> {
     let mut byte = [0];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut with = RecvAncillaryBuffer::new(&mut space);
     let mut parts = [IoSliceMut::new(&mut byte)];
-    recvmsg(data, &mut parts, &mut with, RecvFlags::CMSG_CLOEXEC)?;
-    let typed: Option<OwnedFd> = with.drain().find_map(|message| match message {
+    recvmsg(socket, &mut parts, &mut with, RecvFlags::CMSG_CLOEXEC)?;
+    Ok(with.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    Ok(typed.map(UnixStream::from))
+        RecvAncillaryMessage::ScmCredentials(_) | _ => None,
+    }))
 }
 
 /// Reads the text up to its end, into one place that never moves.
 pub(super) fn read(typed: &mut UnixStream) -> io::Result<Zeroizing<Vec<u8>>> {
-    typed.set_read_timeout(Some(PATIENCE))?;
     let mut text = Zeroizing::new(vec![0; MAX_BYTES]);
     let mut length = 0;
     loop {
@@ -210,50 +189,70 @@ fn of_passphrase(text: &str, with: &With) -> Result<SlotSecret, NoKey> {
         })
 }
 
-/// Makes the secret of what is typed. Whoever types is told when it is none; else the answer is
-/// still owed.
-pub(super) fn hear(
+/// Somebody who types, taken over before the walls stand.
+pub(super) struct Typed {
     kind: Kind,
-    data: &UnixStream,
-    folder: &Path,
-    key_file: &Path,
-    pepper_file: &Path,
-) -> Result<(SlotSecret, UnixStream), Shut> {
-    let Ok(Some(mut typist)) = take_over(data) else {
-        log::error!("nothing was handed over that could be read");
-        return Err(Shut::Trouble);
-    };
-    let Ok(folder) = VaultFolder::open(folder) else {
-        answer(&mut typist, told(Some(&Shut::NoVault)));
-        return Err(Shut::NoVault);
-    };
-    let with = With {
-        kind,
-        pepper: match kind {
+    typist: UnixStream,
+    pepper: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Typed {
+    /// Takes the socket over, and reads what lies on the card.
+    pub(super) fn take(kind: Kind, data: &UnixStream, pepper_file: &Path) -> Result<Self, Shut> {
+        let trouble = |error: io::Error| {
+            log::error!("what is typed could not be taken over: {error}");
+            Shut::Trouble
+        };
+        let typist = take_over(data).map_err(trouble)?;
+        let typist = typist.ok_or_else(|| trouble(io::ErrorKind::UnexpectedEof.into()))?;
+        let typist = UnixStream::from(typist);
+        typist.set_read_timeout(Some(PATIENCE)).map_err(trouble)?;
+        let pepper = match kind {
             Kind::Code => fs::read(pepper_file).ok().map(Zeroizing::new),
             Kind::Words | Kind::Passphrase => None,
-        },
-        key_file: match kind {
-            Kind::Passphrase => fs::read(key_file).ok().map(Zeroizing::new),
-            Kind::Words | Kind::Code => None,
-        },
-        vault: *folder.vault_id(),
-    };
-    if let Err(error) = typist.write_all(&[READY]) {
-        log::debug!("nobody waits for it, so it was typed in the chat: {error}");
+        };
+        Ok(Self {
+            kind,
+            typist,
+            pepper,
+        })
     }
-    let text = match read(&mut typist) {
-        Ok(text) => text,
-        Err(error) => {
-            log::warn!("what was typed did not come whole: {error}");
-            return Err(Shut::WrongKey);
+
+    /// Makes the secret of what is typed; `key_file` is what the key device has. Whoever types is
+    /// told when it is none; else the answer is still owed.
+    pub(super) fn hear(
+        self,
+        folder: &Path,
+        key_file: Option<Zeroizing<Vec<u8>>>,
+    ) -> Result<(SlotSecret, UnixStream), Shut> {
+        let Self {
+            kind,
+            mut typist,
+            pepper,
+        } = self;
+        let Ok(folder) = VaultFolder::open(folder) else {
+            answer(&mut typist, told(Some(&Shut::NoVault)));
+            return Err(Shut::NoVault);
+        };
+        let with = With {
+            kind,
+            pepper,
+            key_file,
+            vault: *folder.vault_id(),
+        };
+        if let Err(error) = typist.write_all(&[READY]) {
+            log::debug!("nobody waits for it, so it was typed in the chat: {error}");
         }
-    };
-    match secret(&text, &with) {
-        Ok(secret) => Ok((secret, typist)),
-        Err(no_key) => {
-            answer(&mut typist, &no_key.words);
-            Err(no_key.shut)
+        let text = read(&mut typist).map_err(|error| {
+            log::warn!("what was typed did not come whole: {error}");
+            Shut::WrongKey
+        })?;
+        match secret(&text, &with) {
+            Ok(secret) => Ok((secret, typist)),
+            Err(no_key) => {
+                answer(&mut typist, &no_key.words);
+                Err(no_key.shut)
+            }
         }
     }
 }
@@ -269,8 +268,12 @@ pub(super) fn told(shut: Option<&Shut>) -> &'static str {
             "ALARM: the system card seals files to a key that is not this vault's, so somebody may \
              have changed the card. Set the Pi up anew before you go on."
         }
-        Some(Shut::BrokenKeyFile | Shut::WantsPassphrase | Shut::Trouble) => {
-            "The vault did not open. The journal says why."
-        }
+        Some(
+            Shut::BrokenKeyFile
+            | Shut::WantsPassphrase
+            | Shut::NoKeyFile
+            | Shut::UnreadableKey
+            | Shut::Trouble,
+        ) => "The vault did not open. The journal says why.",
     }
 }

@@ -188,6 +188,10 @@ impl Worker {
             intakes: step.jobs(JobKind::Intake)?,
             deliveries: Vec::new(),
             own_tail: String::new(),
+            checks: Default::default(),
+            plan: Default::default(),
+            pace: None,
+            alarm: false,
             aes: "in software",
         };
         let outbox = step.outbox()?;
@@ -305,7 +309,7 @@ impl Worker {
                     Err(StoreError::NotDurable(error)) => return Err(error.into()),
                     Err(_) => Input::NotSealed {
                         job,
-                        why: IntakeFailure::DriveTrouble,
+                        why: IntakeFailure::ServerTrouble,
                         transient: true,
                     },
                 };

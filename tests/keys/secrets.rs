@@ -68,7 +68,9 @@ fn a_code_opens_the_vault_with_this_card_only_until_it_is_removed() {
         .map(str::trim)
         .find(|line| line.len() == 11 && line.as_bytes()[5] == b'-')
         .unwrap();
-    let pepper = PepperFile::from_bytes(&fs::read(place.card().join("pepper")).unwrap()).unwrap();
+    let pepper =
+        PepperFile::from_bytes(&fs::read(place.card().join("unlock-code.pepper")).unwrap())
+            .unwrap();
     let secret_of = |typed: &str| {
         let code = UnlockCode::parse(typed).unwrap();
         SlotSecret::from_code(&code, &pepper.pepper, &pepper.vault).unwrap()
@@ -85,7 +87,7 @@ fn a_code_opens_the_vault_with_this_card_only_until_it_is_removed() {
     place.must(&["key", "code", "--remove"], "");
 
     assert!(open(&place.drive(), &secret).is_none());
-    assert!(!place.card().join("pepper").exists());
+    assert!(!place.card().join("unlock-code.pepper").exists());
     assert_eq!(
         opened(&place.drive(), &key_in(&place.stick()), &blobs, &content),
         1

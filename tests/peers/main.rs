@@ -12,6 +12,7 @@
 )]
 
 mod bad_input;
+mod canary;
 mod crash;
 mod custody;
 mod daemon;
@@ -19,15 +20,18 @@ mod dns;
 mod home;
 mod host;
 mod journal;
+mod keydevice;
 mod large;
 mod main_path;
 mod modes;
+mod needles;
 mod origin;
 mod phone;
 mod photo;
 mod power;
 mod prosody;
 mod rescue;
+mod sandbox;
 mod scene;
 mod selftest;
 mod service;

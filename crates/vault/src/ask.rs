@@ -1,7 +1,7 @@
 //! Asks whoever sits at the terminal for what is never an argument: words and passphrases.
 //!
 //! Without a terminal the same is read from standard input, for scripts. Knows nothing of what the
-//! answers open.
+//! answers open; the terminal is the only file it names.
 
 use std::{
     fs::File,

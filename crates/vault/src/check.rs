@@ -69,17 +69,19 @@ pub fn check(
         index_sound: Some(index.is_sound().unwrap_or(false)),
         ..Report::default()
     };
-    let mut before = None;
+    let mut after = None;
     loop {
-        let page = index.list(before, PAGE)?;
-        for entry in &page {
+        // What lies in the trash is checked as well.
+        let page = index.to_verify(after, PAGE)?;
+        for entry in page.iter().filter_map(|it| index.get(*it).transpose()) {
+            let entry = entry?;
             report.entries += 1;
             if !vault.folder().has_blob(&entry.blob_id) {
                 report.missing.push((entry.number, entry.blob_id));
             }
         }
         let Some(last) = page.last() else { break };
-        before = Some(last.number);
+        after = Some(*last);
     }
     for blob in vault.folder().blobs().map_err(IndexError::Log)? {
         let blob = blob.map_err(IndexError::Log)?;

@@ -4,7 +4,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, BufWriter, Read as _, Write},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
@@ -38,6 +38,60 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     rename_durably(&unfinished, path)
+}
+
+/// A longer file under its temporary name; dropping it removes what was written.
+pub(crate) struct Unfinished {
+    file: Option<BufWriter<File>>,
+    unfinished: PathBuf,
+    finished: PathBuf,
+}
+
+impl Unfinished {
+    /// Begins the file that is to be `path`; what a crash left of an earlier try is replaced.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        let unfinished = path.with_extension(UNFINISHED);
+        Ok(Self {
+            file: Some(BufWriter::new(create_file(&unfinished)?)),
+            unfinished,
+            finished: path.to_owned(),
+        })
+    }
+
+    /// Makes the bytes durable, then gives the file its name.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        let file = self.file.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        file.into_inner()?.sync_all()?;
+        rename_durably(&self.unfinished, &self.finished)
+    }
+}
+
+impl Write for Unfinished {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let file = self.file.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), BufWriter::flush)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // After the rename there is nothing of this name; the next try replaces what is left.
+        let _ = fs::remove_file(&self.unfinished);
+    }
+}
+
+/// Opens a file for reading.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// Returns how long a file is, in bytes.
+pub(crate) fn length(path: &Path) -> io::Result<u64> {
+    Ok(fs::metadata(path)?.len())
 }
 
 /// Appends to a file, which is made if need be, and returns once the bytes are durable.

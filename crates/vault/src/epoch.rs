@@ -82,6 +82,12 @@ impl Epochs {
             .map(|epoch| epoch.secret.purpose("change-log"))
     }
 
+    /// Derives the key of the snapshots of this epoch.
+    pub(crate) fn snapshot_key(&self, epoch: u32) -> Option<PurposeKey> {
+        self.epoch(epoch)
+            .map(|epoch| epoch.secret.purpose("snapshot"))
+    }
+
     /// Marks a content, so that equal contents are found without keeping their hashes.
     ///
     /// Under a key of the first epoch, which every later one opens: marks stay comparable.

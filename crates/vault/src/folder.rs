@@ -6,6 +6,7 @@
 //! epochs/0000000002/previous        the secret of the epoch before, sealed by this one's
 //! blobs/4f/<blob>.blob              sealed files; .tmp while one is being written
 //! changes/0000000001-0000000001.log what was done to the index, sealed
+//! snapshots/0000000001-0000000001.snap takes the log's place now and then, sealed
 //! index/0000000001.db               the index; can be made anew from all of the above
 //! quarantine/                       blobs that were set aside
 //! ```
@@ -38,7 +39,14 @@ use mark::{MARK_BYTES, mark, parse_mark};
 /// The name of the file that says which vault a folder is.
 pub const MARK_NAME: &str = "strongroom.vault";
 
-const FOLDERS: [&str; 5] = ["epochs", "blobs", "changes", "index", "quarantine"];
+const FOLDERS: [&str; 6] = [
+    "epochs",
+    "blobs",
+    "changes",
+    "snapshots",
+    "index",
+    "quarantine",
+];
 const SLOT_ENDING: &str = "slot";
 
 /// Why a vault could not be made.
@@ -106,7 +114,7 @@ pub struct VaultFolder {
 }
 
 impl VaultFolder {
-    /// Makes a vault with these slots at `path`, which must be empty or absent, and returns what
+    /// Makes a vault with these sticks at `path`, which must be empty or absent, and returns what
     /// the system card keeps. The mark is written last: without it there is no vault yet, and a
     /// creation that was cut short can simply be repeated.
     ///
@@ -119,16 +127,18 @@ impl VaultFolder {
         rng: &mut impl TryCryptoRng,
         now: SystemTime,
     ) -> Result<PublicHalf, CreateError> {
-        let stick = |&(secret, name)| (SlotKind::Stick, secret, name);
-        let slots: Vec<(SlotKind, &SlotSecret, &str)> = slots.iter().map(stick).collect();
-        Self::create_of(path, vault, &slots, rng, now)
+        let sticks: Vec<_> = slots
+            .iter()
+            .map(|(secret, name)| (SlotKind::Stick, *secret, *name))
+            .collect();
+        Self::create_for(path, vault, &sticks, rng, now)
     }
 
-    /// Makes a new vault as [`VaultFolder::create`] does, for custodians of any kind.
+    /// Does as [`VaultFolder::create`] for custodians of any kind.
     ///
     /// # Errors
-    /// As [`VaultFolder::create`].
-    pub fn create_of(
+    /// When the folder holds anything that is not ours, or the drive fails.
+    pub fn create_for(
         path: &Path,
         vault: Option<VaultId>,
         slots: &[(SlotKind, &SlotSecret, &str)],
@@ -338,6 +348,10 @@ impl VaultFolder {
 
     pub(crate) fn changes(&self) -> PathBuf {
         self.root.join("changes")
+    }
+
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
     }
 
     pub(crate) fn blobs_folder(&self) -> PathBuf {

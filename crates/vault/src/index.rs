@@ -6,10 +6,10 @@
 
 use std::time::SystemTime;
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, named_params};
+use rusqlite::Connection;
 
 use crate::{
-    change_log::{Change, ChangeLog},
+    change_log::{Change, ChangeLog, What},
     id::BlobId,
     metadata,
     open::OpenVault,
@@ -17,15 +17,26 @@ use crate::{
 };
 
 mod bulk;
+mod carry;
+mod duplicate;
+mod edit;
 mod entry;
+mod measuring;
+mod migrations;
 mod opening;
+mod purge;
 mod query;
 mod schema;
+mod snapshot;
+mod texts;
 mod unlisted;
 mod verifying;
 
-pub use entry::{Adopted, Attributes, Entry, EntryNumber, Found, NoEntryNumber, Origin, Totals};
+use carry::carry_out;
+pub use duplicate::{Compared, Duplicate, Settled};
+pub use entry::{Adopted, Attributes, Entry, EntryNumber, Labels, NoEntryNumber, Origin, Totals};
 pub use opening::Opening;
+pub(crate) use texts::fold;
 pub use unlisted::Unlisted;
 pub use verifying::{Pass, Verifiable};
 
@@ -38,7 +49,7 @@ pub enum IndexError {
     Database(#[from] rusqlite::Error),
     /// The change log could not be read or written.
     #[error("the change log could not be read or written")]
-    Log(#[source] std::io::Error),
+    Log(#[from] std::io::Error),
     /// An earlier change failed half-way; the index must be opened anew.
     #[error("an earlier change of the index failed")]
     Broken,
@@ -104,26 +115,13 @@ impl Index {
         let blob = read_blob(&self.vault, blob_id)?;
         let at = metadata::to_millis(Some(now));
         if let Some(number) = query::by_mark(&self.database, &blob.mark)? {
-            self.change(
-                Change::Duplicate {
-                    number,
-                    blob: *blob_id,
-                    at,
-                },
-                None,
-            )?;
+            self.note_duplicate(number, *blob_id, at)?;
             return Ok(Adopted::SameContentAs(number));
         }
         let number = query::next_number(&self.database)?;
         let Attributes { origin, caption } = attributes;
-        let change = Change::Adopted {
-            number,
-            blob: *blob_id,
-            at,
-            origin,
-            caption,
-        };
-        self.change(change, Some(&blob))?;
+        let what = What::Adopted { origin, caption };
+        self.change(Change::new(number, *blob_id, at, what), Some(&blob))?;
         Ok(Adopted::New(number))
     }
 
@@ -145,48 +143,32 @@ impl Index {
             };
             let caption = attributes.caption.or(told.caption);
             let at = metadata::to_millis(adopted_at);
-            self.change(
-                Change::Adopted {
-                    number,
-                    blob,
-                    at,
-                    origin,
-                    caption,
-                },
-                None,
-            )?;
+            let what = What::Adopted { origin, caption };
+            self.change(Change::new(number, blob, at, what), None)?;
         }
         Ok(Adopted::Already(number))
     }
 
-    /// Removes a blob that was noted as a duplicate, after reading the one that holds the same from
-    /// end to end. Returns false, and removes nothing, if it is no duplicate.
-    ///
-    /// # Errors
-    /// When the blob that is to stay does not hold, or the drive fails. Nothing is removed then.
-    pub fn remove_duplicate(&self, blob_id: &BlobId) -> Result<bool, IndexError> {
-        let Some(number) = query::duplicate_of(&self.database, blob_id)? else {
-            return Ok(false);
-        };
-        let Some(kept) = self.get(number)? else {
-            return Ok(false);
-        };
-        let mut reader = self.vault.reader(&kept.blob_id)?;
-        reader.verify()?;
-        let Ok(duplicate) = self.vault.reader(blob_id) else {
-            return Ok(false);
-        };
-        if kept.blob_id == *blob_id || duplicate.content_hash() != reader.content_hash() {
-            return Ok(false);
+    /// Notes a duplicate. Whoever sends again what lies in the trash wants it kept.
+    fn note_duplicate(
+        &mut self,
+        number: EntryNumber,
+        blob: BlobId,
+        at: i64,
+    ) -> Result<(), IndexError> {
+        let mut changes = Vec::new();
+        if let Some(kept) = query::get(&self.database, number)?
+            && kept.labels.trashed_at.is_some()
+        {
+            let blob = kept.blob_id;
+            changes.push((Change::new(number, blob, at, What::Restored), None));
         }
-        self.vault
-            .folder()
-            .remove_blob(blob_id)
-            .map_err(UnsealError::Io)?;
-        Ok(true)
+        changes.push((Change::new(number, blob, at, What::Duplicate), None));
+        self.change_all(&changes)
     }
 
-    /// Lists entries before a number, or the newest, newest first.
+    /// Lists entries before a number, or the newest, newest first. What lies in the trash is left
+    /// out.
     ///
     /// # Errors
     /// When the drive fails.
@@ -198,16 +180,70 @@ impl Index {
         Ok(query::list(&self.database, before, limit)?)
     }
 
-    /// Finds entries whose name or caption holds every word, newest first. Case and accents make
-    /// no difference; a word is found inside longer ones.
+    /// Finds entries before a number, or the newest, newest first, whose name, caption, tags and
+    /// album together hold every word. Case and accents make no difference. A word of three
+    /// characters or more is found inside longer ones, a shorter one where a word starts. What
+    /// lies in the trash is not found.
     ///
     /// # Errors
     /// When the drive fails.
-    pub fn find(&self, words: &str, limit: usize) -> Result<Found, IndexError> {
-        Ok(query::find(&self.database, words, limit)?)
+    pub fn find(
+        &self,
+        words: &str,
+        before: Option<EntryNumber>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, IndexError> {
+        Ok(query::find(&self.database, words, before, limit)?)
     }
 
-    /// Returns one entry.
+    /// Lists entries in the trash, as [`Index::list`] does the others.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn trashed(
+        &self,
+        before: Option<EntryNumber>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, IndexError> {
+        Ok(query::trashed(&self.database, before, limit)?)
+    }
+
+    /// Lists entries that lie in the trash since `then` or longer, those that lie longest first.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn trashed_until(&self, then: SystemTime, limit: usize) -> Result<Vec<Entry>, IndexError> {
+        let then = metadata::to_millis(Some(then));
+        Ok(query::trashed_until(&self.database, then, limit)?)
+    }
+
+    /// Lists entries that bear a tag, as [`Index::list`]; case and accents make no difference.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn tagged(
+        &self,
+        tag: &str,
+        before: Option<EntryNumber>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, IndexError> {
+        Ok(query::tagged(&self.database, tag, before, limit)?)
+    }
+
+    /// Lists entries of an album, as [`Index::list`]; case and accents make no difference.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn in_album(
+        &self,
+        album: &str,
+        before: Option<EntryNumber>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, IndexError> {
+        Ok(query::in_album(&self.database, album, before, limit)?)
+    }
+
+    /// Returns one entry, also one in the trash.
     ///
     /// # Errors
     /// When the drive fails.
@@ -268,67 +304,11 @@ impl Index {
         schema::set_last_sequence(&transaction, sequence)?;
         transaction.commit()?;
         self.broken = false;
-        Ok(())
-    }
-}
-
-/// Carries out one change in the index; twice is the same as once.
-fn carry_out(
-    transaction: &Transaction<'_>,
-    change: &Change,
-    blob: Option<&FromBlob>,
-) -> rusqlite::Result<()> {
-    match change {
-        Change::Duplicate { number, blob, at } => transaction
-            .prepare(
-                "INSERT INTO duplicates (blob_id, number, noticed_at) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (blob_id) DO NOTHING",
-            )?
-            .execute((blob.as_bytes(), number, at))
-            .map(drop),
-        Change::Adopted {
-            number,
-            blob: blob_id,
-            at,
-            origin,
-            caption,
-        } => {
-            let known: Option<i64> = transaction
-                .prepare("SELECT number FROM entries WHERE blob_id = ?1")?
-                .query_row([blob_id.as_bytes()], |row| row.get(0))
-                .optional()?;
-            if known.is_some() {
-                return transaction
-                    .prepare("UPDATE entries SET origin = ?2, caption = ?3 WHERE blob_id = ?1")?
-                    .execute((blob_id.as_bytes(), origin.to_byte(), caption))
-                    .map(drop);
-            }
-            let metadata = blob.map(|it| &it.metadata);
-            let time = |time: Option<SystemTime>| time.map(|it| metadata::to_millis(Some(it)));
-            transaction
-                .prepare(
-                    "INSERT INTO entries (number, blob_id, content_mark, size, name, mime, sender,
-                         member, sent_at, received_at, adopted_at, origin, caption)
-                     VALUES (:number, :blob_id, :mark, :size, :name, :mime, :sender,
-                         :member, :sent_at, :received_at, :adopted_at, :origin, :caption)",
-                )?
-                .execute(named_params! {
-                    ":number": number,
-                    ":blob_id": blob_id.as_bytes(),
-                    ":mark": blob.map(|it| it.mark),
-                    ":size": blob.map_or(0, |it| i64::try_from(it.size).unwrap_or(i64::MAX)),
-                    ":name": metadata.and_then(|it| it.name.as_deref()),
-                    ":mime": metadata.and_then(|it| it.mime.as_deref()),
-                    ":sender": metadata.and_then(|it| it.sender.as_deref()),
-                    ":member": metadata.and_then(|it| it.member.as_deref()),
-                    ":sent_at": metadata.and_then(|it| time(it.sent_at)),
-                    ":received_at": metadata.and_then(|it| time(it.received_at)),
-                    ":adopted_at": at,
-                    ":origin": origin.to_byte(),
-                    ":caption": caption,
-                })
-                .map(drop)
+        if self.log.is_long() && self.take_snapshot().is_err() {
+            // The change itself is durable, and the log still has everything.
+            self.log.put_off_snapshot();
         }
+        Ok(())
     }
 }
 

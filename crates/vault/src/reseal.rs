@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     blob_store::{Sealer, StoreError},
-    change_log::{Change, ChangeLog},
+    change_log::{Change, ChangeLog, Look},
     id::BlobId,
     open::OpenVault,
     unseal::UnsealError,
@@ -164,13 +164,16 @@ fn survey(vault: &OpenVault) -> Result<(Vec<(BlobId, u64)>, Resealed), ResealErr
 
 /// Names the blobs that were taken in, whose proof of origin has done its work.
 fn settled(vault: &OpenVault) -> io::Result<HashSet<BlobId>> {
-    let (_, history) = ChangeLog::open(vault.folder(), vault.epochs())?;
+    let (_, history) = ChangeLog::open(vault.folder(), vault.epochs(), Look::Thorough)?;
     let mut settled = HashSet::new();
-    for (_, change) in history.changes {
-        let _ = match change {
-            Change::Adopted { blob, .. } | Change::Duplicate { blob, .. } => settled.insert(blob),
+    if let Some(snapshot) = &history.snapshot {
+        let each = |changes: Vec<Change>| {
+            settled.extend(changes.iter().map(|it| it.blob));
+            Ok::<_, io::Error>(())
         };
+        snapshot.read(vault.folder(), vault.epochs(), each)?;
     }
+    settled.extend(history.changes.iter().map(|(_, it)| it.blob));
     Ok(settled)
 }
 

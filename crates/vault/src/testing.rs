@@ -107,7 +107,17 @@ pub(crate) struct TestVault {
 
 impl TestVault {
     pub(crate) fn new() -> Self {
-        let place = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap())
+    }
+
+    /// One on a drive of memory where there is one: for tests that seal very many blobs, each of
+    /// which is made durable as always.
+    pub(crate) fn in_memory() -> Self {
+        let place = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::in_folder(place.unwrap())
+    }
+
+    fn in_folder(place: TempDir) -> Self {
         let path = place.path().join("vault");
         let mut rng = TestRng::new(1);
         let secret = SlotSecret::generate(&mut rng).unwrap();

@@ -8,7 +8,10 @@ use std::{
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
 use strongroom::vault_process::{Order, OriginWord, Question, Row, Shut, Word, typed::Kind};
-use vault::{BlobId, Metadata, Sealer, SlotSecret, VaultFolder, VaultId, header::HEADER_BYTES};
+use vault::{
+    BlobId, Metadata, Passphrase, Pepper, PepperFile, Sealer, SlotId, SlotSecret, VaultFolder,
+    VaultId, header::HEADER_BYTES,
+};
 
 use super::{Seeds, with};
 use crate::targets::world::NOW;
@@ -46,6 +49,17 @@ pub(super) fn vault_folder(seeds: &mut Seeds, scratch: &Path) {
     seeds.add(target, "refused-key-half-written", &key[..40]);
     let flipped = with(&key, |it| it[60] ^= 1);
     seeds.add(target, "refused-key-damaged", flipped);
+    let locked = locked_key();
+    seeds.add(target, "accepted-key--with-passphrase", locked.as_slice());
+    seeds.add(
+        target,
+        "refused-key-half-written--with-passphrase",
+        &locked[..120],
+    );
+    let pepper = pepper();
+    seeds.add(target, "accepted-pepper", pepper.as_slice());
+    let flipped = with(&pepper, |it| it[50] ^= 1);
+    seeds.add(target, "refused-other--pepper-flipped", flipped);
     seeds.add(target, "accepted-public-half", half.as_slice());
     seeds.add(target, "refused-public-half-too-new", newer(&half));
     let flipped = with(&half, |it| it[700] ^= 1);
@@ -76,6 +90,23 @@ fn small_vault(scratch: &Path, noon: SystemTime) -> (Vec<u8>, Vec<u8>, Vec<u8>, 
     header.truncate(HEADER_BYTES);
     let key = secret.to_key_file(&id).to_vec();
     (header, slot, key, half.to_bytes())
+}
+
+fn locked_key() -> Vec<u8> {
+    let secret = SlotSecret::init_with(|it| it.fill(0x5A));
+    let passphrase = Passphrase::new("eight times a day");
+    let id = VaultId::from_bytes([1; 16]);
+    let locked = secret.to_locked_key_file(&id, &passphrase, &mut FixedRng::new(9));
+    locked.expect("there is memory").to_vec()
+}
+
+fn pepper() -> Vec<u8> {
+    let file = PepperFile {
+        vault: VaultId::from_bytes([1; 16]),
+        slot: SlotId::from_bytes([3; 16]),
+        pepper: Pepper::init_with(|it| it.fill(0x5A)),
+    };
+    file.to_bytes().to_vec()
 }
 
 pub(super) fn recovery_words(seeds: &mut Seeds) {
@@ -110,7 +141,7 @@ const JOB: [u8; 32] = [7; 32];
 pub(super) fn orders(seeds: &mut Seeds) {
     let job = JOB;
     let folder = "vault".into();
-    let key_file = "stick/strongroom.key".into();
+    let key_file = Some("stick/strongroom.key".into());
     let public_half = vec![1; 20];
     let number = u64::MAX;
     let lines = 10;

@@ -3,7 +3,7 @@
 use std::str;
 
 use vault::{
-    KeyFile, PublicHalf, PublicHalfError, SlotSecret,
+    KeyFile, PepperFile, PublicHalf, PublicHalfError, SlotSecret,
     header::{HEADER_BYTES, Header, HeaderError},
     key::file::KeyFileError,
     slot::{SlotError, SlotRecord},
@@ -12,7 +12,8 @@ use vault::{
 
 use super::Verdict::{self, Accepted, Refused};
 
-/// Reads the front of a blob, a slot record, a key file or a public half; each knows its own.
+/// Reads the front of a blob, a slot record, a key file, a public half or a pepper; each knows its
+/// own.
 ///
 /// # Panics
 /// When two of them take the same bytes, or one is not written back the same.
@@ -21,8 +22,19 @@ pub fn blob_header(bytes: &[u8]) -> Verdict {
     let slot = SlotRecord::parse(bytes);
     let key = KeyFile::parse(bytes);
     let half = PublicHalf::from_bytes(bytes);
-    let takers = [header.is_ok(), slot.is_ok(), key.is_ok(), half.is_ok()];
+    let pepper = PepperFile::from_bytes(bytes);
+    let takers = [
+        header.is_ok(),
+        slot.is_ok(),
+        key.is_ok(),
+        half.is_ok(),
+        pepper.is_ok(),
+    ];
     assert!(takers.into_iter().filter(|it| *it).count() <= 1);
+    if let Ok(pepper) = pepper {
+        assert_eq!(pepper.to_bytes().as_slice(), bytes);
+        return Accepted("pepper");
+    }
     let (header, slot, key, half) = match (header, slot, key, half) {
         (Ok(header), ..) => {
             assert_eq!(Some(&header.to_bytes()[..]), bytes.get(..HEADER_BYTES));

@@ -67,6 +67,9 @@ impl Reply {
             Self::LockedByCommand(way) => {
                 format!("The vault is locked. Photos still arrive. {}", way_in(*way))
             }
+            Self::SecondKey => "A second key stick was put in, and I do not use it. Take both out \
+                                and put in the one you mean."
+                .into(),
             Self::AlreadyLocked(way) => {
                 format!("The vault is locked already. {}", way_in(*way))
             }
@@ -270,6 +273,13 @@ fn not_opened(why: OpenFailure) -> String {
         OpenFailure::WantsPassphrase => {
             "The key is here and wants its passphrase. Type it at the Pi with \"strongroom unlock\", \
              never here: it would stay in this chat's history."
+        }
+        OpenFailure::NoKeyFile => {
+            "There is no vault key on the stick that was put in. Put in the stick that has it."
+        }
+        OpenFailure::UnreadableKey => {
+            "The key stick could not be read. Take it out and put it in again, or use your spare; \
+             the journal on the Pi says more."
         }
         OpenFailure::NoVault => {
             "The key is here, but I cannot find the vault on the data drive. Check that the drive \

@@ -11,7 +11,7 @@ use std::{
 use vault::{BlobId, IndexError, IntakeMac};
 
 use super::{Clerk, Errand, UNNAMED, Word};
-use crate::vault_process::{Order, OriginWord};
+use crate::vault_process::OriginWord;
 
 /// How long nobody asks anything before the drive is looked through.
 const QUIET: Duration = Duration::from_secs(2);
@@ -132,7 +132,10 @@ impl Clerk {
         waiting: &[[u8; 16]],
     ) -> io::Result<()> {
         let waiting = ids(waiting);
-        let taken = self.index.take_unlisted(&waiting, seen, SystemTime::now());
+        let taken = self
+            .index
+            .lock()
+            .take_unlisted(&waiting, seen, SystemTime::now());
         crate::crash::point("unproven taken");
         match taken {
             Ok(numbers) => {

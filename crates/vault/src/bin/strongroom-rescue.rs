@@ -132,7 +132,7 @@ fn list(vault: &OpenVault) -> Result<ExitCode, Trouble> {
     let catalog = read_catalog(vault)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     for entry in &catalog.entries {
-        let line = text::entry_line(entry, &safe_name(entry.metadata.name.as_deref()));
+        let line = text::entry_line(entry, &safe_name(entry.name()));
         writeln!(out, "{line}").map_err(|error| text::no_output(&error))?;
     }
     out.flush().map_err(|error| text::no_output(&error))?;

@@ -3,7 +3,11 @@
 use std::{collections::HashMap, time::SystemTime};
 
 use super::{Adopted, EntryNumber, FromBlob, Index, IndexError, Origin, query};
-use crate::{blob_store::Kept, change_log::Change, metadata};
+use crate::{
+    blob_store::Kept,
+    change_log::{Change, What},
+    metadata,
+};
 
 /// How many blobs one step takes.
 const GROUP: usize = 1_000;
@@ -60,18 +64,23 @@ impl Index {
             let number = same.unwrap_or(next);
             seen.insert(blob, number);
             if same.is_some() {
-                entered.push((Change::Duplicate { number, blob, at }, None));
+                // Whoever brings again what lies in the trash wants it kept.
+                if let Some(kept) = query::get(&self.database, number)?
+                    && kept.labels.trashed_at.is_some()
+                {
+                    let restored = Change::new(number, kept.blob_id, at, What::Restored);
+                    entered.push((restored, None));
+                }
+                entered.push((Change::new(number, blob, at, What::Duplicate), None));
                 adopted.push(Adopted::SameContentAs(number));
                 continue;
             }
             marks.insert(mark, number);
-            let change = Change::Adopted {
-                number,
-                blob,
-                at,
+            let what = What::Adopted {
                 origin: Origin::Proven,
                 caption: None,
             };
+            let change = Change::new(number, blob, at, what);
             let from = FromBlob {
                 size: sealed.size,
                 mark,

@@ -125,11 +125,36 @@ pub struct Entry {
     /// Name, media type, sender and times as the blob has them; empty if the blob could not be
     /// read when the index was made.
     pub metadata: Metadata,
-    /// What is known besides.
+    /// What was told besides.
     pub attributes: Attributes,
+    /// What the owner did to it since.
+    pub labels: Labels,
     /// When it was entered.
     #[serde(with = "metadata::as_millis")]
     pub adopted_at: Option<SystemTime>,
+}
+
+impl Entry {
+    /// Returns the name the owner gave it, or else its file's.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        let given = self.labels.name.as_deref();
+        given.or(self.metadata.name.as_deref())
+    }
+}
+
+/// What the owner did to an entry. No `Debug`: it carries the owner's words.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Labels {
+    /// The name the owner gave it.
+    pub name: Option<String>,
+    /// Its tags, sorted.
+    pub tags: Vec<String>,
+    /// The album it is in.
+    pub album: Option<String>,
+    /// When it was moved to the trash, if it lies there.
+    #[serde(with = "metadata::as_millis")]
+    pub trashed_at: Option<SystemTime>,
 }
 
 /// What became of a blob that was to be entered.
@@ -140,7 +165,7 @@ pub enum Adopted {
     /// This very blob was entered before.
     Already(EntryNumber),
     /// Another blob holds the same content. This one is noted as its duplicate, gets no number and
-    /// stays on the drive until [`crate::index::Index::remove_duplicate`]; what that loses is the
+    /// stays on the drive until [`crate::index::Index::settle`]; what that loses is the
     /// duplicate's own name, sender and times, and nothing of its content.
     SameContentAs(EntryNumber),
 }
@@ -148,18 +173,12 @@ pub enum Adopted {
 /// Running totals of all entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// How many entries there are.
+    /// How many entries there are, without those in the trash.
     pub entries: u64,
     /// How long their contents are together, in bytes.
     pub bytes: u64,
-}
-
-/// What a search found, newest first.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
-    /// The entries, at most as many as were asked for.
-    pub entries: Vec<Entry>,
-    /// False when words shorter than three characters made the search stop after the newest
-    /// entries.
-    pub searched_all: bool,
+    /// How many entries lie in the trash.
+    pub trashed: u64,
+    /// How long their contents are together, in bytes.
+    pub trashed_bytes: u64,
 }

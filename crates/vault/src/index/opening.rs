@@ -5,11 +5,11 @@ use std::{
     time::SystemTime,
 };
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, Transaction};
 
-use super::{Index, IndexError, carry_out, query, read_blob, schema};
+use super::{Index, IndexError, carry_out, migrations, query, read_blob, schema};
 use crate::{
-    change_log::{Change, ChangeLog, History},
+    change_log::{Change, ChangeLog, History, Look, Snapshot, What, snapshot::Extent},
     disk,
     id::BlobId,
     key::PurposeKey,
@@ -58,17 +58,30 @@ impl Index {
     ) -> Result<(Self, Opening), IndexError> {
         let path = index_path(vault);
         let key = index_key(vault)?;
-        let database = match open_file(&path, &key, now) {
+        let mut database = match open_file(&path, &key, now) {
             Err(IndexError::Database(error)) if is_damage(&error) => {
                 set_aside(&path)?;
                 open_file(&path, &key, now)?
             }
             opened => opened?,
         };
-        let (log, history) =
-            ChangeLog::open(vault.folder(), vault.epochs()).map_err(IndexError::Log)?;
-        if history.newer {
-            return Err(IndexError::TooNew);
+        let mut done = schema::last_sequence(&database)?;
+        let look = |done| {
+            if done == 0 {
+                Look::Thorough
+            } else {
+                Look::Brief
+            }
+        };
+        let (mut log, mut history) = open_log(vault, look(done))?;
+        let covered = history.snapshot.as_ref().map_or(0, |it| it.sequence);
+        if done > 0 && done < covered {
+            // A copy of earlier times: what led from there to the snapshot is not known any more.
+            drop(database);
+            set_aside(&path)?;
+            database = open_file(&path, &key, now)?;
+            done = 0;
+            (log, history) = open_log(vault, look(done))?;
         }
         let mut index = Self {
             database,
@@ -76,26 +89,44 @@ impl Index {
             vault: vault.clone(),
             broken: false,
         };
-        index.catch_up(&history)?;
-        if !schema::is_unfinished(&index.database)? {
-            return Ok((index, Opening::Found));
-        }
-        let super::Unlisted {
-            count: unproven,
-            unreadable,
-            ..
-        } = index.unlisted(waiting)?;
-        schema::set_finished(&index.database)?;
-        index.remove_older()?;
-        let entries = index.totals()?.entries;
-        Ok((
-            index,
-            Opening::Rebuilt {
-                entries,
+        index.catch_up(&history, done)?;
+        index.finish_purge()?;
+        let unfinished = schema::is_unfinished(&index.database)?;
+        let mut opening = Opening::Found;
+        if unfinished {
+            let super::Unlisted {
+                count: unproven,
+                unreadable,
+                ..
+            } = index.unlisted(waiting)?;
+            schema::set_finished(&index.database)?;
+            index.remove_older()?;
+            opening = Opening::Rebuilt {
+                entries: index.totals()?.entries,
                 unproven,
                 unreadable,
-            },
-        ))
+            };
+        }
+        index.renew_log(&history, done, unfinished)?;
+        Ok((index, opening))
+    }
+
+    /// Writes a snapshot if the log has lost what the index has, or has files that nobody needs
+    /// any more: a crash may have left some, a revoked key may open others.
+    fn renew_log(
+        &mut self,
+        history: &History,
+        done: u64,
+        unfinished: bool,
+    ) -> Result<(), IndexError> {
+        let known = history.snapshot.as_ref().map_or(0, |it| it.sequence);
+        let known = history.changes.last().map_or(known, |(it, _)| *it);
+        // What an index was just made from, and could not be read to its end, is kept as it is.
+        let complete = !unfinished || history.torn.is_empty();
+        if complete && (history.outdated || known < done) {
+            self.take_snapshot()?;
+        }
+        Ok(())
     }
 
     /// Sets the index aside and makes it anew, after [`Index::is_sound`] said no or a question
@@ -114,9 +145,13 @@ impl Index {
     }
 
     /// Carries out the changes that the log has and the index has not.
-    fn catch_up(&mut self, history: &History) -> Result<(), IndexError> {
-        let done = schema::last_sequence(&self.database)?;
+    fn catch_up(&mut self, history: &History, done: u64) -> Result<(), IndexError> {
         self.log.skip_to(done);
+        if done == 0
+            && let Some(snapshot) = &history.snapshot
+        {
+            self.take_in(snapshot)?;
+        }
         let missing: Vec<_> = history
             .changes
             .iter()
@@ -125,23 +160,38 @@ impl Index {
         for batch in missing.chunks(BATCH) {
             let transaction = self.database.transaction()?;
             for (sequence, change) in batch {
-                match change {
-                    Change::Adopted { number, blob, .. } => {
-                        // An entry whose blob is gone keeps its number; the check reports it.
-                        let mut read = read_blob(&self.vault, blob).ok();
-                        let mark = read.as_ref().map(|it| it.mark).unwrap_or_default();
-                        if query::by_mark(&transaction, &mark)?.is_some_and(|it| it != *number) {
-                            read = None;
-                        }
-                        carry_out(&transaction, change, read.as_ref())?;
-                        schema::set_last_number(&transaction, *number)?;
-                    }
-                    Change::Duplicate { .. } => carry_out(&transaction, change, None)?,
-                }
+                carry_out_again(&transaction, &self.vault, change)?;
                 schema::set_last_sequence(&transaction, *sequence)?;
             }
             transaction.commit()?;
         }
+        Ok(())
+    }
+
+    /// Carries out the changes of a snapshot. Only at its end is it noted as done: until then the
+    /// next opening begins anew.
+    fn take_in(&mut self, snapshot: &Snapshot) -> Result<(), IndexError> {
+        let (database, vault) = (&mut self.database, &self.vault);
+        let each = |changes: Vec<Change>| {
+            for batch in changes.chunks(BATCH) {
+                let transaction = database.transaction()?;
+                for change in batch {
+                    carry_out_again(&transaction, vault, change)?;
+                }
+                transaction.commit()?;
+            }
+            Ok(())
+        };
+        let read = snapshot.read::<IndexError>(vault.folder(), vault.epochs(), each)?;
+        if read == Extent::Newer {
+            return Err(IndexError::TooNew);
+        }
+        let transaction = self.database.transaction()?;
+        if let Some(number) = super::EntryNumber::new(snapshot.last_number) {
+            schema::set_last_number(&transaction, number)?;
+        }
+        schema::set_last_sequence(&transaction, snapshot.sequence)?;
+        transaction.commit()?;
         Ok(())
     }
 
@@ -158,7 +208,36 @@ impl Index {
     }
 }
 
-fn index_path(vault: &OpenVault) -> PathBuf {
+/// Carries out a change from the log: what it takes from a blob is read again.
+fn carry_out_again(
+    transaction: &Transaction<'_>,
+    vault: &OpenVault,
+    change: &Change,
+) -> Result<(), IndexError> {
+    let mut read = None;
+    if let What::Adopted { .. } | What::Replaced { .. } = change.what {
+        // An entry whose blob is gone keeps its number; the check reports it.
+        read = read_blob(vault, &change.blob).ok();
+        let mark = read.as_ref().map(|it| it.mark).unwrap_or_default();
+        if query::by_mark(transaction, &mark)?.is_some_and(|it| it != change.number) {
+            read = None;
+        }
+        schema::set_last_number(transaction, change.number)?;
+    }
+    carry_out(transaction, change, read.as_ref())?;
+    Ok(())
+}
+
+fn open_log(vault: &OpenVault, look: Look) -> Result<(ChangeLog, History), IndexError> {
+    let opened = ChangeLog::open(vault.folder(), vault.epochs(), look);
+    let (log, history) = opened.map_err(IndexError::Log)?;
+    if history.newer {
+        return Err(IndexError::TooNew);
+    }
+    Ok((log, history))
+}
+
+pub(super) fn index_path(vault: &OpenVault) -> PathBuf {
     vault.folder().index_path(vault.epochs().newest())
 }
 
@@ -181,7 +260,7 @@ fn open_file(path: &Path, key: &PurposeKey, now: SystemTime) -> Result<Connectio
         make().map_err(IndexError::Log)?;
     }
     let mut database = schema::connect(path, key)?;
-    schema::migrate(&mut database, now)?;
+    migrations::migrate(&mut database, migrations::STEPS, now)?;
     super::verifying::prepare(&database)?;
     Ok(database)
 }

@@ -1,36 +1,40 @@
-//! The index's questions. Each is answered through an index of its tables, or looks at a bounded
-//! number of rows: a full scan of a sealed table costs five times one of a plain one.
+//! The index's questions. Each is answered through an index of its tables and reads no more rows
+//! than it returns: a full scan of a sealed table costs five times one of a plain one.
 
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
-use super::{Attributes, Entry, EntryNumber, Found, Origin, Totals};
+use super::{
+    Attributes, Entry, EntryNumber, Labels, Origin, Totals,
+    texts::{self, Query},
+};
 use crate::{
     id::BlobId,
     metadata::{Metadata, from_millis},
 };
 
-/// How many entries a search by words too short for the text index looks at.
-pub(super) const LOOKED_AT: usize = 10_000;
-
-/// The text index works with pieces of this many characters.
-const PIECE_CHARACTERS: usize = 3;
-
 const COLUMNS: &str = "entries.number, entries.blob_id, entries.size, entries.name, entries.mime,
     entries.sender, entries.member, entries.sent_at, entries.received_at, entries.adopted_at,
-    entries.origin, entries.caption";
+    entries.origin, entries.caption, entries.given_name, entries.tags, entries.album,
+    entries.trashed_at";
+
+fn entries(
+    database: &Connection,
+    from: &str,
+    parameters: impl Params,
+) -> rusqlite::Result<Vec<Entry>> {
+    database
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM {from}"))?
+        .query_map(parameters, entry)?
+        .collect()
+}
 
 pub(super) fn get(database: &Connection, number: EntryNumber) -> rusqlite::Result<Option<Entry>> {
-    database
-        .prepare(&format!("SELECT {COLUMNS} FROM entries WHERE number = ?1"))?
-        .query_row([number], entry)
-        .optional()
+    entries(database, "entries WHERE number = ?1", [number]).map(|mut it| it.pop())
 }
 
 pub(super) fn by_blob(database: &Connection, blob: &BlobId) -> rusqlite::Result<Option<Entry>> {
-    database
-        .prepare(&format!("SELECT {COLUMNS} FROM entries WHERE blob_id = ?1"))?
-        .query_row([blob.as_bytes()], entry)
-        .optional()
+    let from = "entries WHERE blob_id = ?1";
+    entries(database, from, [blob.as_bytes()]).map(|mut it| it.pop())
 }
 
 pub(super) fn by_mark(
@@ -38,7 +42,7 @@ pub(super) fn by_mark(
     mark: &[u8; 32],
 ) -> rusqlite::Result<Option<EntryNumber>> {
     database
-        .prepare("SELECT number FROM entries WHERE content_mark = ?1")?
+        .prepare_cached("SELECT number FROM entries WHERE content_mark = ?1")?
         .query_row([mark], |row| row.get(0))
         .optional()
 }
@@ -48,25 +52,38 @@ pub(super) fn duplicate_of(
     blob: &BlobId,
 ) -> rusqlite::Result<Option<EntryNumber>> {
     database
-        .prepare("SELECT number FROM duplicates WHERE blob_id = ?1")?
+        .prepare_cached("SELECT number FROM duplicates WHERE blob_id = ?1")?
         .query_row([blob.as_bytes()], |row| row.get(0))
         .optional()
 }
 
+/// Returns the highest number that was ever given.
+pub(super) fn last_number(database: &Connection) -> rusqlite::Result<Option<EntryNumber>> {
+    let found: i64 = database
+        .prepare_cached("SELECT last_number FROM state")?
+        .query_row([], |row| row.get(0))?;
+    Ok(u64::try_from(found).ok().and_then(EntryNumber::new))
+}
+
 pub(super) fn next_number(database: &Connection) -> rusqlite::Result<EntryNumber> {
     database
-        .prepare("SELECT last_number + 1 FROM state")?
+        .prepare_cached("SELECT last_number + 1 FROM state")?
         .query_row([], |row| row.get(0))
 }
 
 pub(super) fn totals(database: &Connection) -> rusqlite::Result<Totals> {
     database
-        .prepare("SELECT entries, bytes FROM state")?
+        .prepare_cached("SELECT entries, bytes, trashed, trashed_bytes FROM state")?
         .query_row([], |row| {
-            let count = |it: i64| u64::try_from(it).unwrap_or_default();
+            let count = |column| {
+                let count: i64 = row.get(column)?;
+                Ok::<_, rusqlite::Error>(u64::try_from(count).unwrap_or_default())
+            };
             Ok(Totals {
-                entries: count(row.get(0)?),
-                bytes: count(row.get(1)?),
+                entries: count(0)?,
+                bytes: count(1)?,
+                trashed: count(2)?,
+                trashed_bytes: count(3)?,
             })
         })
 }
@@ -76,82 +93,115 @@ pub(super) fn list(
     before: Option<EntryNumber>,
     limit: usize,
 ) -> rusqlite::Result<Vec<Entry>> {
-    let before = before.map_or(u64::MAX, EntryNumber::get);
+    let from = "entries INDEXED BY entries_kept WHERE trashed_at IS NULL AND number < ?1
+        ORDER BY number DESC LIMIT ?2";
+    entries(database, from, page(before, limit))
+}
+
+pub(super) fn trashed(
+    database: &Connection,
+    before: Option<EntryNumber>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Entry>> {
+    let from = "entries INDEXED BY entries_trashed WHERE trashed_at IS NOT NULL AND number < ?1
+        ORDER BY number DESC LIMIT ?2";
+    entries(database, from, page(before, limit))
+}
+
+pub(super) fn trashed_until(
+    database: &Connection,
+    then: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Entry>> {
+    let from = "entries INDEXED BY entries_by_trashing WHERE trashed_at <= ?1
+        ORDER BY trashed_at LIMIT ?2";
+    entries(database, from, (then, saturated(limit as u64)))
+}
+
+pub(super) fn in_album(
+    database: &Connection,
+    album: &str,
+    before: Option<EntryNumber>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Entry>> {
+    let from = "entries INDEXED BY entries_in_album
+        WHERE album_key = ?3 AND trashed_at IS NULL AND number < ?1
+        ORDER BY number DESC LIMIT ?2";
+    let (before, limit) = page(before, limit);
+    entries(database, from, (before, limit, texts::fold(album)))
+}
+
+pub(super) fn tagged(
+    database: &Connection,
+    tag: &str,
+    before: Option<EntryNumber>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Entry>> {
+    // In this order: from the tag to its entries.
+    let from = "tags CROSS JOIN entries ON entries.number = tags.number
+        WHERE tags.key = ?3 AND tags.number < ?1 AND entries.trashed_at IS NULL
+        ORDER BY tags.number DESC LIMIT ?2";
+    let (before, limit) = page(before, limit);
+    entries(database, from, (before, limit, texts::fold(tag)))
+}
+
+pub(super) fn find(
+    database: &Connection,
+    words: &str,
+    before: Option<EntryNumber>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Entry>> {
+    let expression = match texts::query(words) {
+        Query::Everything => return list(database, before, limit),
+        Query::Nothing => return Ok(Vec::new()),
+        Query::Match(expression) => expression,
+    };
+    let from = "texts CROSS JOIN entries ON entries.number = texts.rowid
+        WHERE texts MATCH ?3 AND texts.rowid < ?1 ORDER BY texts.rowid DESC LIMIT ?2";
+    let (before, limit) = page(before, limit);
+    entries(database, from, (before, limit, expression))
+}
+
+/// Returns all entries after a number, those in the trash as well, in the order of their numbers.
+pub(super) fn ascending(
+    database: &Connection,
+    after: Option<EntryNumber>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Entry>> {
+    let after = saturated(after.map_or(0, EntryNumber::get));
+    let from = "entries WHERE number > ?1 ORDER BY number LIMIT ?2";
+    entries(database, from, (after, saturated(limit as u64)))
+}
+
+/// Returns noted duplicates after a blob: blob, entry, when.
+pub(super) fn duplicates(
+    database: &Connection,
+    after: Option<BlobId>,
+    limit: usize,
+) -> rusqlite::Result<Vec<(BlobId, EntryNumber, i64)>> {
+    let after = after.map_or(Vec::new(), |it| it.as_bytes().to_vec());
     database
-        .prepare(&format!(
-            "SELECT {COLUMNS} FROM entries WHERE number < ?1 ORDER BY number DESC LIMIT ?2"
-        ))?
-        .query_map((saturated(before), saturated(limit as u64)), entry)?
+        .prepare_cached(
+            "SELECT blob_id, number, noticed_at FROM duplicates WHERE blob_id > ?1
+             ORDER BY blob_id LIMIT ?2",
+        )?
+        .query_map((after, saturated(limit as u64)), |row| {
+            Ok((BlobId::from_bytes(row.get(0)?), row.get(1)?, row.get(2)?))
+        })?
         .collect()
 }
 
-pub(super) fn find(database: &Connection, words: &str, limit: usize) -> rusqlite::Result<Found> {
-    let words: Vec<String> = words
-        .split(|it: char| it.is_whitespace() || it.is_control())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect();
-    let (long, short): (Vec<&str>, Vec<&str>) = words
-        .iter()
-        .map(String::as_str)
-        .partition(|word| characters(word) >= PIECE_CHARACTERS);
-    // Quoted, a word is only ever text: a quote inside it is doubled.
-    let quoted: Vec<String> = long
-        .iter()
-        .map(|word| format!("\"{}\"", word.replace('"', "\"\"")))
-        .collect();
-    let looked_at = if short.is_empty() { limit } else { LOOKED_AT };
-    if quoted.is_empty() {
-        let sql = format!("SELECT {COLUMNS} FROM entries ORDER BY number DESC LIMIT ?1");
-        let mut statement = database.prepare(&sql)?;
-        let rows = statement.query_map([saturated(looked_at as u64)], entry)?;
-        return matching(rows, &short, limit);
-    }
-    let sql = format!(
-        "SELECT {COLUMNS} FROM texts JOIN entries ON entries.number = texts.rowid
-         WHERE texts MATCH ?1 ORDER BY texts.rowid DESC LIMIT ?2"
-    );
-    let mut statement = database.prepare(&sql)?;
-    let rows = statement.query_map((quoted.join(" AND "), saturated(looked_at as u64)), entry)?;
-    matching(rows, &short, limit)
+/// Returns the blobs of entries that are being removed for good.
+pub(super) fn purging(database: &Connection) -> rusqlite::Result<Vec<BlobId>> {
+    database
+        .prepare_cached("SELECT blob_id FROM purging")?
+        .query_map([], |row| row.get(0).map(BlobId::from_bytes))?
+        .collect()
 }
 
-/// Takes the rows that hold all short words, until there are enough.
-fn matching(
-    rows: impl Iterator<Item = rusqlite::Result<Entry>>,
-    short: &[&str],
-    limit: usize,
-) -> rusqlite::Result<Found> {
-    let (mut entries, mut looked_at) = (Vec::new(), 0);
-    for entry in rows {
-        let entry = entry?;
-        looked_at += 1;
-        if short.iter().all(|word| holds(&entry, word)) {
-            entries.push(entry);
-            if entries.len() >= limit {
-                break;
-            }
-        }
-    }
-    let searched_all = short.is_empty() || entries.len() >= limit || looked_at < LOOKED_AT;
-    Ok(Found {
-        entries,
-        searched_all,
-    })
-}
-
-fn holds(entry: &Entry, word: &str) -> bool {
-    [&entry.metadata.name, &entry.attributes.caption]
-        .into_iter()
-        .flatten()
-        .any(|text| text.to_lowercase().contains(word))
-}
-
-/// How many characters the text index sees: accents written apart are none.
-fn characters(word: &str) -> usize {
-    word.chars()
-        .filter(|it| !('\u{300}'..='\u{36f}').contains(it))
-        .count()
+fn page(before: Option<EntryNumber>, limit: usize) -> (i64, i64) {
+    let before = before.map_or(u64::MAX, EntryNumber::get);
+    (saturated(before), saturated(limit as u64))
 }
 
 fn saturated(number: u64) -> i64 {
@@ -163,6 +213,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         let millis: Option<i64> = row.get(column)?;
         Ok::<_, rusqlite::Error>(millis.and_then(from_millis))
     };
+    let tags: Option<String> = row.get(13)?;
     Ok(Entry {
         number: row.get(0)?,
         blob_id: BlobId::from_bytes(row.get(1)?),
@@ -179,6 +230,12 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         attributes: Attributes {
             origin: Origin::from_byte(row.get(10)?).unwrap_or(Origin::Unproven),
             caption: row.get(11)?,
+        },
+        labels: Labels {
+            name: row.get(12)?,
+            tags: tags.map_or(Vec::new(), |it| it.lines().map(str::to_owned).collect()),
+            album: row.get(14)?,
+            trashed_at: time(15)?,
         },
     })
 }

@@ -1,59 +1,11 @@
-//! The index's tables, their versions, and how its file is opened.
+//! How the index's file is opened, and what it notes about itself.
 
-use std::{path::Path, time::SystemTime};
+use std::path::Path;
 
 use rusqlite::{Connection, Transaction};
 use zeroize::Zeroizing;
 
-use super::IndexError;
-use crate::{key::PurposeKey, metadata};
-
-/// Each step that brought the tables to their present form; never edited after a release.
-const MIGRATIONS: &[&str] = &["
-    CREATE TABLE entries (
-        number       INTEGER PRIMARY KEY,
-        blob_id      BLOB NOT NULL UNIQUE,
-        content_mark BLOB UNIQUE,
-        size         INTEGER NOT NULL,
-        name         TEXT,
-        mime         TEXT,
-        sender       TEXT,
-        member       TEXT,
-        sent_at      INTEGER,
-        received_at  INTEGER,
-        adopted_at   INTEGER NOT NULL,
-        origin       INTEGER NOT NULL,
-        caption      TEXT
-    ) STRICT;
-    CREATE TABLE duplicates (
-        blob_id    BLOB PRIMARY KEY,
-        number     INTEGER NOT NULL,
-        noticed_at INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE state (
-        one           INTEGER PRIMARY KEY CHECK (one = 1),
-        last_sequence INTEGER NOT NULL,
-        last_number   INTEGER NOT NULL,
-        entries       INTEGER NOT NULL,
-        bytes         INTEGER NOT NULL,
-        unfinished    INTEGER NOT NULL
-    ) STRICT;
-    INSERT INTO state VALUES (1, 0, 0, 0, 0, 1);
-    CREATE VIRTUAL TABLE texts USING fts5 (
-        name, caption, content = 'entries', content_rowid = 'number',
-        tokenize = 'trigram remove_diacritics 1'
-    );
-    CREATE TRIGGER entries_added AFTER INSERT ON entries BEGIN
-        INSERT INTO texts (rowid, name, caption) VALUES (new.number, new.name, new.caption);
-        UPDATE state SET entries = entries + 1, bytes = bytes + new.size,
-            last_number = max(last_number, new.number);
-    END;
-    CREATE TRIGGER entries_captioned AFTER UPDATE OF caption ON entries BEGIN
-        INSERT INTO texts (texts, rowid, name, caption)
-            VALUES ('delete', old.number, old.name, old.caption);
-        INSERT INTO texts (rowid, name, caption) VALUES (new.number, new.name, new.caption);
-    END;
-"];
+use crate::key::PurposeKey;
 
 /// Opens the file with its key; fails if it is damaged, or of another key.
 pub(super) fn connect(path: &Path, key: &PurposeKey) -> rusqlite::Result<Connection> {
@@ -74,39 +26,13 @@ pub(super) fn connect(path: &Path, key: &PurposeKey) -> rusqlite::Result<Connect
     database.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     database.pragma_update(None, "synchronous", "FULL")?;
     database.pragma_update(None, "trusted_schema", false)?;
+    // What a purge removes is overwritten.
+    database.pragma_update(None, "secure_delete", true)?;
+    database.set_prepared_statement_cache_capacity(64);
     // The first read tells whether the key fits; journal_mode answers with a row.
     database.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     database.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     Ok(database)
-}
-
-/// Brings the tables to their present form.
-pub(super) fn migrate(database: &mut Connection, now: SystemTime) -> Result<(), IndexError> {
-    let transaction = database.transaction()?;
-    transaction.execute_batch(
-        "CREATE TABLE IF NOT EXISTS migrations (
-             version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL
-         ) STRICT",
-    )?;
-    let found: i64 = transaction.query_row(
-        "SELECT coalesce(max(version), 0) FROM migrations",
-        [],
-        |row| row.get(0),
-    )?;
-    let found = usize::try_from(found).map_err(|_| IndexError::TooNew)?;
-    let missing = MIGRATIONS.get(found..).ok_or(IndexError::TooNew)?;
-    for (version, step) in (found + 1..).zip(missing) {
-        transaction.execute_batch(step)?;
-        transaction.execute(
-            "INSERT INTO migrations VALUES (?1, ?2)",
-            (
-                i64::try_from(version).unwrap_or(i64::MAX),
-                metadata::to_millis(Some(now)),
-            ),
-        )?;
-    }
-    transaction.commit()?;
-    Ok(())
 }
 
 pub(super) fn last_sequence(database: &Connection) -> rusqlite::Result<u64> {
@@ -153,8 +79,12 @@ pub(super) fn is_sound(database: &Connection) -> rusqlite::Result<bool> {
     let pages_hold = pages.query([])?.next()?.is_none();
     let ordered: String = database.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     let counted: bool = database.query_row(
-        "SELECT state.entries = (SELECT count(*) FROM entries)
-            AND state.bytes = (SELECT coalesce(sum(size), 0) FROM entries) FROM state",
+        "SELECT (state.entries, state.bytes, state.trashed, state.trashed_bytes) =
+            (SELECT count(*) FILTER (WHERE trashed_at IS NULL),
+                    coalesce(sum(size) FILTER (WHERE trashed_at IS NULL), 0),
+                    count(*) FILTER (WHERE trashed_at IS NOT NULL),
+                    coalesce(sum(size) FILTER (WHERE trashed_at IS NOT NULL), 0)
+             FROM entries) FROM state",
         [],
         |row| row.get(0),
     )?;

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{EntryNumber, FromBlob, Index, IndexError, Origin, query, read_blob};
 use crate::{
-    change_log::Change,
+    change_log::{Change, What},
     id::BlobId,
     metadata::{self, Metadata},
     open::OpenVault,
@@ -120,18 +120,15 @@ impl Index {
                 |it| Ok(Some(it)),
             )?;
             if let Some(number) = same {
-                changes.push((Change::Duplicate { number, blob, at }, None));
+                changes.push((Change::new(number, blob, at, What::Duplicate), None));
                 continue;
             }
             marks.insert(from.mark, number);
-            let change = Change::Adopted {
-                number,
-                blob,
-                at,
+            let what = What::Adopted {
                 origin: Origin::Unproven,
                 caption: None,
             };
-            changes.push((change, Some(from)));
+            changes.push((Change::new(number, blob, at, what), Some(from)));
             entered.push(number);
             number = EntryNumber::new(number.get() + 1).ok_or(IndexError::TooNew)?;
         }

@@ -46,7 +46,7 @@ pub(crate) fn run(vault: &OpenVault, all: bool, what: &[String]) -> Result<ExitC
     let bar = ProgressBar::new(bytes).with_style(text::bytes_style());
     let mut written = 0_u64;
     for entry in &wanted {
-        let name = safe_name(entry.metadata.name.as_deref());
+        let name = safe_name(entry.name());
         bar.set_message(name.clone());
         match extract(vault, entry, folder, &name, &bar) {
             Ok(path) => {

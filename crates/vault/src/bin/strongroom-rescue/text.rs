@@ -247,8 +247,13 @@ pub(crate) fn entry_line(entry: &Entry, name: &str) -> String {
     } else {
         ""
     };
+    let trash = if entry.labels.trashed_at.is_some() {
+        " (in the trash)"
+    } else {
+        ""
+    };
     format!(
-        "{:>6}  {day}  {:>8}  {name}{doubt}",
+        "{:>6}  {day}  {:>8}  {name}{doubt}{trash}",
         entry.number.get(),
         size(entry.size)
     )

@@ -81,6 +81,7 @@ fn index_totals(count: u64) -> crate::Totals {
     crate::Totals {
         entries: count,
         bytes: (0..count).map(|seed| seed * 700).sum(),
+        ..crate::Totals::default()
     }
 }
 

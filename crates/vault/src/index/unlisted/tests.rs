@@ -120,7 +120,10 @@ fn a_replayed_adoption_changes_nothing_whatever_lies_under_the_name() {
     index.adopt(&first.blob_id, attributes(), noon()).unwrap();
     let removed = fs::read(vault.blob_path(&twin.blob_id)).unwrap();
     index.adopt(&twin.blob_id, attributes(), noon()).unwrap();
-    assert!(index.remove_duplicate(&twin.blob_id).unwrap());
+    let duplicate = index.duplicate(&twin.blob_id).unwrap().unwrap();
+    let compared = duplicate.compare(&vault.open()).unwrap();
+    let settled = index.settle(&duplicate, compared, noon()).unwrap();
+    assert_eq!(settled, crate::Settled::Removed);
 
     let again = adopt(&vault, &mut index, &first.blob_id, &macs[0]);
     // An old copy of the drive gives the removed one back, with its right MAC.

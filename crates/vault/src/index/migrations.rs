@@ -1,0 +1,166 @@
+//! The index's tables and their versions.
+
+use std::time::SystemTime;
+
+use rusqlite::{Connection, Transaction};
+
+use super::{EntryNumber, IndexError, texts};
+use crate::metadata;
+
+/// One step that brought the tables to their present form.
+pub(super) enum Step {
+    /// It is told in SQL.
+    Sql(&'static str),
+    /// It needs to look at every entry.
+    Code(fn(&Transaction<'_>) -> rusqlite::Result<()>),
+}
+
+/// All steps; never edited after a release.
+pub(super) const STEPS: &[&[Step]] = &[
+    &[Step::Sql(FIRST)],
+    &[Step::Sql(SECOND), Step::Code(fill_texts)],
+];
+
+const FIRST: &str = "
+    CREATE TABLE entries (
+        number       INTEGER PRIMARY KEY,
+        blob_id      BLOB NOT NULL UNIQUE,
+        content_mark BLOB UNIQUE,
+        size         INTEGER NOT NULL,
+        name         TEXT,
+        mime         TEXT,
+        sender       TEXT,
+        member       TEXT,
+        sent_at      INTEGER,
+        received_at  INTEGER,
+        adopted_at   INTEGER NOT NULL,
+        origin       INTEGER NOT NULL,
+        caption      TEXT
+    ) STRICT;
+    CREATE TABLE duplicates (
+        blob_id    BLOB PRIMARY KEY,
+        number     INTEGER NOT NULL,
+        noticed_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE state (
+        one           INTEGER PRIMARY KEY CHECK (one = 1),
+        last_sequence INTEGER NOT NULL,
+        last_number   INTEGER NOT NULL,
+        entries       INTEGER NOT NULL,
+        bytes         INTEGER NOT NULL,
+        unfinished    INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO state VALUES (1, 0, 0, 0, 0, 1);
+    CREATE VIRTUAL TABLE texts USING fts5 (
+        name, caption, content = 'entries', content_rowid = 'number',
+        tokenize = 'trigram remove_diacritics 1'
+    );
+    CREATE TRIGGER entries_added AFTER INSERT ON entries BEGIN
+        INSERT INTO texts (rowid, name, caption) VALUES (new.number, new.name, new.caption);
+        UPDATE state SET entries = entries + 1, bytes = bytes + new.size,
+            last_number = max(last_number, new.number);
+    END;
+    CREATE TRIGGER entries_captioned AFTER UPDATE OF caption ON entries BEGIN
+        INSERT INTO texts (texts, rowid, name, caption)
+            VALUES ('delete', old.number, old.name, old.caption);
+        INSERT INTO texts (rowid, name, caption) VALUES (new.number, new.name, new.caption);
+    END;
+";
+
+/// Names, tags, albums, trash; search in folded texts of our own making.
+const SECOND: &str = "
+    DROP TRIGGER entries_added;
+    DROP TRIGGER entries_captioned;
+    DROP TABLE texts;
+    ALTER TABLE entries ADD COLUMN given_name TEXT;
+    ALTER TABLE entries ADD COLUMN album TEXT;
+    ALTER TABLE entries ADD COLUMN album_key TEXT;
+    ALTER TABLE entries ADD COLUMN tags TEXT;
+    ALTER TABLE entries ADD COLUMN trashed_at INTEGER;
+    CREATE INDEX entries_kept ON entries (number) WHERE trashed_at IS NULL;
+    CREATE INDEX entries_trashed ON entries (number) WHERE trashed_at IS NOT NULL;
+    CREATE INDEX entries_by_trashing ON entries (trashed_at) WHERE trashed_at IS NOT NULL;
+    CREATE INDEX entries_in_album ON entries (album_key, number)
+        WHERE album_key IS NOT NULL AND trashed_at IS NULL;
+    CREATE TABLE tags (
+        key    TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (key, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX duplicates_by_number ON duplicates (number);
+    CREATE TABLE purging (blob_id BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+    ALTER TABLE state ADD COLUMN trashed INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE state ADD COLUMN trashed_bytes INTEGER NOT NULL DEFAULT 0;
+    CREATE TRIGGER entries_added AFTER INSERT ON entries BEGIN
+        UPDATE state SET entries = entries + 1, bytes = bytes + new.size,
+            last_number = max(last_number, new.number);
+    END;
+    CREATE TRIGGER entries_changed AFTER UPDATE OF size, trashed_at ON entries BEGIN
+        UPDATE state SET
+            entries = entries + (new.trashed_at IS NULL) - (old.trashed_at IS NULL),
+            bytes = bytes + iif(new.trashed_at IS NULL, new.size, 0)
+                          - iif(old.trashed_at IS NULL, old.size, 0),
+            trashed = trashed + (new.trashed_at IS NOT NULL) - (old.trashed_at IS NOT NULL),
+            trashed_bytes = trashed_bytes + iif(new.trashed_at IS NULL, 0, new.size)
+                          - iif(old.trashed_at IS NULL, 0, old.size);
+    END;
+    CREATE TRIGGER entries_removed AFTER DELETE ON entries BEGIN
+        UPDATE state SET
+            entries = entries - (old.trashed_at IS NULL),
+            bytes = bytes - iif(old.trashed_at IS NULL, old.size, 0),
+            trashed = trashed - (old.trashed_at IS NOT NULL),
+            trashed_bytes = trashed_bytes - iif(old.trashed_at IS NULL, 0, old.size);
+    END;
+    CREATE VIRTUAL TABLE texts USING fts5 (
+        text, content = '', tokenize = 'trigram case_sensitive 1'
+    );
+";
+
+fn fill_texts(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut numbers = transaction.prepare("SELECT number FROM entries ORDER BY number")?;
+    for number in numbers.query_map([], |row| row.get::<_, EntryNumber>(0))? {
+        let number = number?;
+        if let Some(text) = texts::of(transaction, number)? {
+            texts::put(transaction, number, &text)?;
+        }
+    }
+    Ok(())
+}
+
+/// Brings the tables to their present form, in one transaction.
+pub(super) fn migrate(
+    database: &mut Connection,
+    steps: &[&[Step]],
+    now: SystemTime,
+) -> Result<(), IndexError> {
+    let transaction = database.transaction()?;
+    transaction.execute_batch(
+        "CREATE TABLE IF NOT EXISTS migrations (
+             version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL
+         ) STRICT",
+    )?;
+    let found: i64 = transaction.query_row(
+        "SELECT coalesce(max(version), 0) FROM migrations",
+        [],
+        |row| row.get(0),
+    )?;
+    let found = usize::try_from(found).map_err(|_| IndexError::TooNew)?;
+    let missing = steps.get(found..).ok_or(IndexError::TooNew)?;
+    for (version, step) in (found + 1..).zip(missing) {
+        for part in *step {
+            match part {
+                Step::Sql(sql) => transaction.execute_batch(sql)?,
+                Step::Code(code) => code(&transaction)?,
+            }
+        }
+        transaction.execute(
+            "INSERT INTO migrations VALUES (?1, ?2)",
+            (
+                i64::try_from(version).unwrap_or(i64::MAX),
+                metadata::to_millis(Some(now)),
+            ),
+        )?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
