@@ -8,7 +8,11 @@
 use std::{
     fs::File,
     io::{self, Read as _, Write as _},
-    os::{fd::AsFd as _, unix::net::UnixStream},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::net::UnixStream,
+    },
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -18,7 +22,6 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use omemo::media::{MediaEncryptor, MediaSecret, TAG_BYTES};
 use serde::Serialize;
 use vault::{
     Adopted, Attributes, BlobId, Compared, Entry, Index, IndexError, IntakeKey, OpenVault, Origin,
@@ -28,20 +31,18 @@ use zeroize::Zeroizing;
 
 mod comparer;
 mod key;
+mod sender;
 mod unproven;
 
-use self::{comparer::Double, unproven::Unproven};
+use self::{comparer::Double, sender::Sender, unproven::Unproven};
 use super::{
-    BROKEN, MAX_DATA_BYTES, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row,
-    Shut, WHOLE, Word,
+    MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row, Shut, Word,
     sandbox::{self, SandboxError},
     slots::Slots,
     typed::{self, Typed},
     verify::{self, Checks, Favour},
 };
 
-/// Bytes unsealed at a time.
-const PIECE_BYTES: usize = 32 * 1024;
 /// Name of an entry whose sender gave none.
 const UNNAMED: &str = "file";
 /// Most entries one answer names, whatever was asked.
@@ -78,16 +79,9 @@ pub fn serve() -> io::Result<()> {
         None => None,
     };
     let from_pipe = key_file.is_none();
-    let file = match (key_file, pipe) {
-        (Some(path), _) => File::open(path).map_err(|error| key::missing(&error)),
-        (None, Some(pipe)) => Ok(File::from(pipe)),
-        (None, None) => Err(Shut::UnreadableKey),
-    };
-    // Without it nothing that waits is vouched for.
-    let intake_key = std::fs::read(&intake_key)
-        .map(Zeroizing::new)
-        .ok()
-        .and_then(|text| IntakeKey::from_card(&text));
+    let file = find_key(key_file, pipe);
+    // It lies on the card, out of reach afterwards. Without it nothing that waits is vouched for.
+    let intake_key = read_intake_key(&intake_key);
     if let Err(error) = sandbox::confine(&folder) {
         log::error!("the vault process could not be confined, so it ends: {error}");
         return mouth.say(&Word::NotOpened(unconfined(&error)));
@@ -220,6 +214,20 @@ fn next_order(ear: &mut UnixStream) -> io::Result<Option<Order>> {
     let mut body = vec![0; length];
     ear.read_exact(&mut body)?;
     Ok(super::parse(&body))
+}
+
+/// Opens what the key is read from, without reading.
+fn find_key(key_file: Option<PathBuf>, pipe: Option<OwnedFd>) -> Result<File, Shut> {
+    match (key_file, pipe) {
+        (Some(path), _) => File::open(path).map_err(|error| key::missing(&error)),
+        (None, Some(pipe)) => Ok(File::from(pipe)),
+        (None, None) => Err(Shut::UnreadableKey),
+    }
+}
+
+fn read_intake_key(path: &Path) -> Option<IntakeKey> {
+    let text = Zeroizing::new(std::fs::read(path).ok()?);
+    IntakeKey::from_card(&text)
 }
 
 fn unconfined(error: &SandboxError) -> Shut {
@@ -483,81 +491,6 @@ fn pick(index: &Index, job: [u8; 32], ranges: &[(u64, u64)]) -> Result<Word, Ind
         found,
         missing,
     })
-}
-
-/// Unseals and encrypts, one delivery at a time.
-struct Sender {
-    vault: OpenVault,
-    mouth: Mouth,
-    running: Arc<AtomicU64>,
-    /// How many deliveries are being unsealed.
-    busy: Arc<AtomicU64>,
-}
-
-impl Sender {
-    fn run(&self, mut data: UnixStream, queue: &mpsc::Receiver<Delivery>) {
-        while let Ok(delivery) = queue.recv() {
-            self.busy.store(1, Ordering::SeqCst);
-            let delivered = self.deliver(&mut data, &delivery);
-            self.busy.store(0, Ordering::SeqCst);
-            if let Err(error) = delivered {
-                log::warn!("a delivery ended early: {error}");
-                return;
-            }
-        }
-    }
-
-    fn deliver(&self, data: &mut UnixStream, delivery: &Delivery) -> io::Result<()> {
-        let (job, number) = (delivery.job, delivery.row.number);
-        let mut reader = match self.vault.reader(&delivery.blob) {
-            Ok(reader) => reader,
-            Err(error) => {
-                log::error!("a blob does not open: {error}");
-                return self.mouth.say(&Word::NotPrepared { job, number });
-            }
-        };
-        let secret = MediaSecret::random(&mut rand_core::UnwrapErr(getrandom::SysRng));
-        self.mouth.say(&Word::Prepared {
-            job,
-            row: delivery.row.clone(),
-            ciphertext_bytes: reader.size() + TAG_BYTES as u64,
-            secret: secret.to_bytes().to_vec(),
-        })?;
-        let mut encryptor = MediaEncryptor::new(&secret);
-        let mut content = Zeroizing::new(vec![0; PIECE_BYTES]);
-        let mut piece = Vec::with_capacity(MAX_DATA_BYTES);
-        loop {
-            if self.running.load(Ordering::SeqCst) != delivery.ticket {
-                return data.write_all(&BROKEN.to_le_bytes());
-            }
-            let length = match reader.read(&mut content) {
-                Ok(length) => length,
-                Err(error) => {
-                    log::error!("a blob does not open to its end: {error}");
-                    return data.write_all(&BROKEN.to_le_bytes());
-                }
-            };
-            let Some(read) = content.get(..length).filter(|read| !read.is_empty()) else {
-                break;
-            };
-            piece.clear();
-            encryptor
-                .update(read, &mut piece)
-                .map_err(io::Error::other)?;
-            write_piece(data, &piece)?;
-        }
-        write_piece(data, &encryptor.finish())?;
-        data.write_all(&WHOLE.to_le_bytes())
-    }
-}
-
-fn write_piece(data: &mut UnixStream, piece: &[u8]) -> io::Result<()> {
-    for part in piece.chunks(MAX_DATA_BYTES) {
-        let length = u32::try_from(part.len()).map_err(io::Error::other)?;
-        data.write_all(&length.to_le_bytes())?;
-        data.write_all(part)?;
-    }
-    Ok(())
 }
 
 fn limit(lines: u32) -> usize {

@@ -67,9 +67,7 @@ impl Reply {
             Self::LockedByCommand(way) => {
                 format!("The vault is locked. Photos still arrive. {}", way_in(*way))
             }
-            Self::SecondKey => "A second key stick was put in, and I do not use it. Take both out \
-                                and put in the one you mean."
-                .into(),
+            Self::SecondKey => SECOND_KEY.to_owned(),
             Self::AlreadyLocked(way) => {
                 format!("The vault is locked already. {}", way_in(*way))
             }
@@ -256,6 +254,9 @@ fn opened(adopted: &[u64], doubles: u64) -> String {
     }
     text
 }
+
+const SECOND_KEY: &str = "A second key stick was put in, and I do not use it. Take both out and put \
+                          in the one you mean.";
 
 fn not_opened(why: OpenFailure) -> String {
     let words = match why {

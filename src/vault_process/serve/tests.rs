@@ -10,6 +10,7 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use vault::{Metadata, Sealer};
 
 use super::*;
+use crate::vault_process::{BROKEN, WHOLE};
 
 /// A vault process without the process: both ends of its sockets, and its vault.
 struct Scene {
@@ -107,10 +108,10 @@ impl Scene {
 
     fn word(&mut self) -> Word {
         loop {
-            match self.next_word() {
-                // A blob that is not taken in yet.
-                Word::Origin(OriginWord::Found { .. }) => {}
-                word => return word,
+            let word = self.next_word();
+            // A blob that is not taken in yet.
+            if !matches!(word, Word::Origin(OriginWord::Found { .. })) {
+                return word;
             }
         }
     }

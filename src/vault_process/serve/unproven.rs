@@ -132,10 +132,7 @@ impl Clerk {
         waiting: &[[u8; 16]],
     ) -> io::Result<()> {
         let waiting = ids(waiting);
-        let taken = self
-            .index
-            .lock()
-            .take_unlisted(&waiting, seen, SystemTime::now());
+        let taken = self.index.take_unlisted(&waiting, seen, SystemTime::now());
         crate::crash::point("unproven taken");
         match taken {
             Ok(numbers) => {

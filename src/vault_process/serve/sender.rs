@@ -1,0 +1,96 @@
+//! One delivery at a time: unseals an entry and encrypts it under a fresh media key.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    os::unix::net::UnixStream,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+};
+
+use omemo::media::{MediaEncryptor, MediaSecret, TAG_BYTES};
+use vault::OpenVault;
+use zeroize::Zeroizing;
+
+use super::{Delivery, Mouth, Word};
+use crate::vault_process::{BROKEN, MAX_DATA_BYTES, WHOLE};
+
+/// Bytes unsealed at a time.
+const PIECE_BYTES: usize = 32 * 1024;
+
+/// Unseals and encrypts, one delivery at a time.
+pub(super) struct Sender {
+    pub(super) vault: OpenVault,
+    pub(super) mouth: Mouth,
+    pub(super) running: Arc<AtomicU64>,
+    /// How many deliveries are being unsealed.
+    pub(super) busy: Arc<AtomicU64>,
+}
+
+impl Sender {
+    pub(super) fn run(&self, mut data: UnixStream, queue: &mpsc::Receiver<Delivery>) {
+        while let Ok(delivery) = queue.recv() {
+            self.busy.store(1, Ordering::SeqCst);
+            let delivered = self.deliver(&mut data, &delivery);
+            self.busy.store(0, Ordering::SeqCst);
+            if let Err(error) = delivered {
+                log::warn!("a delivery ended early: {error}");
+                return;
+            }
+        }
+    }
+
+    fn deliver(&self, data: &mut UnixStream, delivery: &Delivery) -> io::Result<()> {
+        let (job, number) = (delivery.job, delivery.row.number);
+        let mut reader = match self.vault.reader(&delivery.blob) {
+            Ok(reader) => reader,
+            Err(error) => {
+                log::error!("a blob does not open: {error}");
+                return self.mouth.say(&Word::NotPrepared { job, number });
+            }
+        };
+        let secret = MediaSecret::random(&mut rand_core::UnwrapErr(getrandom::SysRng));
+        self.mouth.say(&Word::Prepared {
+            job,
+            row: delivery.row.clone(),
+            ciphertext_bytes: reader.size() + TAG_BYTES as u64,
+            secret: secret.to_bytes().to_vec(),
+        })?;
+        let mut encryptor = MediaEncryptor::new(&secret);
+        let mut content = Zeroizing::new(vec![0; PIECE_BYTES]);
+        let mut piece = Vec::with_capacity(MAX_DATA_BYTES);
+        loop {
+            if self.running.load(Ordering::SeqCst) != delivery.ticket {
+                return data.write_all(&BROKEN.to_le_bytes());
+            }
+            let length = match reader.read(&mut content) {
+                Ok(length) => length,
+                Err(error) => {
+                    log::error!("a blob does not open to its end: {error}");
+                    return data.write_all(&BROKEN.to_le_bytes());
+                }
+            };
+            let Some(read) = content.get(..length).filter(|read| !read.is_empty()) else {
+                break;
+            };
+            piece.clear();
+            encryptor
+                .update(read, &mut piece)
+                .map_err(io::Error::other)?;
+            write_piece(data, &piece)?;
+        }
+        write_piece(data, &encryptor.finish())?;
+        data.write_all(&WHOLE.to_le_bytes())
+    }
+}
+
+fn write_piece(data: &mut UnixStream, piece: &[u8]) -> io::Result<()> {
+    for part in piece.chunks(MAX_DATA_BYTES) {
+        let length = u32::try_from(part.len()).map_err(io::Error::other)?;
+        data.write_all(&length.to_le_bytes())?;
+        data.write_all(part)?;
+    }
+    Ok(())
+}
