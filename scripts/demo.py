@@ -182,7 +182,7 @@ def evening(stage, shots):
     share(phone, shots[2])
     told = hear(phone, "Kept.")
     check(told == "Kept. 1 file waits for the key.", f"another answer: {told}")
-    say(phone, "get 1")
+    say(phone, "list")
     hear(phone, "The vault is locked; 1 file waits for the key.")
 
     chat.heading("5. Somebody takes the drive now")
@@ -233,7 +233,7 @@ mkdir -p {place["key"]}
 install -m 600 /dev/null {place["password"]}
 nano {place["password"]}    # the password of the vault's account
 {program} \\
-    --config {place["strongroom.toml"]} init --trial \\
+    --config {place["strongroom.toml"]} init --trial --mode presence \\
     --jid vault@example.org --owner me@example.org \\
     --password-file {place["password"]} \\
     --data {place["vault"]} \\

@@ -202,7 +202,7 @@ class Vault:
         secret.touch(mode=0o600)
         secret.write_text(password + "\n")
         pins = [f"localhost:{self.server.https}", *pins]
-        return run([self.program, "--config", self.settings, "init", "--trial",
+        return run([self.program, "--config", self.settings, "init", "--trial", "--mode", "presence",
                     "--jid", VAULT, "--owner", OWNER, "--password-file", secret,
                     "--server", f"127.0.0.1:{self.server.c2s}", "--ca-file", self.server.authority,
                     *(part for pin in pins for part in ("--pin", pin)),

@@ -26,6 +26,9 @@ pub struct Config {
     pub owner: Owner,
     /// Where the vault and its key are.
     pub vault: Vault,
+    /// What opens the vault and what locks it.
+    #[serde(default)]
+    pub custody: Custody,
     /// How the key device is noticed and read.
     #[serde(default)]
     pub keydevice: KeyDevice,
@@ -105,8 +108,8 @@ pub struct Vault {
     ///
     /// Example: "/srv/strongroom/vault"
     pub folder: PathBuf,
-    /// The folder where the key device is mounted. Its coming opens the vault, its going locks
-    /// it.
+    /// The folder where the key device is mounted. Its coming opens the vault. In memory-only mode
+    /// nothing looks there.
     ///
     /// Example: "/media/strongroom-key"
     pub key: PathBuf,
@@ -121,6 +124,47 @@ pub struct Vault {
     /// Default: 2 % of the drive, at least 256 MiB and at most 4 GiB
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserve_bytes: Option<u64>,
+}
+
+/// What opens the vault and what locks it.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Custody {
+    /// How the vault is opened: "drawer" (the key device opens it and may be taken out again at
+    /// once), "presence" (the key device stays in; pulled, it locks the vault at once) or "memory"
+    /// (no device: a code in the chat, or words at the console).
+    ///
+    /// Default: "drawer"
+    #[serde(default)]
+    pub mode: Mode,
+    /// Seconds without a command after which an open vault locks itself; 0 for never. In presence
+    /// mode pulling the key does that instead.
+    ///
+    /// Default: 1800
+    #[serde(default = "default_idle")]
+    pub idle_seconds: u32,
+}
+
+/// How the vault is opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The key device opens the vault, and may be taken out again at once.
+    #[default]
+    Drawer,
+    /// The key device stays in while the vault is open.
+    Presence,
+    /// No device: a code in the chat, or words at the console.
+    Memory,
+}
+
+impl Default for Custody {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            idle_seconds: default_idle(),
+        }
+    }
 }
 
 /// How the key device is noticed and read, if nobody else mounts it at vault.key.
@@ -208,6 +252,10 @@ pub struct Verify {
     /// Default: 16777216
     #[serde(default = "default_pace")]
     pub bytes_per_second: u64,
+}
+
+fn default_idle() -> u32 {
+    30 * 60
 }
 
 impl Default for Verify {
@@ -438,6 +486,7 @@ pub fn reference() -> String {
         "Owner",
         "Vault",
         "KeyDevice",
+        "Custody",
         "Transfer",
         "Verify",
     ] {
@@ -478,6 +527,7 @@ fn write_section(text: &mut String, section: &str) {
             let _ = match (shown.is_empty(), kind) {
                 (false, _) => writeln!(text, "{name} = {shown}\n"),
                 (true, "bool,") => writeln!(text, "#{name} = true\n"),
+                (true, "Mode,") => writeln!(text, "#{name} = \"drawer\"\n"),
                 (true, "u32,") => writeln!(text, "#{name} = 4\n"),
                 (true, "u64," | "Option<u64>,") => writeln!(text, "#{name} = 1000000\n"),
                 (true, "Vec<String>,") => writeln!(text, "#{name} = [\"…\"]\n"),

@@ -8,7 +8,7 @@ use std::{
     collections::HashSet,
     net::SocketAddr,
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -24,7 +24,7 @@ use vault::IntakeKey;
 
 use crate::{
     config::Config,
-    keeper::{Input, JobId, Keeper},
+    keeper::{Input, JobId, Keeper, Moment},
     keydevice::{KeyDevice, Presence},
     service,
     state::State,
@@ -34,6 +34,7 @@ use crate::{
 };
 
 mod bundles;
+pub mod console;
 mod drive;
 mod effects;
 mod inbox;
@@ -44,6 +45,7 @@ mod settle;
 pub mod start;
 mod verify;
 
+use console::Typing;
 pub use start::run;
 
 /// Longest wait for the stream to close at the end.
@@ -78,6 +80,8 @@ enum Happening {
         page: Page,
         handled: oneshot::Sender<()>,
     },
+    /// Somebody typed at the console.
+    Console(Typing),
     /// The archive is read to its end, or there is none.
     CaughtUp,
     /// The archive was asked for its newest id for the first time.
@@ -132,6 +136,8 @@ struct Daemon {
     /// When the bundle may be published again.
     republish_at: Instant,
     receiving: Vec<(JobId, AbortHandle)>,
+    /// Whoever typed at the console, until the vault process has it.
+    typing: Option<Typing>,
 }
 
 /// What we are to others.
@@ -279,6 +285,7 @@ impl Daemon {
             Happening::Word { generation, word } => self.word(generation, word),
             Happening::VaultEnded { generation } => self.vault_ended(generation),
             Happening::Page { page, handled } => self.page(page, handled),
+            Happening::Console(typing) => self.console(typing),
             Happening::CaughtUp => {
                 self.catch_up = CatchUp::Done;
                 self.send_outbox()
@@ -319,6 +326,10 @@ impl Daemon {
         } else {
             LONGEST
         };
+        if let Some(at) = self.keeper.next_tick() {
+            let seconds = u64::try_from(at.saturating_sub(moment().steady)).unwrap_or(0);
+            wait = wait.min(Duration::from_secs(seconds.max(1)));
+        }
         if let Some(at) = self.keeper.next_wake() {
             let seconds = u64::try_from(at.saturating_sub(now())).unwrap_or(0);
             // A retry that is due and cannot be started (all fetches are busy) must not spin.
@@ -394,6 +405,15 @@ async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
 /// Returns the seconds since 1970; 0 for a clock that stands before.
 fn now() -> i64 {
     seconds(SystemTime::now())
+}
+
+/// Returns what both clocks show.
+fn moment() -> Moment {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    Moment {
+        wall: now(),
+        steady: i64::try_from(START.elapsed().as_secs()).unwrap_or(i64::MAX),
+    }
 }
 
 fn seconds(at: SystemTime) -> i64 {

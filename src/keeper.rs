@@ -7,6 +7,7 @@
 
 use omemo::media::{LinkError, MediaLink};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 pub mod command;
 pub mod confirm;
@@ -15,24 +16,33 @@ pub mod delivery;
 mod effect;
 mod input;
 pub mod intake;
+mod moment;
+mod opening;
 pub mod owner;
+mod remembered;
 pub mod reply;
 pub mod storage;
+pub mod unlock;
 pub mod verify;
+pub mod weekly;
 
 use self::{
     command::{Command, NotACommand},
     confirm::{Confirmations, Heard, Task},
-    custody::Custody,
+    custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
     intake::{Intake, Intakes},
     owner::{Owner, Pairing, Verdict},
-    reply::{Facts, IntakeFailure, OpenFailure, Reply, StorageReply, VerifyReply, WayIn},
+    reply::{CustodyReply, Facts, IntakeFailure, Reply, StorageReply, VerifyReply, WayIn},
     storage::{DriveTrouble, Pace, Seen, Storage},
+    unlock::{Needs, Tries, TypedCode},
+    weekly::Weekly,
 };
 pub use self::{
     effect::Effect,
     input::{Answer, Device, Input, Placed, Standing, Told},
+    moment::Moment,
+    remembered::Remembered,
 };
 
 /// Names one job: a hash over the message that asked for it, so that the same message asked
@@ -76,6 +86,11 @@ pub struct Keeper {
     custody: Custody,
     intakes: Intakes,
     deliveries: Deliveries,
+    needs: Needs,
+    tries: Tries,
+    weekly: Weekly,
+    /// A code that is about to be tried.
+    code: Option<TypedCode>,
     verify: verify::Verify,
     confirmations: Confirmations,
     storage: Storage,
@@ -84,12 +99,20 @@ pub struct Keeper {
     aes: &'static str,
     plain_refused_at: Option<i64>,
     unreadable_at: Option<i64>,
+    /// What the daemon has written down of all this.
+    saved: Remembered,
 }
 
 /// Least time between two unencrypted sentences, in seconds.
 const PLAIN_PAUSE_SECONDS: i64 = 24 * 60 * 60;
 /// Least time between two requests to send again, in seconds..
 const UNREADABLE_PAUSE_SECONDS: i64 = 10 * 60;
+/// What holds until somebody says otherwise: the key stays in while the vault is open.
+const PRESENCE: Rules = Rules {
+    mode: Mode::Presence,
+    takes_codes: false,
+    idle_seconds: 0,
+};
 
 impl Keeper {
     /// Takes up where the last run ended. What it left open begins again
@@ -104,9 +127,13 @@ impl Keeper {
                 memory.pairing,
                 memory.own_tail,
             ),
-            custody: Custody::new(memory.locked_by_owner),
+            custody: Custody::new(PRESENCE, custody::Record::default(), memory.locked_by_owner),
             intakes: Intakes::new(memory.intakes, memory.alarm),
             deliveries: Deliveries::new(memory.deliveries),
+            needs: Needs::default(),
+            tries: Tries::new(0),
+            weekly: Weekly::new(weekly::Record::default()),
+            code: None,
             verify: verify::Verify::new(memory.plan, memory.checks),
             confirmations: Confirmations::default(),
             storage: Storage::new(memory.pace),
@@ -114,7 +141,63 @@ impl Keeper {
             aes: memory.aes,
             plain_refused_at: None,
             unreadable_at: None,
+            saved: Remembered::default(),
         }
+    }
+
+    /// Obeys these rules of opening and locking, and takes up what the last run remembered.
+    /// Without it the key device has to stay in, and nothing is remembered.
+    #[must_use]
+    pub fn under(mut self, rules: Rules, remembered: Remembered) -> Self {
+        let locked_by_owner = self.custody.is_held();
+        self.custody = Custody::new(rules, remembered.custody.clone(), locked_by_owner);
+        self.needs = Needs::new(remembered.needs.clone());
+        self.tries = Tries::new(remembered.tries_used);
+        self.weekly = Weekly::new(remembered.weekly.clone());
+        self.plain_refused_at = remembered.plain_refused_at;
+        self.unreadable_at = remembered.unreadable_at;
+        self.saved = remembered;
+        self
+    }
+
+    /// Returns whether [`Keeper::to_remember`] has anything.
+    #[must_use]
+    pub fn has_to_remember(&self) -> bool {
+        self.remembered() != self.saved
+    }
+
+    /// Returns what is to be written down, if anything of it changed since this was last asked.
+    #[must_use = "what is not written down is forgotten at a restart"]
+    pub fn to_remember(&mut self) -> Option<Remembered> {
+        let now = self.remembered();
+        if now == self.saved {
+            return None;
+        }
+        self.saved = now.clone();
+        Some(now)
+    }
+
+    fn remembered(&self) -> Remembered {
+        Remembered {
+            custody: self.custody.record().clone(),
+            tries_used: self.tries.used(),
+            needs: self.needs.record(),
+            weekly: self.weekly.record().clone(),
+            plain_refused_at: self.plain_refused_at,
+            unreadable_at: self.unreadable_at,
+        }
+    }
+
+    /// Gives the code out that [`Effect::OpenByCode`] is about, once.
+    pub fn take_code(&mut self) -> Option<TypedCode> {
+        self.code.take()
+    }
+
+    /// Returns when, on the steady clock, [`Input::Woke`] is due.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<i64> {
+        let idle = self.custody.idle_at(self.needs.is_errand());
+        [idle, self.needs.next_end()].into_iter().flatten().min()
     }
 
     /// Begins pairing anew with a fresh code; its time runs from the next login on, or from now.
@@ -162,42 +245,45 @@ impl Keeper {
         self.custody.is_open()
     }
 
-    /// Takes in what happened at `now` (seconds since 1970) and returns what is to be done, in
-    /// order.
+    /// Takes in what happened at `now` (seconds since 1970, or both clocks) and returns what is to
+    /// be done, in order.
     #[must_use = "effects do nothing until the event loop carries them out"]
-    pub fn handle(&mut self, input: Input, now: i64) -> Vec<Effect> {
+    pub fn handle(&mut self, input: Input, now: impl Into<Moment>) -> Vec<Effect> {
+        let at = now.into();
+        self.settle(at);
+        let mut effects = self.step(input, at);
+        effects.extend(self.follow_up(at));
+        effects
+    }
+
+    fn step(&mut self, input: Input, at: Moment) -> Vec<Effect> {
+        let now = at.wall;
         match input {
-            Input::Online => {
-                let mut effects = self.owner.login(now);
-                effects.extend(self.intakes.online(now));
-                effects.extend(self.deliveries.online());
-                effects
-            }
+            Input::Online => self.online(now),
             Input::Offline => {
                 self.intakes.offline();
                 self.deliveries.offline();
                 Vec::new()
             }
-            Input::Told(told) => self.told(told, now),
+            Input::Told(told) => self.told(told, at),
             Input::ToldPlain { jid } => self.told_plain(&jid, now),
             Input::Unreadable { jid, trusted } => self.unreadable(&jid, trusted, now),
             Input::KeyDeviceCame => {
-                let effects = self.custody.key_came();
+                let effects = self.custody.key_came(now);
                 self.after_lock(effects)
             }
             Input::KeyDeviceGone => {
-                let effects = self.custody.key_gone();
+                let effects = self.custody.key_gone(now);
                 self.after_lock(effects)
             }
             Input::SecondKeyDevice => vec![Effect::Say(Reply::SecondKey)],
             Input::Drive(seen) => self.drive(seen, now),
-            Input::VaultOpened => self.opened(now),
-            Input::VaultNotOpened(why) => {
-                let mut effects = self.custody.not_opened(why);
-                if why == OpenFailure::ForeignPublicHalf {
-                    effects.extend(self.raise_alarm());
-                }
-                self.after_lock(effects)
+            Input::ConsoleUnlock => self.console_unlock(),
+            Input::VaultOpened => self.opened(at),
+            Input::VaultNotOpened(why) => self.not_opened(why, at),
+            Input::SpareKnown(has_spare) => {
+                self.weekly.learned(has_spare);
+                Vec::new()
             }
             Input::UnprovenFound { count } => {
                 vec![Effect::Say(Reply::Storage(StorageReply::UnprovenFound {
@@ -205,7 +291,7 @@ impl Keeper {
                 }))]
             }
             Input::VaultEnded => {
-                let effects = self.custody.ended();
+                let effects = self.custody.ended(now);
                 self.after_lock(effects)
             }
             Input::Vouched { job, mac, bytes } => self.vouched(job, mac, bytes, now),
@@ -233,7 +319,10 @@ impl Keeper {
                 self.with_opening(effects)
             }
             Input::Answered { job, answer, free } => self.answered(job, answer, free, now),
-            Input::Uploaded { job, line, link } => self.deliveries.uploaded(job, line, link),
+            Input::Uploaded { job, line, link } => {
+                self.custody.used(at);
+                self.deliveries.uploaded(job, line, link)
+            }
             Input::NotUploaded { job, number, why } => {
                 self.deliveries.not_uploaded(job, number, why, now)
             }
@@ -245,6 +334,13 @@ impl Keeper {
             }
             Input::Verify(heard) => self.verify.heard(heard, now),
         }
+    }
+
+    fn online(&mut self, now: i64) -> Vec<Effect> {
+        let mut effects = self.owner.login(now);
+        effects.extend(self.intakes.online(now));
+        effects.extend(self.deliveries.online());
+        effects
     }
 
     fn answered(&mut self, job: JobId, answer: Answer, free: Option<u64>, now: i64) -> Vec<Effect> {
@@ -262,6 +358,7 @@ impl Keeper {
         let facts = Facts {
             way: self.custody.way_in(),
             waiting: self.intakes.waiting(),
+            standing: self.custody.standing(now),
             arriving: self.intakes.arriving(),
             free,
             drive: self.storage.trouble(),
@@ -273,9 +370,12 @@ impl Keeper {
         self.deliveries.answered(job, answer, facts, number)
     }
 
-    fn told(&mut self, told: Told, now: i64) -> Vec<Effect> {
-        let text = told.text.as_deref();
-        let mut effects = match self.owner.judge(&told.from, text, now) {
+    fn told(&mut self, mut told: Told, at: Moment) -> Vec<Effect> {
+        let now = at.wall;
+        // It may be a code, which leaves no copy behind.
+        let text = told.text.take().map(Zeroizing::new);
+        let judged = text.as_ref().map(|text| text.as_str());
+        let mut effects = match self.owner.judge(&told.from, judged, now) {
             Verdict::Silence => return Vec::new(),
             Verdict::Answer(effects) => return effects,
             Verdict::Obey(effects) => effects,
@@ -283,14 +383,23 @@ impl Keeper {
         if let Some(id) = &told.receipt {
             effects.push(Effect::Receipt(id.clone()));
         }
-        let Some(text) = told.text else {
+        self.custody.used(at);
+        let Some(text) = text else {
             effects.push(Effect::Say(Reply::NotText));
             return effects;
         };
+        if let Some(typed) = unlock::read(&text) {
+            effects.extend(self.unlock(typed, at));
+            return effects;
+        }
+        if vault::words::holds_recovery_words(&text) {
+            effects.push(Effect::Say(CustodyReply::WordsExposed.into()));
+            return effects;
+        }
         match self.confirmations.hear(&text, &told.from, now) {
             Heard::SomethingElse => {}
             Heard::Confirmed(task) => {
-                effects.extend(self.confirmed(told.job, task));
+                effects.extend(self.confirmed(told.job, task, at));
                 return effects;
             }
             Heard::NotConfirmed => {
@@ -310,7 +419,7 @@ impl Keeper {
                     if command == Command::Unproven {
                         self.confirmations.draw(told.job, &told.from, &told.blob);
                     }
-                    effects.extend(self.command(told.job, command));
+                    effects.extend(self.command(told.job, command, at));
                 }
                 Err(why) => effects.push(Effect::Say(not_a_command(why))),
             },
@@ -327,11 +436,11 @@ impl Keeper {
         effects
     }
 
-    fn command(&mut self, job: JobId, command: Command) -> Vec<Effect> {
+    fn command(&mut self, job: JobId, command: Command, at: Moment) -> Vec<Effect> {
         match command {
             Command::Help => vec![Effect::Say(Reply::Help)],
             Command::Lock => {
-                let effects = self.custody.lock();
+                let effects = self.custody.lock(at.wall);
                 self.after_lock(effects)
             }
             Command::Status => self.deliveries.ask(job, Command::Status),
@@ -341,17 +450,18 @@ impl Keeper {
             }
             // While it is being opened the question waits.
             command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
+            command @ Command::Get { .. } => self.need(job, &command, at),
             Command::List { .. }
             | Command::Find { .. }
-            | Command::Get { .. }
+            | Command::Keys
             | Command::Unproven
             | Command::TakeUnproven { .. } => vec![Effect::Say(self.needs_key())],
         }
     }
 
-    fn confirmed(&mut self, job: JobId, task: Task) -> Vec<Effect> {
+    fn confirmed(&mut self, job: JobId, task: Task, at: Moment) -> Vec<Effect> {
         match task {
-            Task::TakeUnproven { seen } => self.command(job, Command::TakeUnproven { seen }),
+            Task::TakeUnproven { seen } => self.command(job, Command::TakeUnproven { seen }, at),
         }
     }
 
@@ -401,38 +511,6 @@ impl Keeper {
         let mut effects = vec![Effect::SaveAlarm(false)];
         effects.extend(self.intakes.go_on(now));
         effects
-    }
-
-    /// Adds what follows from a vault that is locked: sealed files that were about to be indexed
-    /// wait, and deliveries end, unless it is being opened.
-    fn after_lock(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
-        if !self.custody.is_open() {
-            effects.extend(self.intakes.locked());
-            effects.extend(self.verify.locked());
-        }
-        if matches!(self.custody.way_in(), WayIn::PutIn | WayIn::PutInAgain) {
-            effects.extend(self.deliveries.locked(self.needs_key()));
-        }
-        effects
-    }
-
-    fn needs_key(&self) -> Reply {
-        Reply::NeedsKey {
-            waiting: self.intakes.waiting(),
-            way: self.custody.way_in(),
-        }
-    }
-
-    fn opened(&mut self, now: i64) -> Vec<Effect> {
-        let announce = self.custody.opened();
-        if !self.custody.is_open() {
-            return Vec::new();
-        }
-        let mut effects = self.end_alarm(now);
-        effects.extend(self.intakes.adopt(announce));
-        effects.extend(self.deliveries.resume());
-        effects.extend(self.verify.opened(now));
-        self.with_opening(effects)
     }
 
     /// Adds the summary once the last waiting file is adopted.

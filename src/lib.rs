@@ -13,6 +13,7 @@ compile_error!(
 );
 
 pub mod config;
+pub mod console;
 pub mod crash;
 pub mod daemon;
 pub mod disk;

@@ -5,7 +5,9 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 #[cfg(feature = "peers")]
 use strongroom::vault_process::sandbox::probe;
-use strongroom::{config, daemon, keydevice, keys, service, setup, vault_process, verify, xmpp};
+use strongroom::{
+    config, console, daemon, keydevice, keys, service, setup, vault_process, verify, xmpp,
+};
 
 /// What is freed is overwritten: a name that was once on the way stays in no corner of the heap.
 #[global_allocator]
@@ -35,6 +37,12 @@ enum Command {
     Kit(keys::kit::Kit),
     /// Run the daemon
     Run,
+    /// Open the running daemon's vault by what you type: the passphrase of the key that is in
+    Unlock {
+        /// Type the 24 recovery words instead
+        #[arg(long)]
+        words: bool,
+    },
     /// Make a new pairing code
     Pair,
     /// Show the vault's address and its QR code
@@ -72,6 +80,9 @@ fn act(line: Line) -> anyhow::Result<ExitCode> {
         Command::Recover(recover) => setup::recover(&line.config, *recover)?,
         Command::Key(key) => keys::act(&config::Config::read(&line.config)?, *key)?,
         Command::Kit(kit) => keys::kit::act(&config::Config::read(&line.config)?, &kit)?,
+        Command::Unlock { words } => {
+            console::unlock(&config::Config::read(&line.config)?, words)?;
+        }
         Command::Pair => setup::pair(&config::Config::read(&line.config)?)?,
         Command::Address => setup::address(&config::Config::read(&line.config)?)?,
         Command::Config => setup::reference()?,

@@ -13,23 +13,24 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use qrcode::{QrCode, render::unicode::Dense1x2};
 use vault::{
-    OpenVault, Passphrase, SlotSecret, VaultFolder, VaultId, ask, key::file::KEY_FILE_NAME,
-    slot::SlotKind, words::RecoveryWords,
+    OpenVault, Passphrase, SlotSecret, UnlockCode, VaultFolder, VaultId, ask,
+    key::file::KEY_FILE_NAME, slot::SlotKind, words::RecoveryWords,
 };
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{Account, Config, KeyDevice, Owner, Transfer, Vault, Verify},
+    config::{Account, Config, Custody, KeyDevice, Mode, Owner, Transfer, Vault, Verify},
     daemon::start::{PAIRING_FILE, own_address},
     disk,
     keeper::owner::{CODE_ALPHABET, CODE_LETTERS},
     keys::{
-        card::{self, PUBLIC_HALF_FILE},
+        card::{self, PEPPER_FILE, PUBLIC_HALF_FILE},
         stick,
     },
     state::write_private,
 };
 
+mod mode;
 mod recover;
 
 pub use recover::{Recover, recover};
@@ -57,8 +58,9 @@ pub struct Init {
     /// The vault folder on the data drive; made if missing, never emptied
     #[arg(long, value_name = "FOLDER")]
     pub data: PathBuf,
-    /// The folder where the key device is mounted; one file is added to it
-    #[arg(long, value_name = "FOLDER")]
+    /// The folder where the key device is mounted; one file is added to it. Not used with --mode
+    /// memory
+    #[arg(long, value_name = "FOLDER", default_value = "/media/strongroom-key")]
     pub key: PathBuf,
     /// The folder for the daemon's own state on the system card
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/strongroom")]
@@ -75,6 +77,9 @@ pub struct Init {
     /// An upload server at a private address or other port that may be used, as host:port
     #[arg(long = "pin", value_name = "HOST:PORT")]
     pub pins: Vec<String>,
+    /// How the vault is opened
+    #[arg(long, value_enum, default_value_t = Mode::Drawer)]
+    pub mode: Mode,
     /// Ask for a passphrase that the key device is to want
     #[arg(long)]
     pub passphrase: bool,
@@ -101,8 +106,8 @@ pub fn init(path: &Path, init: Init) -> anyhow::Result<()> {
     check_disks(&config, trial)?;
     // Whatever can fail comes before the words, which are shown this once.
     let own = own_address(&config)?;
-    let (words, code) = make(path, &config, passphrase.as_ref())?;
-    report(path, &config, &words, code.as_ref(), &own, trial)
+    let made = make(path, &config, passphrase.as_ref())?;
+    report(path, &config, &made, &own, trial)
 }
 
 /// Gets the passphrase that the key device is to want, if it is to want one.
@@ -149,6 +154,10 @@ fn config(init: Init) -> anyhow::Result<Config> {
             system: absolute(init.system)?,
             reserve_bytes: None,
         },
+        custody: Custody {
+            mode: init.mode,
+            ..Custody::default()
+        },
         keydevice: KeyDevice::default(),
         transfer: Transfer {
             pins: init.pins,
@@ -171,6 +180,9 @@ fn check_settings(path: &Path) -> anyhow::Result<()> {
 fn check_places(path: &Path, config: &Config) -> anyhow::Result<()> {
     check_settings(path)?;
     check_card(config)?;
+    if config.custody.mode == Mode::Memory {
+        return Ok(());
+    }
     let key = &config.vault.key;
     check_stick(key)?;
     let key_file = key.join(KEY_FILE_NAME);
@@ -216,7 +228,7 @@ fn check_disks(config: &Config, trial: bool) -> anyhow::Result<()> {
         .with_context(|| format!("while making {}", config.vault.folder.display()))?;
     fs::create_dir_all(&config.vault.system)
         .with_context(|| format!("while making {}", config.vault.system.display()))?;
-    if trial {
+    if trial || config.custody.mode == Mode::Memory {
         return Ok(());
     }
     for (what, folder) in [
@@ -253,33 +265,45 @@ impl Drop for Undo<'_> {
     }
 }
 
-fn make(
-    path: &Path,
-    config: &Config,
-    passphrase: Option<&Passphrase>,
-) -> anyhow::Result<(RecoveryWords, Option<Zeroizing<String>>)> {
+/// What the owner has to know of a vault that was made.
+struct Made {
+    words: RecoveryWords,
+    pairing: Option<Zeroizing<String>>,
+    unlock: Option<UnlockCode>,
+}
+
+fn make(path: &Path, config: &Config, passphrase: Option<&Passphrase>) -> anyhow::Result<Made> {
     let mut rng = getrandom::SysRng;
     let id = VaultId::random(&mut rng)?;
-    let key = SlotSecret::generate(&mut rng)?;
     let spare = SlotSecret::generate(&mut rng)?;
     let (folder, system) = (&config.vault.folder, &config.vault.system);
     let key_path = config.vault.key.join(KEY_FILE_NAME);
+    let pepper_path = system.join(PEPPER_FILE);
     let mut undo = Undo { made: Vec::new() };
-    stick::write(&config.vault.key, &id, &key, passphrase)?;
-    undo.made.push(&key_path);
-    let slots = [
-        (SlotKind::Stick, &key, KEY_NAME),
-        (SlotKind::Words, &spare, WORDS_NAME),
-    ];
+    let (kind, name, key, unlock) = if config.custody.mode == Mode::Memory {
+        let (key, code) = mode::code_slot(&id, &pepper_path)?;
+        undo.made.push(&pepper_path);
+        (SlotKind::Code, mode::CODE_NAME, key, Some(code))
+    } else {
+        let key = SlotSecret::generate(&mut rng)?;
+        stick::write(&config.vault.key, &id, &key, passphrase)?;
+        undo.made.push(&key_path);
+        (SlotKind::Stick, KEY_NAME, key, None)
+    };
+    let slots = [(kind, &key, name), (SlotKind::Words, &spare, WORDS_NAME)];
     let now = SystemTime::now();
     VaultFolder::create_for(folder, Some(id), &slots, &mut rng, now)
         .with_context(|| format!("while making the vault in {}", folder.display()))?;
     undo.made.push(folder);
     let vault = OpenVault::open(folder, &key, now).context("while opening the new vault")?;
-    let code = furnish(path, config, &mut undo.made)?;
+    let pairing = furnish(path, config, &mut undo.made)?;
     card::keep(system, &vault)?;
     undo.made.clear();
-    Ok((spare.to_words(), code))
+    Ok(Made {
+        words: spare.to_words(),
+        pairing,
+        unlock,
+    })
 }
 
 /// Writes what the daemon needs besides the vault: its folder's mode, a pairing code unless a
@@ -408,8 +432,7 @@ impl fmt::Display for Address<'_> {
 fn report(
     path: &Path,
     config: &Config,
-    words: &RecoveryWords,
-    code: Option<&Zeroizing<String>>,
+    made: &Made,
     (device, fingerprint): &(u32, String),
     trial: bool,
 ) -> anyhow::Result<()> {
@@ -427,10 +450,15 @@ fn report(
     }
     writeln!(
         out,
-        "RECOVERY WORDS. They open the vault when the key device is lost. Write them on paper \
-         now:\nthey are shown this once, and are kept nowhere.\n"
+        "RECOVERY WORDS. They open the vault when {} is lost. Write them on paper \
+         now:\nthey are shown this once, and are kept nowhere.\n",
+        match config.custody.mode {
+            Mode::Drawer | Mode::Presence => "the key device",
+            Mode::Memory => "the code or the system card",
+        }
     )?;
-    for (line, words) in words
+    for (line, words) in made
+        .words
         .expose_to_owner()
         .split(' ')
         .collect::<Vec<_>>()
@@ -448,7 +476,15 @@ fn report(
         out,
         "\nOr print them later as a page: strongroom kit --help"
     )?;
-    report_way_in(&mut out, path, config, code, (*device, fingerprint))
+    if let Some(code) = &made.unlock {
+        writeln!(
+            out,
+            "\nUNLOCK CODE. Keep it in your head; it is shown this once:\n\n    unlock {}",
+            *code.expose_to_owner()
+        )?;
+    }
+    let pairing = made.pairing.as_ref();
+    report_way_in(&mut out, path, config, pairing, (*device, fingerprint))
 }
 
 /// Prints how the phone finds the vault, and how the vault knows the phone.
@@ -473,6 +509,7 @@ fn report_way_in(
             **code
         )?;
     }
+    writeln!(out, "{}\n", mode::words(config.custody.mode))?;
     writeln!(
         out,
         "Now start it: strongroom --config {} run",

@@ -9,7 +9,8 @@
 //! control (its stdin)   daemon  -- 1 byte -->  vault process   with the key's pipe, if there is one
 //!                       daemon  -- Order -->  vault process    one frame each:
 //!                       daemon  <-- Word  --  vault process    length (u32, little endian), postcard
-//! data (its stdout)     daemon  <-- ciphertext of one delivery: frames of length + bytes,
+//! data (its stdout)     daemon  -- 1 byte -->  vault process   with what is typed, if something is
+//!                       daemon  <-- ciphertext of one delivery: frames of length + bytes,
 //!                                   closed by length 0 (whole) or 0xFFFFFFFF (broken off)
 //! ```
 
@@ -36,8 +37,11 @@ use tokio::{
 
 pub mod sandbox;
 pub mod serve;
+mod slots;
+pub mod typed;
 pub mod verify;
 
+pub use self::slots::SlotRow;
 use self::verify::{End, Fault, Scope, Tally};
 
 /// The hidden sub-command that turns the binary into the vault process.
@@ -62,6 +66,10 @@ pub enum Order {
         folder: PathBuf,
         /// The key file on the key device; without, it comes through the pipe that was handed over.
         key_file: Option<PathBuf>,
+        /// What is typed instead, or, for a passphrase, besides; its text was handed over before.
+        typed: Option<typed::Kind>,
+        /// The pepper file on the system card, which a code needs.
+        pepper_file: PathBuf,
         /// The public half that the system card holds, to be compared.
         public_half: Vec<u8>,
         /// The file on the system card with the key that vouches for what was sealed there.
@@ -151,6 +159,8 @@ pub enum Question {
         /// Blobs that are on their way into the index, which are none of them.
         waiting: Vec<[u8; 16]>,
     },
+    /// Who has a way in.
+    Slots,
 }
 
 /// An entry as the vault process describes it.
@@ -173,6 +183,8 @@ pub enum Shut {
     WrongKey,
     /// The key file is empty, cut or damaged.
     BrokenKeyFile,
+    /// The key on the key device wants its passphrase.
+    WantsPassphrase,
     /// There is no key file on the key device.
     NoKeyFile,
     /// The key device could not be read.
@@ -248,6 +260,13 @@ pub enum Word {
         bytes: u64,
         /// Blobs of unproven origin.
         unproven: u64,
+    },
+    /// Answer to slots.
+    Slots {
+        /// Names the order.
+        job: [u8; 32],
+        /// In the order they were made.
+        slots: Vec<SlotRow>,
     },
     /// The index failed to answer.
     NoAnswer {
@@ -356,15 +375,23 @@ pub struct Deliveries {
 
 impl VaultProcess {
     /// Starts the process and opens the vault in it, with the key from `pipe` unless the order
-    /// names a file. Its words come through the receiver, which closes when the process is gone.
+    /// names a file, or with what comes out of `typed` if it says so. Its words come through the
+    /// receiver, which closes when the process is gone.
     ///
     /// # Errors
     ///
     /// The operating system's.
-    pub fn start(open: Order, pipe: Option<OwnedFd>) -> io::Result<(Self, mpsc::Receiver<Word>)> {
+    pub fn start(
+        open: Order,
+        pipe: Option<OwnedFd>,
+        typed: Option<OwnedFd>,
+    ) -> io::Result<(Self, mpsc::Receiver<Word>)> {
         let (control, its_control) = socket_pair()?;
         hand_over(&control, pipe.as_ref().map(OwnedFd::as_fd))?;
         let (data, its_data) = socket_pair()?;
+        if let Some(typed) = &typed {
+            hand_over(&data, Some(typed.as_fd()))?;
+        }
         // Also right after an upgrade has replaced the file: the protocol is this very build's. proc(5)
         let mut command = Command::new("/proc/self/exe");
         command
@@ -489,7 +516,7 @@ impl Deliveries {
 }
 
 /// Sends the first byte, with the pipe if there is one. Nobody here has read from it.
-fn hand_over(control: &UnixStream, pipe: Option<BorrowedFd<'_>>) -> io::Result<()> {
+fn hand_over(socket: &UnixStream, pipe: Option<BorrowedFd<'_>>) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut with = SendAncillaryBuffer::new(&mut space);
     let descriptors: Vec<BorrowedFd<'_>> = pipe.into_iter().collect();
@@ -497,7 +524,7 @@ fn hand_over(control: &UnixStream, pipe: Option<BorrowedFd<'_>>) -> io::Result<(
         return Err(io::ErrorKind::OutOfMemory.into());
     }
     sendmsg(
-        control,
+        socket,
         &[IoSlice::new(&[0])],
         &mut with,
         SendFlags::NOSIGNAL,

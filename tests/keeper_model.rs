@@ -1,7 +1,8 @@
 //! The keeper against a plain model of the world: photos come, keys come and go, steps fail, the
 //! process dies anywhere, the drive goes, links expire, somebody plants blobs, the card turns out
 //! to seal to a foreign key. Whatever happens, once all is quiet again every photo that could be
-//! fetched is in the index once and was told, no planted blob is, and no job is left over.
+//! fetched is in the index once and was told, no planted blob is, every `get` was answered, and no
+//! job is left over.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,9 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use strongroom::keeper::{
-    Device, Effect, Input, JobId, Keeper, Memory, Placed, Standing, Told,
+    Answer, Device, Effect, Input, JobId, Keeper, Memory, Placed, Remembered, Standing, Told,
+    custody::{Mode, Rules},
+    delivery::Delivery,
     intake::Intake,
-    reply::{IntakeFailure, Line, OpenFailure, Reply, StorageReply},
+    reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure, Reply, StorageReply},
     storage::{DriveTrouble, Seen},
 };
 
@@ -31,6 +34,12 @@ const PLANTED: [u8; 32] = [0; 32];
 #[derive(Debug, Clone, Copy)]
 enum Happens {
     Photo(u8),
+    /// `get 1`.
+    Get(u8),
+    AnswerComes,
+    UploadEnds {
+        well: bool,
+    },
     KeyIn,
     KeyOut,
     Lock,
@@ -67,6 +76,9 @@ enum Happens {
 fn happens() -> impl Strategy<Value = Happens> {
     prop_oneof![
         4 => (0..12_u8).prop_map(Happens::Photo),
+        2 => (100..112_u8).prop_map(Happens::Get),
+        3 => Just(Happens::AnswerComes),
+        3 => any::<bool>().prop_map(|well| Happens::UploadEnds { well }),
         2 => Just(Happens::KeyIn),
         1 => Just(Happens::KeyOut),
         1 => Just(Happens::Lock),
@@ -89,11 +101,14 @@ fn happens() -> impl Strategy<Value = Happens> {
 
 /// What is durable, and what is under way.
 struct World {
+    mode: Mode,
     keeper: Keeper,
     now: i64,
     key_is_in: bool,
     // Durable: the card.
     rows: BTreeMap<JobId, Intake>,
+    deliveries: BTreeMap<JobId, Delivery>,
+    remembered: Remembered,
     locked_by_owner: bool,
     alarm: bool,
     // Durable: the drive. A blob is known by its header; the proof of origin vouches for it.
@@ -104,24 +119,37 @@ struct World {
     fetches: Vec<Intake>,
     naming: Vec<(JobId, u8, [u8; 32])>,
     adoptions: Vec<Intake>,
+    questions: Vec<JobId>,
+    sendings: Vec<(JobId, u64)>,
     vault_is_up: bool,
     vault_is_opening: bool,
     // Elsewhere.
     expired: BTreeSet<u8>,
     headers: u8,
     // What the owner knows.
+    asked: BTreeSet<u8>,
+    answers: usize,
     shared: BTreeSet<u8>,
     told: BTreeSet<u64>,
     given_up: BTreeSet<u8>,
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(mode: Mode) -> Self {
         let mut world = Self {
-            keeper: keeper(Vec::new(), false, false),
+            mode,
+            keeper: keeper(
+                mode,
+                Vec::new(),
+                Vec::new(),
+                (false, false),
+                Remembered::default(),
+            ),
             now: 1_800_000_000,
             key_is_in: false,
             rows: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
+            remembered: Remembered::default(),
             locked_by_owner: false,
             alarm: false,
             drive_is_there: true,
@@ -130,8 +158,12 @@ impl World {
             fetches: Vec::new(),
             naming: Vec::new(),
             adoptions: Vec::new(),
+            questions: Vec::new(),
+            sendings: Vec::new(),
             vault_is_up: false,
             vault_is_opening: false,
+            asked: BTreeSet::new(),
+            answers: 0,
             expired: BTreeSet::new(),
             headers: 0,
             shared: BTreeSet::new(),
@@ -145,13 +177,20 @@ impl World {
     /// Tells the keeper, saves what is to be saved as one transaction, begins the rest.
     fn tell(&mut self, input: Input) {
         let effects = self.keeper.handle(input, self.now);
+        if let Some(remembered) = self.keeper.to_remember() {
+            self.remembered = remembered;
+        }
         for effect in &effects {
             match effect {
                 Effect::SaveIntake(intake) => {
                     self.rows.insert(intake.job, intake.clone());
                 }
+                Effect::SaveDelivery(delivery) => {
+                    self.deliveries.insert(delivery.job, delivery.clone());
+                }
                 Effect::Close(job) => {
                     self.rows.remove(job);
+                    self.answers += usize::from(self.deliveries.remove(job).is_some());
                 }
                 Effect::SaveLockedByOwner(locked) => self.locked_by_owner = *locked,
                 Effect::SaveAlarm(alarm) => self.alarm = *alarm,
@@ -167,6 +206,8 @@ impl World {
                     self.naming.clear();
                 }
                 Effect::Index(intake) => self.adoptions.push(intake),
+                Effect::Ask(job, _) => self.questions.push(job),
+                Effect::Deliver(job, number) => self.sendings.push((job, number)),
                 Effect::Open => self.vault_is_opening = true,
                 Effect::Lock => self.vault_goes(),
                 _ => {}
@@ -178,6 +219,8 @@ impl World {
         self.vault_is_up = false;
         self.vault_is_opening = false;
         self.adoptions.clear();
+        self.questions.clear();
+        self.sendings.clear();
     }
 
     fn hear(&mut self, reply: &Reply) {
@@ -218,6 +261,16 @@ impl World {
                     self.tell(Input::Told(photo(number)));
                 }
             }
+            Happens::Get(number) => {
+                if self.asked.insert(number) {
+                    self.tell(Input::Told(Told {
+                        job: JobId([number; 32]),
+                        ..message("get 1")
+                    }));
+                }
+            }
+            Happens::AnswerComes => self.answer_comes(),
+            Happens::UploadEnds { well } => self.upload_ends(well),
             Happens::KeyIn if !self.key_is_in => {
                 self.key_is_in = true;
                 self.tell(Input::KeyDeviceCame);
@@ -389,12 +442,61 @@ impl World {
         }
     }
 
+    fn answer_comes(&mut self) {
+        if self.questions.is_empty() {
+            return;
+        }
+        let job = self.questions.remove(0);
+        let has_one = self.index.values().any(|number| *number == 1);
+        let answer = match (self.vault_is_up, has_one) {
+            (false, _) => Answer::Locked,
+            (true, true) => Answer::Picked {
+                found: vec![1],
+                missing: vec![],
+            },
+            (true, false) => Answer::Picked {
+                found: vec![],
+                missing: vec![1],
+            },
+        };
+        let free = None;
+        self.tell(Input::Answered { job, answer, free });
+    }
+
+    fn upload_ends(&mut self, well: bool) {
+        if self.sendings.is_empty() {
+            return;
+        }
+        assert!(self.vault_is_up, "nothing leaves a locked vault");
+        let (job, number) = self.sendings.remove(0);
+        let why = DeliveryFailure::Offline;
+        self.tell(if well {
+            Input::Uploaded {
+                job,
+                line: Line {
+                    number,
+                    name: String::new(),
+                    bytes: 1,
+                    received_at: 0,
+                },
+                link: String::new(),
+            }
+        } else {
+            Input::NotUploaded { job, number, why }
+        });
+    }
+
     fn crash(&mut self) {
         self.fetches.clear();
         self.naming.clear();
         self.vault_goes();
-        let rows = self.rows.values().cloned().collect();
-        self.keeper = keeper(rows, self.locked_by_owner, self.alarm);
+        self.keeper = keeper(
+            self.mode,
+            self.rows.values().cloned().collect(),
+            self.deliveries.values().cloned().collect(),
+            (self.locked_by_owner, self.alarm),
+            self.remembered.clone(),
+        );
         self.look();
         self.tell(Input::Online);
         self.tell(if self.key_is_in {
@@ -415,6 +517,8 @@ impl World {
             self.happen(Happens::FetchEnds { well: true });
             self.happen(Happens::Named { and_dies: false });
             self.happen(Happens::IndexEnds { well: true });
+            self.happen(Happens::AnswerComes);
+            self.happen(Happens::UploadEnds { well: true });
             self.happen(Happens::TimePasses);
         }
         // What failed to be indexed while open waits for the next opening.
@@ -427,22 +531,34 @@ impl World {
     }
 }
 
-fn keeper(intakes: Vec<Intake>, locked_by_owner: bool, alarm: bool) -> Keeper {
-    Keeper::new(Memory {
+fn keeper(
+    mode: Mode,
+    intakes: Vec<Intake>,
+    deliveries: Vec<Delivery>,
+    (locked_by_owner, alarm): (bool, bool),
+    remembered: Remembered,
+) -> Keeper {
+    let rules = Rules {
+        mode,
+        takes_codes: false,
+        idle_seconds: 1_800,
+    };
+    let memory = Memory {
         owner: OWNER.to_owned(),
         pins: Vec::new(),
         has_trusted_device: true,
         pairing: None,
         locked_by_owner,
         intakes,
-        deliveries: Vec::new(),
+        deliveries,
         checks: strongroom::keeper::verify::Record::default(),
         plan: strongroom::keeper::verify::Plan::default(),
         own_tail: String::new(),
         pace: None,
         alarm,
         aes: "in software",
-    })
+    };
+    Keeper::new(memory).under(rules, remembered)
 }
 
 fn message(text: &str) -> Told {
@@ -474,11 +590,14 @@ proptest! {
 
     #[test]
     fn every_photo_is_stored_once_and_told_whatever_happens(
+        drawer in any::<bool>(),
         story in proptest::collection::vec(happens(), 0..120)
     ) {
-        let mut world = World::new();
+        let mut world = World::new(if drawer { Mode::Drawer } else { Mode::Presence });
         for what in story {
             world.happen(what);
+            let left_open = world.vault_is_up && !world.key_is_in;
+            prop_assert!(drawer || !left_open, "a pulled key locks in presence mode");
         }
         world.calm_down();
 
@@ -488,5 +607,7 @@ proptest! {
         let numbers: BTreeSet<u64> = world.index.values().copied().collect();
         prop_assert_eq!(&world.told, &numbers, "each was told");
         prop_assert!(world.rows.is_empty(), "no job is left");
+        prop_assert!(world.deliveries.is_empty(), "no question is left");
+        prop_assert_eq!(world.answers, world.asked.len(), "each was answered once");
     }
 }

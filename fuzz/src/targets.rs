@@ -236,6 +236,7 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Help => ("help", "help".to_owned()),
         Command::Status => ("status", "status".to_owned()),
         Command::Lock => ("lock", "lock".to_owned()),
+        Command::Keys => ("keys", "keys".to_owned()),
         Command::Unproven => ("unproven", "unproven".to_owned()),
         // No line says this: an empty one is not read as it.
         Command::TakeUnproven { .. } => ("take-unproven", String::new()),

@@ -1,9 +1,11 @@
 //! One function per effect: the saved ones inside the step's transaction, the others after it.
 
+use std::{io, os::fd::OwnedFd, path::PathBuf};
+
 use anyhow::Context as _;
 use omemo::{Address, DeviceId, IdentityKey, Store as _, Trust, machine};
 
-use super::{Daemon, Happening, now};
+use super::{Daemon, Happening, moment};
 use crate::{
     config::Config,
     keeper::{
@@ -13,9 +15,10 @@ use crate::{
         reply::{DeliveryFailure, OpenFailure, PLAIN_REFUSED},
     },
     keydevice::Key,
+    keys::card::PEPPER_FILE,
     service,
     state::{JobKind, LetterContent, Step},
-    vault_process::{Order, Question, VaultProcess},
+    vault_process::{Order, Question, VaultProcess, typed},
     xmpp::outgoing::{self, ChatState},
 };
 
@@ -23,6 +26,8 @@ use crate::{
 pub(super) const PAIRING: &str = "pairing";
 /// The note that holds whether the owner locked the vault while the key device is in.
 pub(super) const LOCKED_BY_OWNER: &str = "locked by owner";
+/// The note that holds what the keeper remembers beside its jobs.
+pub(super) const REMEMBERED: &str = "remembered";
 /// The note that holds what is remembered of checks.
 pub(super) const CHECKS: &str = "checks";
 /// The note that holds how much came in lately.
@@ -67,13 +72,20 @@ impl After {
 impl Desk<'_> {
     /// Has the keeper decide, and writes what belongs to the step.
     pub(super) fn decide(&mut self, step: &mut Step<'_>, input: Input) -> anyhow::Result<After> {
-        let effects = self.keeper.handle(input, now());
+        let effects = self.keeper.handle(input, moment());
         self.save(step, effects)
     }
 
-    /// Writes what belongs to the step.
-    pub(super) fn save(&self, step: &mut Step<'_>, effects: Vec<Effect>) -> anyhow::Result<After> {
+    /// Writes what belongs to the step, and what the keeper has to remember of it.
+    pub(super) fn save(
+        &mut self,
+        step: &mut Step<'_>,
+        effects: Vec<Effect>,
+    ) -> anyhow::Result<After> {
         let mut after = After::default();
+        if let Some(remembered) = self.keeper.to_remember() {
+            step.set_note(REMEMBERED, Some(&remembered))?;
+        }
         for effect in effects {
             match effect {
                 Effect::SaveIntake(intake) => {
@@ -114,6 +126,8 @@ impl Desk<'_> {
                 | Effect::Deliver(..)
                 | Effect::Verify(_)
                 | Effect::Open
+                | Effect::OpenByCode
+                | Effect::OpenByConsole
                 | Effect::Lock) => after.effects.push(later),
             }
         }
@@ -170,6 +184,8 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Deliver(..)
         | Effect::Verify(_)
         | Effect::Open
+        | Effect::OpenByCode
+        | Effect::OpenByConsole
         | Effect::Lock => None,
     });
     named.collect()
@@ -178,7 +194,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
 impl Daemon {
     /// Feeds the keeper outside of any message, saves and carries out.
     pub(super) fn handle(&mut self, input: Input) -> anyhow::Result<()> {
-        let effects = self.keeper.handle(input, now());
+        let effects = self.keeper.handle(input, moment());
         self.carry_out(effects)
     }
 
@@ -194,7 +210,7 @@ impl Daemon {
             config,
             ..
         } = self;
-        let after = if effects.iter().any(Effect::is_saved) {
+        let after = if effects.iter().any(Effect::is_saved) || keeper.has_to_remember() {
             let mut step = state.begin().context("while beginning a step")?;
             let after = Desk { keeper, config }.save(&mut step, effects)?;
             step.commit().context("while saving a step")?;
@@ -262,7 +278,9 @@ impl Daemon {
                 },
             ),
             Effect::Verify(act) => self.verify(act),
-            Effect::Open => self.open(),
+            Effect::Open => self.open(None),
+            Effect::OpenByCode => self.open_by_code(),
+            Effect::OpenByConsole => self.open_by_console(),
             Effect::Lock => self.lock(),
             // Saved before; nothing is left to do.
             Effect::SaveIntake(_)
@@ -339,6 +357,7 @@ impl Daemon {
                     })
                     .collect(),
             },
+            Command::Keys => Question::Slots,
             Command::Unproven => Question::Unproven { waiting: waiting() },
             Command::TakeUnproven { seen } => {
                 let waiting = waiting();
@@ -351,7 +370,19 @@ impl Daemon {
         self.order(Order::Ask { job, question }, otherwise);
     }
 
-    fn open(&mut self) {
+    /// Asks the key device for the key, unless what is typed does without: a path or a pipe.
+    fn key_for(&self, kind: Option<typed::Kind>) -> io::Result<(Option<PathBuf>, Option<OwnedFd>)> {
+        if matches!(kind, Some(typed::Kind::Code | typed::Kind::Words)) {
+            return Ok((None, None));
+        }
+        Ok(match self.key_device.key()? {
+            Key::File(path) => (Some(path), None),
+            Key::Pipe(pipe) => (None, Some(pipe)),
+        })
+    }
+
+    /// Starts the vault process with the key device that is there, or with what was typed.
+    pub(super) fn open(&mut self, typed: Option<(typed::Kind, OwnedFd)>) {
         self.lock();
         self.generation += 1;
         let generation = self.generation;
@@ -369,9 +400,9 @@ impl Daemon {
                 return;
             }
         };
-        let (key_file, pipe) = match self.key_device.key() {
-            Ok(Key::File(path)) => (Some(path), None),
-            Ok(Key::Pipe(pipe)) => (None, Some(pipe)),
+        let (kind, typed) = typed.unzip();
+        let (key_file, pipe) = match self.key_for(kind) {
+            Ok(key) => key,
             Err(error) => {
                 log::warn!("the key device could not be asked for the key: {error}");
                 self.report(Happening::Input(Input::VaultNotOpened(
@@ -383,11 +414,13 @@ impl Daemon {
         let order = Order::Open {
             folder: self.config.vault.folder.clone(),
             key_file,
+            typed: kind,
+            pepper_file: self.config.vault.system.join(PEPPER_FILE),
             public_half,
             intake_key: super::start::intake_key_path(&self.config),
             waiting: self.keeper.open_blobs(),
         };
-        match VaultProcess::start(order, pipe) {
+        match VaultProcess::start(order, pipe, typed) {
             Ok((process, mut words)) => {
                 self.vault = Some(super::Vault {
                     generation,

@@ -13,11 +13,12 @@ use super::{Daemon, Happening};
 use crate::{
     keeper::{
         Answer, Input, JobId, Placed,
-        reply::{DeliveryFailure, Line, OpenFailure, Unproven},
+        reply::{DeliveryFailure, Line, OpenFailure, Slot, Unproven},
     },
+    keys::spare,
     service,
     transfer::{self, PutError, Upload},
-    vault_process::{Deliveries, Order, OriginWord, Row, Shut, Word},
+    vault_process::{Deliveries, Order, OriginWord, Row, Shut, SlotRow, Word},
     xmpp::{Link, RequestError, SlotError},
 };
 
@@ -44,6 +45,14 @@ impl Daemon {
         Input::VaultNotOpened(open_failure(why))
     }
 
+    fn opened(&mut self) -> anyhow::Result<()> {
+        log::info!("the vault is open");
+        service::status("open");
+        let spare = spare::has_spare(&self.config.vault.system);
+        self.handle(Input::SpareKnown(spare.survives_a_lost_stick()))?;
+        self.handle(Input::VaultOpened)
+    }
+
     /// Takes in what the vault process says.
     pub(super) fn word(&mut self, generation: u64, word: Word) -> anyhow::Result<()> {
         if self
@@ -60,11 +69,7 @@ impl Daemon {
             free,
         };
         let input = match word {
-            Word::Opened => {
-                log::info!("the vault is open");
-                service::status("open");
-                Input::VaultOpened
-            }
+            Word::Opened => return self.opened(),
             Word::NewPublicHalf(public_half) => return self.renew_card(&public_half),
             Word::NotOpened(why) => self.not_opened(why),
             Word::Adopted { job, row } => indexed(job, Placed::Entry(line(row))),
@@ -99,6 +104,10 @@ impl Daemon {
                     unproven,
                 },
             ),
+            Word::Slots { job, slots } => {
+                let slots = slots.into_iter().map(slot).collect();
+                answered(job, Answer::Slots(slots))
+            }
             Word::NoAnswer { job } => answered(job, Answer::Failed),
             Word::Prepared {
                 job,
@@ -233,6 +242,10 @@ impl Daemon {
         log::error!("the vault process ended by itself");
         if let Some(vault) = self.vault.take() {
             vault.process.kill();
+            // Asked for again once the next one is up.
+            if let Some(sending) = vault.sending {
+                sending.abort();
+            }
         }
         self.handle(Input::VaultEnded)
     }
@@ -359,10 +372,24 @@ pub(super) fn line(row: Row) -> Line {
     }
 }
 
+fn slot(row: SlotRow) -> Slot {
+    let SlotRow {
+        name,
+        since,
+        opened,
+    } = row;
+    Slot {
+        name,
+        since,
+        opened,
+    }
+}
+
 fn open_failure(why: Shut) -> OpenFailure {
     match why {
         Shut::WrongKey => OpenFailure::WrongKey,
         Shut::BrokenKeyFile => OpenFailure::BrokenKeyFile,
+        Shut::WantsPassphrase => OpenFailure::WantsPassphrase,
         Shut::NoKeyFile => OpenFailure::NoKeyFile,
         Shut::UnreadableKey => OpenFailure::UnreadableKey,
         Shut::NoVault => OpenFailure::NoVault,

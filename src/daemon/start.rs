@@ -9,20 +9,25 @@ use vault::{IntakeKey, PublicHalf, Sealer, VaultFolder, key::file::KEY_FILE_NAME
 use zeroize::Zeroizing;
 
 use super::{
-    BundleState, CatchUp, Daemon, Own,
+    BundleState, CatchUp, Daemon, Own, console,
     drive::DriveState,
-    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, PACE, PAIRING},
+    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, PACE, PAIRING, REMEMBERED},
     inbox::rng,
     omemo_now,
 };
 use crate::{
-    config::{Config, host_port},
-    keeper::{Keeper, Memory, owner::Pairing, verify::Plan},
+    config::{self, Config, host_port},
+    keeper::{
+        Keeper, Memory, Remembered,
+        custody::{self, Rules},
+        owner::Pairing,
+        verify::Plan,
+    },
     keydevice,
-    keys::card::{self, PUBLIC_HALF_FILE, SLOTS_FOLDER},
+    keys::card::{self, PEPPER_FILE, PUBLIC_HALF_FILE, SLOTS_FOLDER},
     service,
     state::{JobKind, State, write_private},
-    transfer::{self, HostPort, Patience, Rules},
+    transfer::{self, HostPort, Patience},
     xmpp::{self, Account, Password, TlsTrust},
 };
 
@@ -66,21 +71,28 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut state = State::open(&config.vault.system).context("while opening the state")?;
     let own = own_device(&mut state)?;
     let memory = memory(&mut state, &config, &own)?;
+    let remembered = remembered(&mut state)?;
+    let rules = rules(&config);
     let intake_key = Arc::new(intake_key(&config)?);
     let (trust, tls) = tls(&config)?;
-    let transfer =
-        transfer::Client::new(tls, Rules::new(pins(&config)?, None), Patience::default());
+    let transfer = transfer::Client::new(
+        tls,
+        transfer::Rules::new(pins(&config)?, None),
+        Patience::default(),
+    );
     let account = account(&config, trust)?;
     let (tell, happenings) = mpsc::unbounded_channel();
     let (arrivals_tell, arrivals) = mpsc::channel(ARRIVALS);
     let source = key_source(&config)?;
     let (key_device, presence) =
         keydevice::start(source).context("while making the key agent's socket")?;
+    console::listen(&config.vault.system, tell.clone())
+        .context("while making the console's socket")?;
     let link = xmpp::start(account, arrivals_tell);
     let mut daemon = Daemon {
         config,
         state,
-        keeper: Keeper::new(memory),
+        keeper: Keeper::new(memory).under(rules, remembered),
         link,
         transfer,
         key_device,
@@ -98,6 +110,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         bundle: BundleState::Published,
         republish_at: Instant::now(),
         receiving: Vec::new(),
+        typing: None,
     };
     // The keeper is told how it is.
     let _ = daemon.look_at_drive();
@@ -240,6 +253,23 @@ fn memory(state: &mut State, config: &Config, own: &Own) -> anyhow::Result<Memor
         own_tail: own.fingerprint.get(56..).unwrap_or_default().to_owned(),
         aes: aes_path(),
     })
+}
+
+fn remembered(state: &mut State) -> anyhow::Result<Remembered> {
+    let step = state.begin().context("while reading the state")?;
+    Ok(step.note(REMEMBERED)?.unwrap_or_default())
+}
+
+fn rules(config: &Config) -> Rules {
+    Rules {
+        mode: match config.custody.mode {
+            config::Mode::Drawer => custody::Mode::Drawer,
+            config::Mode::Presence => custody::Mode::Presence,
+            config::Mode::Memory => custody::Mode::MemoryOnly,
+        },
+        takes_codes: config.vault.system.join(PEPPER_FILE).exists(),
+        idle_seconds: i64::from(config.custody.idle_seconds),
+    }
 }
 
 /// Says how AES is computed on this machine.

@@ -45,6 +45,8 @@ pub enum Command {
     Verify(Asked),
     /// End the vault process at once.
     Lock,
+    /// Who has a way in.
+    Keys,
     /// Blobs on the drive that neither index nor change log know.
     Unproven,
     /// Enter exactly those of them that this digest names; follows a confirmed number and is
@@ -110,6 +112,7 @@ pub fn parse(line: &str) -> Result<Command, NotACommand> {
         "help" | "?" if rest.is_empty() => Ok(Command::Help),
         "status" if rest.is_empty() => Ok(Command::Status),
         "lock" if rest.is_empty() => Ok(Command::Lock),
+        "keys" if rest.is_empty() => Ok(Command::Keys),
         "verify" => verify(rest),
         "unproven" if rest.is_empty() => Ok(Command::Unproven),
         "list" => list(rest),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Answer, Effect, JobId,
     command::{Command, Pick},
-    reply::{DeliveryFailure, Facts, Line, Reply, StorageReply},
+    reply::{CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
 };
 
 /// One question, or files on their way out.
@@ -49,6 +49,8 @@ pub enum Asked {
         /// Ranges of numbers, or (0, n) for the newest n.
         picks: Vec<(u64, u64)>,
     },
+    /// Who has a way in.
+    Keys,
     /// Blobs of unproven origin.
     Unproven,
     /// Enter them.
@@ -62,6 +64,7 @@ impl Asked {
     fn new(command: &Command) -> Option<Self> {
         Some(match command {
             Command::Status => Self::Status,
+            Command::Keys => Self::Keys,
             Command::List { lines } => Self::List { lines: *lines },
             Command::Find { words } => Self::Find {
                 words: words.clone(),
@@ -84,6 +87,7 @@ impl Asked {
     fn command(&self) -> Command {
         match self {
             Self::Status => Command::Status,
+            Self::Keys => Command::Keys,
             Self::List { lines } => Command::List { lines: *lines },
             Self::Find { words } => Command::Find {
                 words: words.clone(),
@@ -167,6 +171,39 @@ impl Deliveries {
         effects
     }
 
+    /// Keeps what was asked while locked for the next opening. Empty when it is kept already.
+    pub(super) fn hold(&mut self, job: JobId, command: &Command) -> Vec<Effect> {
+        let Some(asked) = Asked::new(command) else {
+            return Vec::new();
+        };
+        if self.open.iter().any(|it| it.job == job) {
+            return Vec::new();
+        }
+        let delivery = Delivery {
+            job,
+            command: asked,
+            remaining: None,
+        };
+        self.open.push_back(delivery.clone());
+        vec![Effect::SaveDelivery(delivery)]
+    }
+
+    /// Forgets a delivery that was kept for nothing.
+    pub(super) fn forget(&mut self, job: JobId) -> Vec<Effect> {
+        self.open.retain(|it| it.job != job);
+        vec![Effect::Close(job)]
+    }
+
+    /// Returns whether nothing was asked that is not answered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Returns whether a file is on its way out, or the vault process owes an answer.
+    pub(super) fn is_busy(&self) -> bool {
+        self.sending.is_some() || self.open.iter().any(|it| it.remaining.is_none())
+    }
+
     /// Turns the vault process's answer into words. `facts` are what is known without it, `number`
     /// is what is asked back.
     pub(super) fn answered(
@@ -189,6 +226,7 @@ impl Deliveries {
                 more,
             },
             (Answer::Rows { lines, .. }, _) if lines.is_empty() => Reply::Empty,
+            (Answer::Slots(slots), _) => CustodyReply::Keys { slots }.into(),
             (Answer::Rows { lines, total, .. }, _) => Reply::Listing { lines, total },
             (
                 Answer::Totals {
@@ -247,7 +285,7 @@ impl Deliveries {
         } else if !missing.is_empty() {
             effects.push(Effect::Say(Reply::NoSuch { numbers: missing }));
         }
-        effects.extend(self.send_next());
+        effects.extend(self.send_if_open());
         effects
     }
 
@@ -344,7 +382,7 @@ impl Deliveries {
             }
             effects.extend(replies.into_iter().map(Effect::Say));
         }
-        let next = self.send_next();
+        let next = self.send_if_open();
         if next.is_empty() {
             effects.push(Effect::Typing(false));
         }
@@ -352,15 +390,24 @@ impl Deliveries {
         effects
     }
 
-    /// The vault was locked: every open delivery ends with one sentence; a `status` is still
-    /// answered.
-    pub(super) fn locked(&mut self, needs_key: Reply) -> Vec<Effect> {
+    /// The vault process is gone: what it was about to do is asked for again when there is one.
+    pub(super) fn interrupted(&mut self) {
         self.is_open = false;
         self.sending = None;
+    }
+
+    /// The vault was locked: every open delivery ends with one sentence, unless it is `held` for
+    /// the next opening; a `status` is still answered.
+    pub(super) fn locked(
+        &mut self,
+        needs_key: Reply,
+        held: impl Fn(&JobId) -> bool,
+    ) -> Vec<Effect> {
+        self.interrupted();
         let mut effects = self.ask_again(|asked| *asked == Asked::Status);
         let mut ended = false;
         self.open.retain(|delivery| {
-            if delivery.command == Asked::Status {
+            if delivery.command == Asked::Status || held(&delivery.job) {
                 return true;
             }
             effects.push(Effect::Close(delivery.job));

@@ -55,6 +55,11 @@ pub enum Effect {
     Verify(verify::Act),
     /// Start the vault process with the key device that is there.
     Open,
+    /// Start the vault process with the code that [`Keeper::take_code`](super::Keeper::take_code)
+    /// gives.
+    OpenByCode,
+    /// Start the vault process with what is typed at the console that asked.
+    OpenByConsole,
     /// End the vault process, and with it every secret.
     Lock,
 }
@@ -86,6 +91,8 @@ impl Effect {
             | Self::Deliver(..)
             | Self::Verify(_)
             | Self::Open
+            | Self::OpenByCode
+            | Self::OpenByConsole
             | Self::Lock => false,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     JobId,
-    reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure, Unproven},
+    reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure, Slot, Unproven},
     storage::Seen,
 };
 
@@ -81,6 +81,8 @@ pub enum Answer {
         /// Blobs of unproven origin.
         unproven: u64,
     },
+    /// To `keys`.
+    Slots(Vec<Slot>),
     /// To `unproven`.
     Unproven(Unproven),
     /// The blobs of unproven origin are in the index: the lowest number they got, and how many
@@ -131,6 +133,8 @@ pub enum Input {
     KeyDeviceCame,
     /// The key device was taken out, or is not there at the start.
     KeyDeviceGone,
+    /// Somebody at the console wants to open the vault by what is typed there.
+    ConsoleUnlock,
     /// A second key device was put in while one is there; it is not used.
     SecondKeyDevice,
     /// The data drive was looked at.
@@ -141,6 +145,8 @@ pub enum Input {
     VaultNotOpened(OpenFailure),
     /// The vault process ended without being told to.
     VaultEnded,
+    /// The open vault has, or has not, another way in than the one that the owner carries.
+    SpareKnown(bool),
     /// Blobs were found on the drive that neither index nor change log know.
     UnprovenFound {
         /// How many.

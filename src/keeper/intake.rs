@@ -487,6 +487,11 @@ impl Intakes {
         waiting.into_iter().map(Effect::Index).collect()
     }
 
+    /// Returns whether files that waited are still being put into the index.
+    pub(super) fn is_adopting(&self) -> bool {
+        self.opening.is_some()
+    }
+
     /// Tells of the opening once nothing is left to adopt.
     pub(super) fn summary(&mut self) -> Vec<Effect> {
         let adopting = |it: &&Intake| it.stage == Stage::Waiting && self.indexing.contains(&it.job);

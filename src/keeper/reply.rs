@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::storage::{DriveTrouble, Forecast};
+use super::{
+    custody::{Mode, Standing},
+    storage::{DriveTrouble, Forecast},
+};
 
 mod verify;
 mod words;
@@ -33,6 +36,8 @@ pub struct Facts {
     pub waiting: u64,
     /// What opens the vault while it is locked.
     pub way: WayIn,
+    /// How the vault is opened, and since when it is as it is.
+    pub standing: Standing,
     /// Files on their way in.
     pub arriving: u64,
     /// Free bytes on the data drive, when known.
@@ -62,6 +67,17 @@ pub struct Unproven {
     pub oldest: Vec<(String, u64)>,
     /// Names exactly this set.
     pub seen: [u8; 32],
+}
+
+/// A way into the vault, as the owner knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Its name; `None` for one that the vault did not make.
+    pub name: Option<String>,
+    /// When it was made, in seconds since 1970, when known.
+    pub since: Option<i64>,
+    /// Whether it opened the vault this time.
+    pub opened: bool,
 }
 
 /// Why a file that was announced could not be taken in.
@@ -104,6 +120,8 @@ pub enum WayIn {
     PutIn,
     /// Take the key out and put it in again.
     PutInAgain,
+    /// Send the code.
+    SendCode,
     /// Wait: it is being opened.
     Wait,
 }
@@ -135,6 +153,8 @@ pub enum OpenFailure {
     WrongKey,
     /// The key file is not whole.
     BrokenKeyFile,
+    /// The key wants its passphrase, which is typed at the Pi.
+    WantsPassphrase,
     /// There is no key file on the stick.
     NoKeyFile,
     /// The stick could not be read.
@@ -223,11 +243,11 @@ pub enum Reply {
     /// The vault locked itself because the key is gone.
     LockedByRemoval,
     /// The vault was locked by `lock`.
-    LockedByCommand,
+    LockedByCommand(WayIn),
     /// It was locked already.
     AlreadyLocked(WayIn),
     /// The vault process ended by itself.
-    LockedByTrouble,
+    LockedByTrouble(WayIn),
     /// The index did not answer.
     NoAnswer,
     /// A command needs the key.
@@ -283,6 +303,71 @@ pub enum Reply {
     Device(DeviceReply),
     /// Something about checks.
     Verify(VerifyReply),
+    /// Something about opening and locking.
+    Custody(CustodyReply),
+}
+
+impl From<CustodyReply> for Reply {
+    fn from(reply: CustodyReply) -> Self {
+        Self::Custody(reply)
+    }
+}
+
+/// What is said about opening and locking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CustodyReply {
+    /// The vault is open, and the key may leave.
+    MayTakeOut {
+        /// Seconds without a command after which it locks itself; 0 for never.
+        idle_seconds: i64,
+    },
+    /// Nobody used the vault.
+    LockedByIdle {
+        /// For how long.
+        seconds: i64,
+        /// What opens it.
+        way: WayIn,
+    },
+    /// What was asked for while locked is served.
+    LockedAfterErrand(WayIn),
+    /// A `get` waits for the key.
+    PutKeyIn {
+        /// Files that wait to be taken in.
+        waiting: u64,
+        /// What opens the vault.
+        way: WayIn,
+    },
+    /// The key did not come in time.
+    NeedOver(WayIn),
+    /// The code opens nothing.
+    WrongCode {
+        /// Tries that are left.
+        left: u8,
+        /// When there are tries again, in seconds since 1970.
+        again_at: i64,
+    },
+    /// No code is tried now.
+    NoTriesLeft {
+        /// When there are tries again, in seconds since 1970.
+        again_at: i64,
+    },
+    /// `unlock` with nothing that could be a code.
+    WhichCode,
+    /// `unlock` in a vault that opens with a key device.
+    NoCodeHere(WayIn),
+    /// `unlock` while open.
+    AlreadyOpen,
+    /// The code opened the vault, and lies in the phone's history now.
+    CodeInHistory,
+    /// Recovery words stood in a message.
+    WordsExposed,
+    /// There is no spare way in.
+    OneWayIn(Mode),
+    /// Who has a way in.
+    Keys {
+        /// In the order they were made.
+        slots: Vec<Slot>,
+    },
 }
 
 /// What is said about the owner's devices and their pairing.

@@ -7,10 +7,12 @@ use super::{
     command::Command,
     confirm::CONFIRM_SECONDS,
     intake::Stage,
-    owner::{PAIRING_SECONDS, PAIRING_TRIES, normal},
-    reply::{DeliveryFailure, DeviceReply, Line, OpenFailure, StorageReply, Unproven},
+    reply::{DeliveryFailure, Line, OpenFailure, StorageReply, Unproven},
     *,
 };
+
+mod modes;
+mod pairing;
 
 const OWNER: &str = "owner@example.org";
 const NOW: i64 = 1_800_000_000;
@@ -328,23 +330,22 @@ fn a_lock_by_command_outlives_a_restart() {
 }
 
 #[test]
-fn while_locked_a_get_is_answered_and_nothing_is_sent() {
+fn while_locked_a_question_is_answered_and_nothing_is_sent() {
     let mut keeper = started(memory());
 
-    let effects = keeper.handle(Input::Told(told(1, "get 1")), NOW);
+    let listed = keeper.handle(Input::Told(told(1, "list")), NOW);
+    let got = keeper.handle(Input::Told(told(2, "get 1")), NOW);
 
-    assert_eq!(
-        says(&effects),
-        [Reply::NeedsKey {
-            waiting: 0,
-            way: WayIn::PutIn
-        }]
-    );
-    assert!(
-        !effects
-            .iter()
-            .any(|it| matches!(it, Effect::Deliver(..) | Effect::Ask(..)))
-    );
+    let (waiting, way) = (0, WayIn::PutIn);
+    assert_eq!(says(&listed), [Reply::NeedsKey { waiting, way }]);
+    assert_eq!(says(&got), [CustodyReply::PutKeyIn { waiting, way }.into()]);
+    for effects in [listed, got] {
+        assert!(
+            !effects
+                .iter()
+                .any(|it| matches!(it, Effect::Deliver(..) | Effect::Ask(..)))
+        );
+    }
 }
 
 #[test]
@@ -366,13 +367,13 @@ fn a_question_is_answered_with_a_refusal_if_the_vault_does_not_open() {
     let _ = keeper.handle(Input::KeyDeviceCame, NOW);
     let _ = keeper.handle(Input::Told(told(1, "list")), NOW);
 
-    let effects = keeper.handle(Input::VaultNotOpened(reply::OpenFailure::WrongKey), NOW);
+    let effects = keeper.handle(Input::VaultNotOpened(OpenFailure::WrongKey), NOW);
 
     let way = WayIn::PutInAgain;
     assert_eq!(
         says(&effects),
         [
-            Reply::NotOpened(reply::OpenFailure::WrongKey),
+            Reply::NotOpened(OpenFailure::WrongKey),
             Reply::NeedsKey { waiting: 0, way }
         ]
     );
@@ -462,6 +463,26 @@ fn a_delivery_cut_by_the_network_is_tried_again() {
 }
 
 #[test]
+fn a_delivery_cut_by_the_end_of_the_vault_process_goes_on_with_the_next_one() {
+    let mut keeper = started(memory());
+    let _ = open(&mut keeper);
+    let job = JobId([1; 32]);
+    let _ = keeper.handle(Input::Told(told(1, "get 2")), NOW);
+    let answer = Answer::Picked {
+        found: vec![2],
+        missing: vec![],
+    };
+    let free = None;
+    let _ = keeper.handle(Input::Answered { job, answer, free }, NOW);
+
+    let ended = keeper.handle(Input::VaultEnded, NOW);
+    let opened = keeper.handle(Input::VaultOpened, NOW);
+
+    assert!(ended.contains(&Effect::Open) && says(&ended).is_empty());
+    assert!(opened.contains(&Effect::Deliver(job, 2)));
+}
+
+#[test]
 fn a_delivery_that_was_open_at_a_restart_goes_on_once_the_vault_is_open_and_online() {
     let deliveries = vec![Delivery {
         job: JobId([1; 32]),
@@ -525,109 +546,6 @@ fn a_delivery_cut_by_the_lock_is_told_and_closed() {
 }
 
 #[test]
-fn only_the_code_pairs_and_only_five_times() {
-    let pairing = Pairing::new("abcde-12345");
-    let mut keeper = started(Memory {
-        has_trusted_device: false,
-        pairing: Some(pairing.clone()),
-        ..memory()
-    });
-    let _ = keeper.handle(Input::Online, NOW);
-    let try_with = |keeper: &mut Keeper, text: &str| {
-        let mut told = told(1, text);
-        told.from = device(Standing::Undecided);
-        keeper.handle(Input::Told(told), NOW + 1)
-    };
-    let mut other = started(Memory {
-        has_trusted_device: false,
-        pairing: Some(pairing),
-        ..memory()
-    });
-
-    let hello = try_with(&mut keeper, "hello");
-    let wrong: Vec<_> = (0..PAIRING_TRIES)
-        .flat_map(|_| says(&try_with(&mut keeper, "ABCDE-12346")))
-        .collect();
-    let too_late = try_with(&mut keeper, "ABCDE-12345");
-    let right = try_with(&mut other, " abcde 12345 ");
-
-    let about = |reply| vec![Reply::Device(reply)];
-    assert_eq!(says(&hello), about(DeviceReply::PairingNeeded));
-    assert_eq!(
-        wrong[0],
-        Reply::Device(DeviceReply::PairingWrong { left: 4 })
-    );
-    assert_eq!(wrong[4], Reply::Device(DeviceReply::PairingOver));
-    assert_eq!(says(&too_late), about(DeviceReply::PairingOver));
-    assert!(!too_late.iter().any(|it| matches!(it, Effect::Trust(_))));
-    assert!(right.iter().any(|it| matches!(it, Effect::Trust(_))));
-}
-
-#[test]
-fn a_pairing_code_is_good_for_thirty_minutes_from_the_first_login() {
-    let code = "ABCDE-12345";
-    let after = |seconds: i64| {
-        let mut keeper = started(Memory {
-            has_trusted_device: false,
-            pairing: Some(Pairing::new(code)),
-            ..memory()
-        });
-        let _ = keeper.handle(Input::Online, NOW);
-        let mut told = told(1, code);
-        told.from = device(Standing::Undecided);
-        let effects = keeper.handle(Input::Told(told), NOW + seconds);
-        effects.iter().any(|it| matches!(it, Effect::Trust(_)))
-    };
-
-    assert!(after(PAIRING_SECONDS));
-    assert!(!after(PAIRING_SECONDS + 1));
-}
-
-#[test]
-fn a_pinned_fingerprint_needs_no_code_and_another_one_gets_nothing() {
-    let mut keeper = started(Memory {
-        pins: vec![FINGERPRINT.to_owned()],
-        has_trusted_device: false,
-        ..memory()
-    });
-    let mut pinned = told(1, "help");
-    pinned.from = device(Standing::Undecided);
-    let mut other = told(2, "help");
-    other.from = Device {
-        fingerprint: FINGERPRINT.replace('0', "f"),
-        ..device(Standing::Undecided)
-    };
-
-    let obeyed = keeper.handle(Input::Told(pinned), NOW);
-    let quarantined = keeper.handle(Input::Told(other), NOW);
-
-    assert!(obeyed.contains(&Effect::Say(Reply::Help)));
-    assert!(
-        quarantined
-            .iter()
-            .any(|it| matches!(it, Effect::Quarantine(_)))
-    );
-    assert!(!quarantined.contains(&Effect::Say(Reply::Help)));
-}
-
-#[test]
-fn strangers_revoked_and_quarantined_devices_get_silence() {
-    let mut keeper = started(memory());
-    let mut stranger = told(1, "help");
-    stranger.from.jid = "stranger@example.org".to_owned();
-    let mut revoked = told(2, "help");
-    revoked.from = device(Standing::Revoked);
-    let mut quarantined = photo(3);
-    quarantined.from = device(Standing::Quarantined);
-
-    for told in [stranger, revoked, quarantined] {
-        assert!(keeper.handle(Input::Told(told), NOW).is_empty());
-    }
-    let honest = keeper.handle(Input::Told(told(4, "help")), NOW);
-    assert_eq!(says(&honest), [Reply::Help]);
-}
-
-#[test]
 fn plain_text_of_the_owner_is_answered_once_a_day_and_of_others_never() {
     let mut keeper = started(memory());
     let plain = |jid: &str| Input::ToldPlain {
@@ -667,12 +585,7 @@ fn a_vault_process_that_ends_by_itself_is_started_again_twice() {
 
     assert!(ended[0].contains(&Effect::Open) && ended[1].contains(&Effect::Open));
     assert!(!ended[2].contains(&Effect::Open));
-    assert_eq!(says(&ended[2]), [Reply::LockedByTrouble]);
-}
-
-#[test]
-fn codes_are_read_as_people_type_them() {
-    assert_eq!(normal(" oIl-ab "), "011AB");
+    assert_eq!(says(&ended[2]), [Reply::LockedByTrouble(WayIn::PutInAgain)]);
 }
 
 fn drive(trouble: Option<DriveTrouble>, free: u64) -> Input {

@@ -7,8 +7,7 @@
 
 use std::{
     fs::File,
-    io::{self, IoSliceMut, Read as _, Write as _},
-    mem::MaybeUninit,
+    io::{self, Read as _, Write as _},
     os::{
         fd::{AsFd as _, OwnedFd},
         unix::net::UnixStream,
@@ -23,16 +22,15 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde::Serialize;
 use vault::{
-    Adopted, Attributes, BlobId, Compared, Entry, Index, IndexError, IntakeKey, OpenError,
-    OpenVault, Origin, PublicHalf, SlotSecret, UnsealError, VaultFolder, index::EntryNumber,
-    key::file::KeyFileError, open::custody::Standing,
+    Adopted, Attributes, BlobId, Compared, Entry, Index, IndexError, IntakeKey, OpenVault, Origin,
+    UnsealError, VaultFolder, index::EntryNumber,
 };
 use zeroize::Zeroizing;
 
 mod comparer;
+mod key;
 mod sender;
 mod unproven;
 
@@ -40,9 +38,10 @@ use self::{comparer::Double, sender::Sender, unproven::Unproven};
 use super::{
     MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row, Shut, Word,
     sandbox::{self, SandboxError},
+    slots::Slots,
+    typed::{self, Typed},
     verify::{self, Checks, Favour},
 };
-use crate::keydevice::handover::{self, NoKey};
 
 /// Name of an entry whose sender gave none.
 const UNNAMED: &str = "file";
@@ -60,10 +59,12 @@ pub fn serve() -> io::Result<()> {
     let data = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
     let mouth = Mouth(Arc::new(Mutex::new(control.try_clone()?)));
     let mut ear = control;
-    let pipe = first_byte(&ear)?;
+    let pipe = typed::take_over(&ear)?;
     let Some(Order::Open {
         folder,
         key_file,
+        typed,
+        pepper_file,
         public_half,
         intake_key,
         waiting,
@@ -71,19 +72,28 @@ pub fn serve() -> io::Result<()> {
     else {
         return Ok(());
     };
-    let from_pipe = key_file.is_none();
-    let key = match find_key(key_file, pipe) {
-        Ok(key) => key,
-        Err(why) => return mouth.say(&Word::NotOpened(why)),
+    // What lies on the card is out of reach once the walls stand.
+    let typed = match typed.map(|kind| Typed::take(kind, &data, &pepper_file)) {
+        Some(Err(why)) => return mouth.say(&Word::NotOpened(why)),
+        Some(Ok(typed)) => Some(typed),
+        None => None,
     };
+    let from_pipe = key_file.is_none();
+    let file = find_key(key_file, pipe);
     // It lies on the card, out of reach afterwards. Without it nothing that waits is vouched for.
     let intake_key = read_intake_key(&intake_key);
     if let Err(error) = sandbox::confine(&folder) {
         log::error!("the vault process could not be confined, so it ends: {error}");
         return mouth.say(&Word::NotOpened(unconfined(&error)));
     }
-    let opened =
-        read_key(key, from_pipe).and_then(|key| open(&folder, &key, &public_half, &waiting));
+    let key_file = file.and_then(|file| key::read_key(file, from_pipe));
+    let opened = key::secret(typed, key_file, &folder).and_then(|(secret, typist)| {
+        let opened = key::open(&folder, &secret, &public_half, &waiting);
+        if let Some(mut typist) = typist {
+            typed::answer(&mut typist, typed::told(opened.as_ref().err()));
+        }
+        opened
+    });
     let (vault, index) = match opened {
         Ok(opened) => opened,
         Err(why) => return mouth.say(&Word::NotOpened(why)),
@@ -119,7 +129,7 @@ fn work(
     let for_proofs = vault.clone();
     let (deliver, queue) = mpsc::channel();
     let sender = Sender {
-        vault,
+        vault: vault.clone(),
         mouth: mouth.clone(),
         running: Arc::clone(&running),
         busy: Arc::default(),
@@ -139,6 +149,7 @@ fn work(
     thread::spawn(move || listen(&mut ear, &errands_in));
     let mut clerk = Clerk {
         folder,
+        slots: Slots::new(&vault),
         index,
         mouth,
         deliver,
@@ -160,20 +171,6 @@ fn work(
         }
     }
     Ok(())
-}
-
-/// Takes the first byte, and the pipe that came with it. It is there before the process is.
-fn first_byte(ear: &UnixStream) -> io::Result<Option<OwnedFd>> {
-    let mut byte = [0];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut with = RecvAncillaryBuffer::new(&mut space);
-    let mut parts = [IoSliceMut::new(&mut byte)];
-    recvmsg(ear, &mut parts, &mut with, RecvFlags::CMSG_CLOEXEC)?;
-    let pipe = with.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        RecvAncillaryMessage::ScmCredentials(_) | _ => None,
-    });
-    Ok(pipe)
 }
 
 /// What the thread of the index does next.
@@ -222,7 +219,7 @@ fn next_order(ear: &mut UnixStream) -> io::Result<Option<Order>> {
 /// Opens what the key is read from, without reading.
 fn find_key(key_file: Option<PathBuf>, pipe: Option<OwnedFd>) -> Result<File, Shut> {
     match (key_file, pipe) {
-        (Some(path), _) => File::open(path).map_err(|error| missing(&error)),
+        (Some(path), _) => File::open(path).map_err(|error| key::missing(&error)),
         (None, Some(pipe)) => Ok(File::from(pipe)),
         (None, None) => Err(Shut::UnreadableKey),
     }
@@ -233,15 +230,6 @@ fn read_intake_key(path: &Path) -> Option<IntakeKey> {
     IntakeKey::from_card(&text)
 }
 
-fn missing(error: &io::Error) -> Shut {
-    log::warn!("the key file could not be opened: {error}");
-    if error.kind() == io::ErrorKind::NotFound {
-        Shut::NoKeyFile
-    } else {
-        Shut::UnreadableKey
-    }
-}
-
 fn unconfined(error: &SandboxError) -> Shut {
     match error {
         SandboxError::Folder(_) => Shut::NoVault,
@@ -249,67 +237,6 @@ fn unconfined(error: &SandboxError) -> Shut {
             Shut::Trouble
         }
     }
-}
-
-fn read_key(file: File, from_pipe: bool) -> Result<Zeroizing<Vec<u8>>, Shut> {
-    let read = if from_pipe {
-        handover::read(file.into())
-    } else {
-        handover::read_file(file)
-    };
-    read.map_err(|error| {
-        log::warn!("{error}");
-        match error {
-            NoKey::Missing => Shut::NoKeyFile,
-            NoKey::TooLong => Shut::BrokenKeyFile,
-            NoKey::Unreadable(_) => Shut::UnreadableKey,
-        }
-    })
-}
-
-fn open(
-    folder: &Path,
-    key: &[u8],
-    public_half: &[u8],
-    waiting: &[[u8; 16]],
-) -> Result<(OpenVault, Index), Shut> {
-    let key = SlotSecret::from_key_file(key).map_err(|error| {
-        log::warn!("the key file cannot be used: {error}");
-        match error {
-            KeyFileError::TooNew { .. } => Shut::TooNew,
-            KeyFileError::Empty
-            | KeyFileError::NotAKey
-            | KeyFileError::HalfWritten { .. }
-            | KeyFileError::Damaged
-            | _ => Shut::BrokenKeyFile,
-        }
-    })?;
-    let now = SystemTime::now();
-    let vault = OpenVault::open(folder, &key.secret, now).map_err(|error| {
-        log::warn!("the vault did not open: {error}");
-        match error {
-            OpenError::NotAVault => Shut::NoVault,
-            OpenError::WrongKey { .. } => Shut::WrongKey,
-            OpenError::TooNew { .. } => Shut::TooNew,
-            OpenError::DamagedSlot
-            | OpenError::NoSlots
-            | OpenError::DamagedEpoch { .. }
-            | OpenError::Io(_)
-            | _ => Shut::Trouble,
-        }
-    })?;
-    let standing = PublicHalf::from_bytes(public_half).map(|half| vault.standing_of(&half));
-    if !matches!(standing, Ok(Standing::Newest | Standing::Older)) {
-        log::error!("the public half on the system card is not this vault's");
-        return Err(Shut::ForeignPublicHalf);
-    }
-    let waiting: Vec<BlobId> = waiting.iter().copied().map(BlobId::from_bytes).collect();
-    let (index, how) = Index::open_leaving(&vault, &waiting, now).map_err(|error| {
-        log::error!("the index did not open: {error}");
-        Shut::Trouble
-    })?;
-    log::info!("the index is open ({how:?})");
-    Ok((vault, index))
 }
 
 /// Speaks on the control socket; both threads do.
@@ -329,6 +256,7 @@ impl Mouth {
 /// Obeys orders with the index at hand.
 struct Clerk {
     folder: VaultFolder,
+    slots: Slots,
     index: Index,
     mouth: Mouth,
     deliver: mpsc::Sender<Delivery>,
@@ -507,6 +435,13 @@ impl Clerk {
                     more,
                 }
             }
+            Question::Slots => match self.slots.list() {
+                Ok(slots) => Word::Slots { job, slots },
+                Err(error) => {
+                    log::error!("the slots could not be read: {error}");
+                    Word::NoAnswer { job }
+                }
+            },
             Question::Pick { ranges } => pick(index, job, &ranges)?,
         })
     }

@@ -29,6 +29,7 @@ pub(crate) struct Home {
     folder: TempDir,
     code: Option<String>,
     words: String,
+    unlock: Option<String>,
 }
 
 impl Home {
@@ -63,11 +64,15 @@ impl Home {
             folder,
             code: None,
             words: String::new(),
+            unlock: None,
         };
         fs::write(home.path("password"), password(VAULT) + "\n").unwrap();
         let said = home.set_up("init", arguments, "");
         home.code = pairing_code(&said);
         home.words = recovery_words(&said);
+        home.unlock = said
+            .lines()
+            .find_map(|it| Some(it.trim().strip_prefix("unlock ")?.to_owned()));
         home
     }
 
@@ -91,6 +96,12 @@ impl Home {
         let mut child = home
             .command()
             .args([how, "--trial", "--jid", &jid(VAULT), "--owner", &jid(OWNER)])
+            // Most tests pull the key to lock.
+            .args(
+                ["--mode", "presence"]
+                    .iter()
+                    .filter(|_| !arguments.contains(&"--mode")),
+            )
             .args(["--server", &host, "--pin", &pin])
             .arg("--ca-file")
             .arg(authority)
@@ -174,6 +185,11 @@ impl Home {
         let output = self.run("pair");
         assert!(output.status.success(), "{output:?}");
         pairing_code(&String::from_utf8(output.stdout).unwrap()).unwrap()
+    }
+
+    /// The unlock code that set-up printed.
+    pub(crate) fn unlock_code(&self) -> &str {
+        self.unlock.as_deref().unwrap()
     }
 
     /// The 24 recovery words that set-up printed.

@@ -128,7 +128,7 @@ fn while_locked_photos_wait_and_are_adopted_when_the_key_comes_back() {
         };
         phone.wait_reply(plural);
     }
-    phone.send_text(&jid(VAULT), "get 1");
+    phone.send_text(&jid(VAULT), "list");
     let refused = phone.wait_reply("locked;");
     home.insert_key();
     let opened = phone.wait_reply("The vault is open");

@@ -118,6 +118,31 @@ impl SlotSecret {
     }
 }
 
+/// Tells whether recovery words, or half of them, stand in a text: twelve of the list in a row.
+///
+/// Common prose does not come near that, since the list has neither "the" nor "and".
+#[must_use]
+pub fn holds_recovery_words(text: &str) -> bool {
+    let mut in_a_row = 0;
+    let words = text.split(|it: char| it.is_whitespace() || it == ',' || it == ';');
+    for word in words {
+        let word = word.trim_matches(|it: char| !it.is_alphabetic());
+        if word.is_empty() {
+            continue;
+        }
+        let word = Zeroizing::new(word.to_lowercase());
+        in_a_row = if known_word(&word).is_some() {
+            in_a_row + 1
+        } else {
+            0
+        };
+        if in_a_row == WORD_COUNT / 2 {
+            return true;
+        }
+    }
+    false
+}
+
 fn known_word(typed: &str) -> Option<&'static str> {
     let list = Language::English.word_list();
     if let Ok(place) = list.binary_search(&typed) {
@@ -216,6 +241,30 @@ mod tests {
         for typed in [numbered.concat(), short.join(", ")] {
             let read = SlotSecret::from_words(&typed).unwrap();
             assert_eq!(read.expose_to_cipher(), secret.expose_to_cipher());
+        }
+    }
+
+    #[test]
+    fn recovery_words_are_noticed_in_a_message_and_prose_is_not() {
+        let words = SlotSecret::init_with(|place| place.fill(0xC3)).to_words();
+        let words: Vec<&str> = words.expose_to_owner().split(' ').collect();
+        let numbered: Vec<String> = (1..)
+            .zip(&words)
+            .map(|(n, it)| format!("{n}. {it}"))
+            .collect();
+
+        assert!(holds_recovery_words(&words.join(" ")));
+        assert!(holds_recovery_words(&format!(
+            "my words: {}!",
+            numbered.join("\n").to_uppercase()
+        )));
+        assert!(holds_recovery_words(&words[6..18].join(", ")));
+        for prose in [
+            "",
+            "Please keep this photo of our summer trip to the ocean and the one from the hotel",
+            "find the picture where all of us stand before the old bridge at noon in August",
+        ] {
+            assert!(!holds_recovery_words(prose), "{prose}");
         }
     }
 

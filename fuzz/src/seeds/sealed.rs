@@ -7,7 +7,7 @@ use std::{
 
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
-use strongroom::vault_process::{Order, OriginWord, Question, Row, Shut, Word};
+use strongroom::vault_process::{Order, OriginWord, Question, Row, Shut, Word, typed::Kind};
 use vault::{
     BlobId, Metadata, Passphrase, Pepper, PepperFile, Sealer, SlotId, SlotSecret, VaultFolder,
     VaultId, header::HEADER_BYTES,
@@ -150,6 +150,8 @@ pub(super) fn orders(seeds: &mut Seeds) {
     let open = Order::Open {
         folder,
         key_file,
+        typed: Some(Kind::Code),
+        pepper_file: "card/unlock-code.pepper".into(),
         public_half,
         intake_key: "card/intake.key".into(),
         waiting: vec![[3; 16]],
@@ -187,6 +189,7 @@ pub(super) fn orders(seeds: &mut Seeds) {
         ("find", ask(Question::Find { words, lines })),
         ("pick", ask(Question::Pick { ranges })),
         ("totals", ask(Question::Totals)),
+        ("slots", ask(Question::Slots)),
         ("deliver", Order::Deliver { job, number }),
         ("abort", Order::Abort),
     ];

@@ -8,8 +8,11 @@ use crate::keeper::command::MAX_LINES;
 
 use super::{DeliveryFailure, DeviceReply, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
+mod custody;
 mod storage;
 mod verify;
+
+use custody::{standing, way_in};
 
 /// The one sentence that is ever sent unencrypted, and only to the owner's address.
 pub const PLAIN_REFUSED: &str = "I only read encrypted messages and kept nothing of this one. \
@@ -20,9 +23,11 @@ const HELP: &str = "Share a photo or file here and I keep it.\n\
      find WORDS: files with these words in the name\n\
      get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
      status: open or locked, how much is kept\n\
+     keys: what opens the vault\n\
      verify: check every file (verify 7: one; verify sample: a few)\n\
      lock: close the vault at once\n\
-     unproven: files on the drive that nobody vouches for";
+     unproven: files on the drive that nobody vouches for\n\
+     unlock CODE: open it, if your vault opens by a code";
 
 impl Reply {
     /// Returns what happened, then what the owner can do about it.
@@ -59,18 +64,17 @@ impl Reply {
                  get files out."
                     .to_owned()
             }
+            Self::LockedByCommand(way) => {
+                format!("The vault is locked. Photos still arrive. {}", way_in(*way))
+            }
             Self::SecondKey => SECOND_KEY.to_owned(),
-            Self::LockedByCommand => "The vault is locked. Photos still arrive; take the key out \
-                 and put it in again to open it."
-                .to_owned(),
             Self::AlreadyLocked(way) => {
                 format!("The vault is locked already. {}", way_in(*way))
             }
-            Self::LockedByTrouble => {
-                "The vault locked itself after a fault. Nothing is lost; take \
-                 the key out and put it in again."
-                    .to_owned()
-            }
+            Self::LockedByTrouble(way) => format!(
+                "The vault locked itself after a fault. Nothing is lost. {}",
+                way_in(*way)
+            ),
             Self::NoAnswer => {
                 "The index of the vault did not answer. Nothing is lost; take the key \
                  out and put it in again, then ask once more."
@@ -106,6 +110,7 @@ impl Reply {
                 "I could not read a message of yours. Please send it again.".to_owned()
             }
             Self::Device(reply) => reply.text(),
+            Self::Custody(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),
         }
     }
@@ -140,6 +145,7 @@ fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
     let Facts {
         waiting,
         way,
+        standing: since,
         arriving,
         free,
         drive,
@@ -157,6 +163,7 @@ fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
         Some((count, size)) => format!("The vault is open: {count} files, {}.", bytes(size)),
         None => format!("The vault is locked. Photos still arrive. {}", way_in(*way)),
     };
+    let _ = write!(text, "\n{}", standing(since, kept.is_some()));
     if *waiting > 0 {
         let _ = write!(text, "\nWaiting for the key: {waiting}.");
     }
@@ -264,6 +271,10 @@ fn not_opened(why: OpenFailure) -> String {
             "The key file on this stick is not whole. Take it out and put it in again, or use your \
              spare."
         }
+        OpenFailure::WantsPassphrase => {
+            "The key is here and wants its passphrase. Type it at the Pi with \"strongroom unlock\", \
+             never here: it would stay in this chat's history."
+        }
         OpenFailure::NoKeyFile => {
             "There is no vault key on the stick that was put in. Put in the stick that has it."
         }
@@ -299,14 +310,6 @@ fn needs_key(waiting: u64, way: WayIn) -> String {
         0 => format!("The vault is locked. {way}"),
         1 => format!("The vault is locked; 1 file waits for the key. {way}"),
         waiting => format!("The vault is locked; {waiting} files wait for the key. {way}"),
-    }
-}
-
-fn way_in(way: WayIn) -> &'static str {
-    match way {
-        WayIn::PutIn => "Put the key in to open it.",
-        WayIn::PutInAgain => "Take the key out and put it in again to open it.",
-        WayIn::Wait => "It is being opened; ask again in a moment.",
     }
 }
 

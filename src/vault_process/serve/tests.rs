@@ -7,7 +7,7 @@ use std::{
 
 use getrandom::SysRng;
 use rustix::fs::{CWD, Mode, mkfifoat};
-use vault::{Metadata, Sealer};
+use vault::{Metadata, Sealer, SlotSecret};
 
 use super::*;
 use crate::vault_process::{BROKEN, WHOLE};

@@ -1,0 +1,22 @@
+//! What the keeper knows beside its jobs and has to know again after a restart.
+
+use serde::{Deserialize, Serialize};
+
+use super::{custody, unlock::NeedsRecord, weekly};
+
+/// Small things, written together whenever one of them changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Since when the vault is locked, and the like.
+    pub custody: custody::Record,
+    /// Wrong codes that are not forgiven yet.
+    pub tries_used: u8,
+    /// What was asked for while locked.
+    pub needs: NeedsRecord,
+    /// When the weekly warning was told.
+    pub weekly: weekly::Record,
+    /// When the unencrypted sentence was last sent, in seconds since 1970.
+    pub plain_refused_at: Option<i64>,
+    /// When the owner was last asked to send a message again, in seconds since 1970.
+    pub unreadable_at: Option<i64>,
+}

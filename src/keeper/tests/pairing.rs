@@ -1,0 +1,115 @@
+//! Who may command, and how a phone pairs.
+
+use super::*;
+use crate::keeper::{
+    owner::{PAIRING_SECONDS, PAIRING_TRIES, normal},
+    reply::DeviceReply,
+};
+
+#[test]
+fn only_the_code_pairs_and_only_five_times() {
+    let pairing = Pairing::new("abcde-12345");
+    let mut keeper = started(Memory {
+        has_trusted_device: false,
+        pairing: Some(pairing.clone()),
+        ..memory()
+    });
+    let _ = keeper.handle(Input::Online, NOW);
+    let try_with = |keeper: &mut Keeper, text: &str| {
+        let mut told = told(1, text);
+        told.from = device(Standing::Undecided);
+        keeper.handle(Input::Told(told), NOW + 1)
+    };
+    let mut other = started(Memory {
+        has_trusted_device: false,
+        pairing: Some(pairing),
+        ..memory()
+    });
+
+    let hello = try_with(&mut keeper, "hello");
+    let wrong: Vec<_> = (0..PAIRING_TRIES)
+        .flat_map(|_| says(&try_with(&mut keeper, "ABCDE-12346")))
+        .collect();
+    let too_late = try_with(&mut keeper, "ABCDE-12345");
+    let right = try_with(&mut other, " abcde 12345 ");
+
+    let about = |reply| vec![Reply::Device(reply)];
+    assert_eq!(says(&hello), about(DeviceReply::PairingNeeded));
+    assert_eq!(
+        wrong[0],
+        Reply::Device(DeviceReply::PairingWrong { left: 4 })
+    );
+    assert_eq!(wrong[4], Reply::Device(DeviceReply::PairingOver));
+    assert_eq!(says(&too_late), about(DeviceReply::PairingOver));
+    assert!(!too_late.iter().any(|it| matches!(it, Effect::Trust(_))));
+    assert!(right.iter().any(|it| matches!(it, Effect::Trust(_))));
+}
+
+#[test]
+fn a_pairing_code_is_good_for_thirty_minutes_from_the_first_login() {
+    let code = "ABCDE-12345";
+    let after = |seconds: i64| {
+        let mut keeper = started(Memory {
+            has_trusted_device: false,
+            pairing: Some(Pairing::new(code)),
+            ..memory()
+        });
+        let _ = keeper.handle(Input::Online, NOW);
+        let mut told = told(1, code);
+        told.from = device(Standing::Undecided);
+        let effects = keeper.handle(Input::Told(told), NOW + seconds);
+        effects.iter().any(|it| matches!(it, Effect::Trust(_)))
+    };
+
+    assert!(after(PAIRING_SECONDS));
+    assert!(!after(PAIRING_SECONDS + 1));
+}
+
+#[test]
+fn a_pinned_fingerprint_needs_no_code_and_another_one_gets_nothing() {
+    let mut keeper = started(Memory {
+        pins: vec![FINGERPRINT.to_owned()],
+        has_trusted_device: false,
+        ..memory()
+    });
+    let mut pinned = told(1, "help");
+    pinned.from = device(Standing::Undecided);
+    let mut other = told(2, "help");
+    other.from = Device {
+        fingerprint: FINGERPRINT.replace('0', "f"),
+        ..device(Standing::Undecided)
+    };
+
+    let obeyed = keeper.handle(Input::Told(pinned), NOW);
+    let quarantined = keeper.handle(Input::Told(other), NOW);
+
+    assert!(obeyed.contains(&Effect::Say(Reply::Help)));
+    assert!(
+        quarantined
+            .iter()
+            .any(|it| matches!(it, Effect::Quarantine(_)))
+    );
+    assert!(!quarantined.contains(&Effect::Say(Reply::Help)));
+}
+
+#[test]
+fn strangers_revoked_and_quarantined_devices_get_silence() {
+    let mut keeper = started(memory());
+    let mut stranger = told(1, "help");
+    stranger.from.jid = "stranger@example.org".to_owned();
+    let mut revoked = told(2, "help");
+    revoked.from = device(Standing::Revoked);
+    let mut quarantined = photo(3);
+    quarantined.from = device(Standing::Quarantined);
+
+    for told in [stranger, revoked, quarantined] {
+        assert!(keeper.handle(Input::Told(told), NOW).is_empty());
+    }
+    let honest = keeper.handle(Input::Told(told(4, "help")), NOW);
+    assert_eq!(says(&honest), [Reply::Help]);
+}
+
+#[test]
+fn codes_are_read_as_people_type_them() {
+    assert_eq!(normal(" oIl-ab "), "011AB");
+}

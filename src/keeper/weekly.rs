@@ -1,0 +1,149 @@
+//! What is told once a week as long as it is so: one lost stick loses everything.
+
+use serde::{Deserialize, Serialize};
+
+use super::moment::Moment;
+
+const WEEK_SECONDS: i64 = 7 * 24 * 60 * 60;
+/// How long the wall clock must have stood before the last warning until it is believed.
+const BELIEVED_SECONDS: i64 = 24 * 60 * 60;
+
+/// What has to outlive a restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Whether there is a spare way in, as the vault process last said.
+    pub has_spare: Option<bool>,
+    /// When it was last told, in seconds since 1970.
+    pub told_at: Option<i64>,
+}
+
+/// Knows when the warning is due.
+#[derive(Debug)]
+pub(super) struct Weekly {
+    record: Record,
+    /// When this run set `told_at`, on the steady clock: then no wall clock is asked.
+    told_here: Option<i64>,
+    /// Since when the wall clock stands before `told_at`, on the steady clock.
+    behind_since: Option<i64>,
+}
+
+impl Weekly {
+    pub(super) fn new(record: Record) -> Self {
+        Self {
+            record,
+            told_here: None,
+            behind_since: None,
+        }
+    }
+
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    pub(super) fn learned(&mut self, has_spare: bool) {
+        self.record.has_spare = Some(has_spare);
+    }
+
+    /// Returns whether the warning is to be told now. The first one comes after a week.
+    pub(super) fn due(&mut self, at: Moment) -> bool {
+        if self.record.has_spare != Some(false) {
+            self.record.told_at = None;
+            return false;
+        }
+        let Some(told_at) = self.record.told_at else {
+            self.note(at);
+            return false;
+        };
+        let passed = match self.told_here {
+            Some(then) => at.steady.saturating_sub(then),
+            None => at.wall.saturating_sub(told_at),
+        };
+        if passed >= WEEK_SECONDS {
+            self.note(at);
+            return true;
+        }
+        if passed >= 0 {
+            self.behind_since = None;
+        } else {
+            let since = *self.behind_since.get_or_insert(at.steady);
+            if at.steady.saturating_sub(since) >= BELIEVED_SECONDS {
+                self.note(at);
+            }
+        }
+        false
+    }
+
+    fn note(&mut self, at: Moment) {
+        self.record.told_at = Some(at.wall);
+        self.told_here = Some(at.steady);
+        self.behind_since = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+    const DAY: i64 = 24 * 60 * 60;
+
+    fn told(days: i64) -> Weekly {
+        Weekly::new(Record {
+            has_spare: Some(false),
+            told_at: Some(NOW - days * DAY),
+        })
+    }
+
+    fn at(wall: i64, steady: i64) -> Moment {
+        Moment { wall, steady }
+    }
+
+    #[test]
+    fn it_is_told_once_a_week_and_first_after_one() {
+        let mut weekly = Weekly::new(Record::default());
+        assert!(!weekly.due(at(NOW, 0)), "nothing is known yet");
+        weekly.learned(false);
+
+        let days: Vec<i64> = (0..22)
+            .filter(|day| weekly.due(at(NOW + day * DAY, day * DAY)))
+            .collect();
+
+        assert_eq!(days, [7, 14, 21]);
+    }
+
+    #[test]
+    fn a_spare_ends_it() {
+        let mut weekly = told(8);
+        weekly.learned(true);
+
+        assert!(!weekly.due(at(NOW, 0)));
+    }
+
+    #[test]
+    fn a_restart_forgets_no_day_of_the_week() {
+        assert!(!told(6).due(at(NOW, 0)));
+        assert!(told(7).due(at(NOW, 0)));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_within_a_run_neither_tells_nor_silences() {
+        let mut weekly = told(7);
+        assert!(weekly.due(at(NOW, 0)));
+
+        assert!(!weekly.due(at(NOW + 3_650 * DAY, 60)));
+        assert!(!weekly.due(at(0, 120)));
+        assert!(weekly.due(at(NOW, 7 * DAY)));
+    }
+
+    #[test]
+    fn a_start_with_the_clock_at_1970_tells_nothing_and_a_wrong_date_is_outlived() {
+        let mut weekly = told(3);
+        assert!(!weekly.due(at(0, 0)));
+        assert!(!weekly.due(at(NOW, 60)));
+
+        let mut ahead = told(-3_650);
+        assert!(!ahead.due(at(NOW, 0)));
+        assert!(!ahead.due(at(NOW + DAY, DAY)));
+        assert!(ahead.due(at(NOW + 8 * DAY, 8 * DAY)));
+    }
+}

@@ -1,0 +1,107 @@
+//! The key that the vault is opened with, from a file, a pipe, or what somebody types; and the
+//! opening.
+
+use std::{fs::File, io, os::unix::net::UnixStream, path::Path, time::SystemTime};
+
+use vault::{
+    BlobId, Index, OpenError, OpenVault, PublicHalf, SlotSecret, key::file::KeyFileError,
+    open::custody::Standing,
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    keydevice::handover::{self, NoKey},
+    vault_process::{Shut, typed::Typed},
+};
+
+pub(super) fn missing(error: &io::Error) -> Shut {
+    log::warn!("the key file could not be opened: {error}");
+    if error.kind() == io::ErrorKind::NotFound {
+        Shut::NoKeyFile
+    } else {
+        Shut::UnreadableKey
+    }
+}
+
+pub(super) fn read_key(file: File, from_pipe: bool) -> Result<Zeroizing<Vec<u8>>, Shut> {
+    let read = if from_pipe {
+        handover::read(file.into())
+    } else {
+        handover::read_file(file)
+    };
+    read.map_err(|error| {
+        log::warn!("{error}");
+        match error {
+            NoKey::Missing => Shut::NoKeyFile,
+            NoKey::TooLong => Shut::BrokenKeyFile,
+            NoKey::Unreadable(_) => Shut::UnreadableKey,
+        }
+    })
+}
+
+/// Makes the slot secret of what is typed or of the key device's file. Whoever typed is still to be
+/// told whether it opens the vault.
+pub(super) fn secret(
+    typed: Option<Typed>,
+    key: Result<Zeroizing<Vec<u8>>, Shut>,
+    folder: &Path,
+) -> Result<(SlotSecret, Option<UnixStream>), Shut> {
+    match typed {
+        None => Ok((key_on_device(&key?)?, None)),
+        Some(typed) => {
+            let (secret, typist) = typed.hear(folder, key.ok())?;
+            Ok((secret, Some(typist)))
+        }
+    }
+}
+
+fn key_on_device(key_file: &[u8]) -> Result<SlotSecret, Shut> {
+    let key = SlotSecret::from_key_file(key_file).map_err(|error| {
+        log::warn!("the key file cannot be used: {error}");
+        match error {
+            KeyFileError::TooNew { .. } => Shut::TooNew,
+            KeyFileError::WantsPassphrase => Shut::WantsPassphrase,
+            KeyFileError::Empty
+            | KeyFileError::NotAKey
+            | KeyFileError::HalfWritten { .. }
+            | KeyFileError::Damaged
+            | _ => Shut::BrokenKeyFile,
+        }
+    })?;
+    Ok(key.secret)
+}
+
+/// Opens the vault and its index, if the public half on the card is the vault's.
+pub(super) fn open(
+    folder: &Path,
+    secret: &SlotSecret,
+    public_half: &[u8],
+    waiting: &[[u8; 16]],
+) -> Result<(OpenVault, Index), Shut> {
+    let now = SystemTime::now();
+    let vault = OpenVault::open(folder, secret, now).map_err(|error| {
+        log::warn!("the vault did not open: {error}");
+        match error {
+            OpenError::NotAVault => Shut::NoVault,
+            OpenError::WrongKey { .. } => Shut::WrongKey,
+            OpenError::TooNew { .. } => Shut::TooNew,
+            OpenError::DamagedSlot
+            | OpenError::NoSlots
+            | OpenError::DamagedEpoch { .. }
+            | OpenError::Io(_)
+            | _ => Shut::Trouble,
+        }
+    })?;
+    let standing = PublicHalf::from_bytes(public_half).map(|half| vault.standing_of(&half));
+    if !matches!(standing, Ok(Standing::Newest | Standing::Older)) {
+        log::error!("the public half on the system card is not this vault's");
+        return Err(Shut::ForeignPublicHalf);
+    }
+    let waiting: Vec<BlobId> = waiting.iter().copied().map(BlobId::from_bytes).collect();
+    let (index, how) = Index::open_leaving(&vault, &waiting, now).map_err(|error| {
+        log::error!("the index did not open: {error}");
+        Shut::Trouble
+    })?;
+    log::info!("the index is open ({how:?})");
+    Ok((vault, index))
+}
