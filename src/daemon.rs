@@ -23,6 +23,7 @@ use tokio::{
 use vault::IntakeKey;
 
 use crate::{
+    clock,
     config::Config,
     keeper::{Input, JobId, Keeper, Moment},
     keydevice::{KeyDevice, Presence},
@@ -129,6 +130,8 @@ struct Daemon {
     settling: Option<AbortHandle>,
     /// Outbox rows given to the stream and not yet acknowledged.
     under_way: HashSet<i64>,
+    /// Messages of strangers since one of them saved the archive cursor.
+    passed_over: u32,
     /// Devices whose bundle is being fetched.
     fetching_bundles: HashSet<(String, DeviceId)>,
     own: Own,
@@ -404,7 +407,7 @@ async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
 
 /// Returns the seconds since 1970; 0 for a clock that stands before.
 fn now() -> i64 {
-    seconds(SystemTime::now())
+    seconds(clock::now())
 }
 
 /// Returns what both clocks show.

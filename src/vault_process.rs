@@ -400,7 +400,11 @@ impl VaultProcess {
             .stdin(Stdio::from(OwnedFd::from(its_control)))
             .stdout(Stdio::from(OwnedFd::from(its_data)))
             .kill_on_drop(true);
-        for name in ["JOURNAL_STREAM", crate::crash::VARIABLE] {
+        for name in [
+            "JOURNAL_STREAM",
+            crate::crash::VARIABLE,
+            crate::clock::VARIABLE,
+        ] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }

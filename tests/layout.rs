@@ -15,12 +15,14 @@ use std::{
 
 /// Each room with the rooms it may name. A room without a row here fails the test.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("clock", &[]),
     ("config", &[]),
     ("console", &["config", "daemon", "vault_process"]),
     ("crash", &[]),
     (
         "daemon",
         &[
+            "clock",
             "config",
             "crash",
             "keeper",
@@ -44,7 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("state", &[]),
     ("transfer", &[]),
-    ("vault_process", &["crash", "keydevice"]),
+    ("vault_process", &["clock", "crash", "keydevice"]),
     ("verify", &["config", "keys", "state"]),
     ("xmpp", &[]),
 ];

@@ -105,6 +105,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         catch_up: CatchUp::Behind,
         settling: None,
         under_way: HashSet::new(),
+        passed_over: 0,
         fetching_bundles: HashSet::new(),
         own,
         bundle: BundleState::Published,

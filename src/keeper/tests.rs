@@ -11,6 +11,7 @@ use super::{
     *,
 };
 
+mod clock;
 mod modes;
 mod pairing;
 

@@ -19,7 +19,7 @@ use std::{
         mpsc,
     },
     thread,
-    time::{SystemTime, UNIX_EPOCH},
+    time::UNIX_EPOCH,
 };
 
 use serde::Serialize;
@@ -359,7 +359,7 @@ impl Clerk {
             origin: Origin::Proven,
             caption: None,
         };
-        let number = match self.index.adopt(&blob, attributes, SystemTime::now())? {
+        let number = match self.index.adopt(&blob, attributes, crate::clock::now())? {
             Adopted::New(number) | Adopted::Already(number) => number,
             Adopted::SameContentAs(number) => {
                 return self.compare(job, &blob, number);

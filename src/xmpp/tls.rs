@@ -141,6 +141,12 @@ pub(crate) fn judge_handshake(error: &io::Error) -> HandshakeFailure {
         )) => HandshakeFailure::Passing(
             "the server's certificate is not valid yet (is the clock set?)".to_owned(),
         ),
+        // The server renews it, or the clock stands in the future and is set right.
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        )) => HandshakeFailure::Passing(
+            "the server's certificate has expired (is the clock right?)".to_owned(),
+        ),
         Some(rustls::Error::InvalidCertificate(
             CertificateError::ApplicationVerificationFailure,
         )) => HandshakeFailure::NotTrusted("it is not the pinned one".to_owned()),
@@ -167,13 +173,15 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_issuer_is_for_the_owner_and_a_clock_in_the_past_is_not() {
+    fn an_unknown_issuer_is_for_the_owner_and_a_wrong_clock_is_not() {
         let unknown = judge_handshake(&failed(CertificateError::UnknownIssuer));
         let early = judge_handshake(&failed(CertificateError::NotValidYet));
+        let late = judge_handshake(&failed(CertificateError::Expired));
         let broken = judge_handshake(&io::Error::from(io::ErrorKind::ConnectionReset));
 
         assert!(matches!(unknown, HandshakeFailure::NotTrusted(_)));
         assert!(matches!(early, HandshakeFailure::Passing(_)));
+        assert!(matches!(late, HandshakeFailure::Passing(_)));
         assert!(matches!(broken, HandshakeFailure::Passing(_)));
     }
 
