@@ -149,13 +149,18 @@ fn a_server_that_restarts_and_forgets_the_stream_loses_nothing() {
     let mut scene = Scene::new();
     let times = if is_all() { 5 } else { 1 };
     for _ in 0..times {
-        // On its way when the server goes down.
-        scene.middle.rule(|way, element| match way {
-            Way::ToVault if element.contains("<payload") => Verdict::Cut,
-            Way::ToVault | Way::ToServer => Verdict::Pass,
+        // On its way to the vault when the server goes down.
+        let cut = Journal::new();
+        let is_cut = Arc::clone(&cut);
+        scene.middle.rule(move |way, element| {
+            if way == Way::ToVault && element.contains("<payload") {
+                is_cut.push(());
+                return Verdict::Cut;
+            }
+            Verdict::Pass
         });
         scene.share();
-        scene.home.daemon().wait_line("offline");
+        cut.take(PATIENCE, |()| true).unwrap();
         scene.home.server.restart();
         scene.middle.be_honest();
         scene.phone.wait("online", |_| true);

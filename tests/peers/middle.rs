@@ -209,7 +209,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 /// Serves one connection. Whoever hangs up does so at any time, which is his own affair.
 async fn serve(mut vault: TcpStream, shared: Arc<Shared>) -> Option<()> {
-    open(&mut vault, &shared.opening).await?;
+    open(&mut vault, &shared.opening, &shared.sent).await?;
     let acceptor = TlsAcceptor::from(Arc::clone(&shared.to_vault));
     let vault = acceptor.accept(vault).await.ok()?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, shared.upstream));
@@ -223,7 +223,7 @@ async fn serve(mut vault: TcpStream, shared: Arc<Shared>) -> Option<()> {
 }
 
 /// Plays the server's part of the stream in clear (RFC 6120 5.4).
-async fn open(vault: &mut TcpStream, opening: &Opening) -> Option<()> {
+async fn open(vault: &mut TcpStream, opening: &Opening, sent: &Journal<String>) -> Option<()> {
     const HEAD: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
         xmlns:stream='http://etherx.jabber.org/streams' version='1.0' from='localhost' id='1'>";
     const OFFER: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>";
@@ -245,10 +245,17 @@ async fn open(vault: &mut TcpStream, opening: &Opening) -> Option<()> {
         return None;
     }
     vault.write_all(features.as_bytes()).await.ok()?;
+    if *opening == Opening::Stripped {
+        // What is said in clear then.
+        let mut said = String::new();
+        vault.read_to_string(&mut said).await.ok()?;
+        sent.push(said);
+        return None;
+    }
     read_until(vault, "<starttls").await?;
     let more = match opening {
         Opening::Injected(words) => words,
-        _ => "",
+        Opening::Honest | Opening::Stripped | Opening::Error(_) => "",
     };
     let proceed = format!("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{more}");
     vault.write_all(proceed.as_bytes()).await.ok()
@@ -299,13 +306,13 @@ async fn relay(
             count = from_vault.read(&mut one) => {
                 let count = count.ok().filter(|it| *it > 0)?;
                 for element in vaults.feed(&one[..count]) {
-                    shared.from_vault(&element, &to_server)?;
+                    shared.hear_vault(&element, &to_server)?;
                 }
             }
             count = from_server.read(&mut other) => {
                 let count = count.ok().filter(|it| *it > 0)?;
                 for element in servers.feed(&other[..count]) {
-                    shared.from_server(&element, &to_vault)?;
+                    shared.hear_server(&element, &to_vault)?;
                 }
             }
         }
@@ -327,7 +334,7 @@ fn writer(mut to: impl AsyncWrite + Unpin + Send + 'static) -> UnboundedSender<S
 
 impl Shared {
     /// Passes on what the vault says; `None` ends the connection.
-    fn from_vault(&self, element: &str, to: &UnboundedSender<String>) -> Option<()> {
+    fn hear_vault(&self, element: &str, to: &UnboundedSender<String>) -> Option<()> {
         self.sent.push(element.to_owned());
         let element = self.counts.lock().unwrap().translate(element);
         let is_resume = element.trim_start().starts_with("<resume");
@@ -350,7 +357,7 @@ impl Shared {
     }
 
     /// Passes on what the server says; `None` ends the connection.
-    fn from_server(&self, element: &str, to: &UnboundedSender<String>) -> Option<()> {
+    fn hear_server(&self, element: &str, to: &UnboundedSender<String>) -> Option<()> {
         let verdict = (self.rule.lock().unwrap())(Way::ToVault, element);
         let mut counts = self.counts.lock().unwrap();
         if !frames::is_stanza(element) {

@@ -96,7 +96,7 @@ async fn no_stream_error_keeps_the_vault_away_for_good_once_it_was_in() {
             (condition, then, middle, client, back)
         })
     });
-    let mut later = Vec::new();
+    let (mut later, mut back_at_once) = (Vec::new(), 0);
     for client in clients {
         let (condition, then, middle, client, back) = client.await.unwrap();
         let Some(back) = back else {
@@ -106,22 +106,27 @@ async fn no_stream_error_keeps_the_vault_away_for_good_once_it_was_in() {
         let fresh = then == Fresh;
         let twin = matches!(back, Outcome::Online { fresh: it } if it == fresh);
         assert!(twin, "{condition}: {back:?}");
+        back_at_once += 1;
         let name = format!("stream error {condition}: away for good");
         row(&name, matches!(back, Outcome::Fatal(_)), twin);
         client.link.stop().await;
     }
     assert!(elsewhere.accept().is_err(), "another host was believed");
-    for (condition, middle, mut client) in later {
-        // All others are back by now.
-        assert_eq!(middle.connections(), 1, "{condition}");
-        let mut twin = true;
+    // All others are back by now: they are the twins.
+    let tries: Vec<usize> = later
+        .iter()
+        .map(|(_, middle, _)| middle.connections())
+        .collect();
+    for ((condition, _middle, mut client), tries) in later.into_iter().zip(tries) {
+        let accepted = tries > 1;
+        let mut twin = back_at_once == CONDITIONS.len() - 3;
         if env::var_os("STRONGROOM_HOSTILE").is_some_and(|it| it == "all") {
             let back = timeout(LONG, client.next()).await;
             twin = matches!(back, Ok(Outcome::Online { fresh: true }));
         }
         row(
             &format!("stream error {condition}: back at once"),
-            false,
+            accepted,
             twin,
         );
         client.link.stop().await;
@@ -139,7 +144,7 @@ async fn before_the_first_login_only_what_the_owner_must_mend_is_final() {
         tokio::spawn(async move {
             let outcome = client.next().await;
             client.link.stop().await;
-            (condition, is_final, outcome, middle)
+            (condition, is_final, outcome)
         })
     });
     let honest = Middle::before(&server);
@@ -148,18 +153,13 @@ async fn before_the_first_login_only_what_the_owner_must_mend_is_final() {
     client.link.stop().await;
 
     for attempt in attempts {
-        let (condition, is_final, outcome, middle) = attempt.await.unwrap();
-        let told = match &outcome {
+        let (condition, is_final, outcome) = attempt.await.unwrap();
+        let judged = match &outcome {
             Outcome::Fatal(why) => is_final && why.to_string().contains(condition),
             Outcome::Offline(why) => !is_final && why.contains(condition),
             Outcome::Online { .. } => false,
         };
-        assert!(told, "{condition}: {outcome:?}");
-        let said = middle.sent().all(|_| true);
-        row(
-            &format!("stream error {condition} before TLS: a word said"),
-            !said.is_empty(),
-            twin,
-        );
+        let name = format!("stream error {condition} before TLS: misjudged");
+        row(&name, !judged, twin);
     }
 }
