@@ -118,6 +118,7 @@ impl Settling {
             Some((id, _)) if id.is_empty() => ArchivePosition::Start,
             Some((id, _)) => ArchivePosition::After(id.clone()),
         };
+        let mut by_time = false;
         loop {
             let page = match self
                 .link
@@ -126,7 +127,10 @@ impl Settling {
             {
                 Ok(page) => page,
                 Err(ArchiveError::None) => return Ok(()),
-                Err(ArchiveError::Expired) if matches!(position, ArchivePosition::After(_)) => {
+                Err(ArchiveError::Expired)
+                    if !by_time && matches!(position, ArchivePosition::After(_)) =>
+                {
+                    by_time = true;
                     position = self.since_cursor();
                     continue;
                 }
@@ -138,9 +142,14 @@ impl Settling {
             if done.await.is_err() {
                 return Ok(());
             }
-            match last {
-                Some(last) if !complete => position = ArchivePosition::After(last),
-                _ => return Ok(()),
+            let next = last
+                .filter(|_| !complete)
+                .map(ArchivePosition::After)
+                // A server that points to where we stand would have us read for ever.
+                .filter(|next| *next != position);
+            match next {
+                Some(next) => position = next,
+                None => return Ok(()),
             }
         }
     }

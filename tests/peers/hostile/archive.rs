@@ -148,3 +148,44 @@ fn what_an_honest_archive_brings_is_obeyed_though_it_never_came_live() {
     assert_eq!(siege.heard(&withheld.word), 1);
     assert_eq!(siege.heard("word0001x"), 1);
 }
+
+#[test]
+fn an_archive_without_end_is_not_read_for_ever() {
+    let mut siege = Siege::begin();
+    siege.home.stop();
+    let is_query = |it: &String| {
+        it.contains("urn:xmpp:mam:2") && it.contains("http://jabber.org/protocol/rsm")
+    };
+    let queries = |siege: &Siege| siege.middle.sent().all(is_query).len();
+    let before = queries(&siege);
+    siege.rule(|way, element| {
+        if way == Way::ToServer
+            && let Some(after) = frames::within(element, "after")
+        {
+            return Verdict::Replace(vec![element.replace(&after, "")]);
+        }
+        if way == Way::ToVault
+            && let Some(end) = frames::within(element, "fin")
+        {
+            let endless = "<fin xmlns='urn:xmpp:mam:2'><set \
+                           xmlns='http://jabber.org/protocol/rsm'><last>here</last></set></fin>";
+            return Verdict::Replace(vec![element.replace(&end, endless)]);
+        }
+        Verdict::Pass
+    });
+    siege.home.start();
+    siege.settle();
+    siege.settle();
+    let endless = queries(&siege) - before;
+
+    siege.home.stop();
+    siege.rule(|_, _| Verdict::Pass);
+    siege.home.start();
+    siege.settle();
+    let honest = queries(&siege) - before - endless;
+    row(
+        "an archive that never comes to its end",
+        endless > 3,
+        (1..=3).contains(&honest),
+    );
+}

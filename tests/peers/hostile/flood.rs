@@ -167,7 +167,7 @@ fn elements(siege: &mut Siege) {
 
 /// Large messages in the owner's name, faster than they can be looked at.
 fn large(siege: &mut Siege) {
-    let count = if is_all() { 400 } else { 60 };
+    let count = if is_all() { 100 } else { 40 };
     let published = siege
         .middle
         .sent()
