@@ -26,7 +26,7 @@ pub enum ChatState {
 }
 
 impl ChatState {
-    fn xml(self) -> Xml {
+    pub(crate) fn xml(self) -> Xml {
         let name = match self {
             Self::Active => "active",
             Self::Composing => "composing",
