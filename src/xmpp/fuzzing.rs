@@ -146,7 +146,11 @@ fn read_iq(stanza: &Element) -> Reading {
             return Taken("slot");
         }
         let mut items = child.children().flat_map(Element::children);
-        if items.any(|it| envelope::read_bundle(Namespace::Legacy, it).is_some()) {
+        let is_bundle = |it: &Element| {
+            let read = |namespace| envelope::read_bundle(namespace, it);
+            Namespace::ALL.into_iter().any(|it| read(it).is_some())
+        };
+        if items.any(is_bundle) {
             return Taken("bundle");
         }
     }
