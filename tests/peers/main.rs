@@ -28,6 +28,7 @@ mod main_path;
 mod middle;
 mod modes;
 mod needles;
+mod omemo2;
 mod origin;
 mod phone;
 mod photo;
