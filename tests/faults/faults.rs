@@ -298,7 +298,7 @@ pub(crate) fn power_cut(extent: Extent) -> Vec<Row> {
             &PHASES[..],
             (24, 200),
         ),
-        ("F3 power cut in a bulk import", &IMPORT, (16, 100)),
+        ("F3 power cut in a bulk import", &IMPORT, (8, 100)),
     ] {
         let mut row = Row::new(name);
         let count = extent.times(times.0, times.1);

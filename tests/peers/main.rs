@@ -23,6 +23,7 @@ mod journal;
 mod keydevice;
 mod large;
 mod main_path;
+mod memory;
 mod modes;
 mod needles;
 mod origin;
