@@ -205,6 +205,7 @@ impl Daemon {
         let mut watchdog = service::watchdog_period().map(tokio::time::interval);
         loop {
             let wake = self.wake_at();
+            let was_open = self.vault.is_some();
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
@@ -217,6 +218,10 @@ impl Daemon {
                 Some(happening) = happenings.recv() => self.happening(happening)?,
                 () = tokio::time::sleep_until(wake) => self.woke()?,
                 () = tick(&mut watchdog) => service::alive(),
+            }
+            if was_open && self.vault.is_none() {
+                let forgotten = self.state.forget_freed();
+                forgotten.context("while opening the state anew after a lock")?;
             }
         }
     }

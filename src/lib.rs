@@ -21,6 +21,7 @@ pub mod disk;
 pub mod keeper;
 pub mod keydevice;
 pub mod keys;
+pub mod pinned;
 pub mod service;
 pub mod setup;
 pub mod state;

@@ -174,6 +174,8 @@ pub struct Row {
     pub bytes: u64,
     /// When it was received, in seconds since 1970.
     pub received_at: i64,
+    /// Whether a check found it damaged and nothing has mended it since; said in listings only.
+    pub damaged: bool,
 }
 
 /// Why the vault did not open.

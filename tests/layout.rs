@@ -39,16 +39,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("keeper", &[]),
     ("keydevice", &[]),
     ("keys", &["config", "crash", "daemon", "disk", "state"]),
+    ("pinned", &[]),
     ("service", &[]),
     (
         "setup",
         &["config", "daemon", "disk", "keeper", "keys", "state"],
     ),
     ("state", &[]),
-    ("transfer", &[]),
+    ("transfer", &["pinned"]),
     ("vault_process", &["clock", "crash", "keydevice"]),
     ("verify", &["config", "keys", "state"]),
-    ("xmpp", &[]),
+    ("xmpp", &["pinned"]),
 ];
 
 /// Words a sans-IO room may not contain.

@@ -25,6 +25,7 @@ mod keydevice;
 mod large;
 mod lines;
 mod main_path;
+mod memory;
 mod middle;
 mod modes;
 mod needles;

@@ -68,6 +68,7 @@ impl Clerk {
             Ok(settled) => {
                 if settled == Settled::TookOver {
                     log::warn!("entry {number} has a sound blob again; the other was set aside");
+                    self.tell_damage()?;
                 }
                 self.mouth.say(&Word::SameAs { job, number })
             }
