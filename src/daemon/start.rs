@@ -79,7 +79,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         tls,
         transfer::Rules::new(pins(&config)?, None),
         Patience::default(),
-    );
+    )
+    .through(config.network.proxy()?);
     let account = account(&config, trust)?;
     let (tell, happenings) = mpsc::unbounded_channel();
     let (arrivals_tell, arrivals) = mpsc::channel(ARRIVALS);
@@ -320,6 +321,16 @@ fn pins(config: &Config) -> anyhow::Result<Vec<HostPort>> {
     .collect()
 }
 
+/// Returns the vault's account as the settings have it, for whoever looks at its server.
+///
+/// # Errors
+///
+/// When the password or the authority cannot be read.
+pub fn own_account(config: &Config) -> anyhow::Result<Account> {
+    let (trust, _) = tls(config)?;
+    account(config, trust)
+}
+
 fn account(config: &Config, trust: TlsTrust) -> anyhow::Result<Account> {
     let path = &config.account.password_file;
     let text = Zeroizing::new(
@@ -341,6 +352,7 @@ fn account(config: &Config, trust: TlsTrust) -> anyhow::Result<Account> {
             .transpose()?,
         direct_tls: config.account.direct_tls,
         trust,
+        proxy: config.network.proxy()?,
         allow_plain: config.account.allow_plain,
     })
 }

@@ -10,8 +10,8 @@ use super::iq;
 use super::link::{Link, Request, RequestError};
 use super::xml::{self, Xml, ns};
 
-const OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
-const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
+pub(super) const OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
+pub(super) const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
 const NODE_CONFIG: &str = "http://jabber.org/protocol/pubsub#node_config";
 /// The id of the only item of a node (XEP-0060 12.20).
 const ONLY_ITEM: &str = "current";
