@@ -38,7 +38,10 @@ pub mod console;
 mod drive;
 mod effects;
 mod inbox;
+mod life;
+mod misses;
 mod outbox;
+mod publication;
 mod receive;
 mod send;
 mod settle;
@@ -50,8 +53,6 @@ pub use start::run;
 
 /// Longest wait for the stream to close at the end.
 const STOP_SECONDS: u64 = 5;
-/// Least time between two publications of our bundle, so that a burst of new sessions is one.
-const REPUBLISH_SECONDS: u64 = 30;
 
 /// Something that a task of ours reports.
 enum Happening {
@@ -90,10 +91,19 @@ enum Happening {
     Settled,
     /// A drive did not take what was written. Nobody knows what is on it: the process has to end.
     NotDurable(String),
+    /// Our own bundle was fetched, or there is none; who waits may go on once it was looked at.
+    OwnBundle {
+        there: Option<Bundle>,
+        seen: Option<oneshot::Sender<()>>,
+    },
+    /// Our former devices are off the server.
+    FormerGone,
+    /// The owner's list was fetched, or could not be.
+    OwnerList(Option<DeviceList>),
+    /// Whether the server tells us of changes of the owner's list.
+    Pushed(bool),
     /// Our bundle was published, or not.
     Published { ok: bool },
-    /// A device list was fetched.
-    DeviceList { jid: String, list: DeviceList },
     /// A bundle was fetched, or there is none.
     Bundle {
         jid: String,
@@ -132,9 +142,7 @@ struct Daemon {
     /// Devices whose bundle is being fetched.
     fetching_bundles: HashSet<(String, DeviceId)>,
     own: Own,
-    bundle: BundleState,
-    /// When the bundle may be published again.
-    republish_at: Instant,
+    life: life::Life,
     receiving: Vec<(JobId, AbortHandle)>,
     /// Whoever typed at the console, until the vault process has it.
     typing: Option<Typing>,
@@ -145,14 +153,6 @@ struct Daemon {
 struct Own {
     device: DeviceId,
     fingerprint: String,
-}
-
-/// Whether what the server has of our bundle is what we have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BundleState {
-    Published,
-    Publishing { dirty: bool },
-    Dirty,
 }
 
 /// A running vault process.
@@ -244,7 +244,10 @@ impl Daemon {
             }
             Arrival::Fatal(reason) => Err(RunError::Fatal(reason).into()),
             Arrival::Message(message) => self.message(*message),
-            Arrival::DeviceList { jid, devices, .. } => self.device_list(&jid, &devices),
+            Arrival::DeviceList { jid, devices, .. } => {
+                self.life.is_pushed |= jid == self.config.owner.jid;
+                self.device_list(&jid, &devices)
+            }
             Arrival::SubscriptionAsked { jid } => {
                 if jid == self.config.owner.jid {
                     self.link.approve(&jid);
@@ -286,9 +289,13 @@ impl Daemon {
             Happening::VaultEnded { generation } => self.vault_ended(generation),
             Happening::Page { page, handled } => self.page(page, handled),
             Happening::Console(typing) => self.console(typing),
-            Happening::CaughtUp => {
-                self.catch_up = CatchUp::Done;
-                self.send_outbox()
+            Happening::CaughtUp => self.caught_up(),
+            Happening::OwnBundle { there, seen } => self.own_bundle_seen(there, seen),
+            Happening::FormerGone => self.former_devices_gone(),
+            Happening::OwnerList(list) => self.owner_list(list),
+            Happening::Pushed(is_pushed) => {
+                self.life.is_pushed |= is_pushed;
+                Ok(())
             }
             Happening::FirstCursor(id) => self.first_cursor(id),
             Happening::NotDurable(what) => Err(anyhow::anyhow!(
@@ -299,10 +306,9 @@ impl Daemon {
                 Ok(())
             }
             Happening::Published { ok } => {
-                self.published(ok);
+                self.life.publication.ended(ok);
                 Ok(())
             }
-            Happening::DeviceList { jid, list } => self.device_list(&jid, &list),
             Happening::Bundle {
                 jid,
                 device,
@@ -314,6 +320,8 @@ impl Daemon {
     fn woke(&mut self) -> anyhow::Result<()> {
         self.publish_if_due();
         self.watch_drive()?;
+        self.look_after_device()?;
+        self.retry_bundles()?;
         self.handle(Input::Woke)
     }
 
@@ -336,11 +344,12 @@ impl Daemon {
             wait = wait.min(Duration::from_secs(seconds.max(1)));
         }
         let mut at = Instant::now() + wait;
-        if self.bundle == BundleState::Dirty && self.online {
-            at = at.min(
-                self.republish_at
-                    .max(Instant::now() + Duration::from_millis(10)),
-            );
+        let device = [self.life.publication.due_at(), self.retry_at()];
+        if let Some(due) = device.into_iter().flatten().min()
+            && self.online
+        {
+            let seconds = u64::try_from(due.saturating_sub(moment().steady)).unwrap_or(0);
+            at = at.min(Instant::now() + Duration::from_secs(seconds.max(1)));
         }
         at
     }
@@ -355,6 +364,7 @@ impl Daemon {
         );
         if fresh {
             self.catch_up = CatchUp::Behind;
+            self.life.is_pushed = false;
             self.under_way.clear();
         }
         if self.catch_up == CatchUp::Behind {

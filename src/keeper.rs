@@ -9,6 +9,7 @@ use omemo::media::{LinkError, MediaLink};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub mod calm;
 pub mod command;
 pub mod confirm;
 pub mod custody;
@@ -16,6 +17,7 @@ pub mod delivery;
 mod effect;
 mod input;
 pub mod intake;
+pub mod life;
 mod moment;
 mod opening;
 pub mod owner;
@@ -32,6 +34,7 @@ use self::{
     custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
     intake::{Intake, Intakes},
+    life::Life,
     owner::{Owner, Pairing, Verdict},
     reply::{CustodyReply, Facts, IntakeFailure, Reply, StorageReply, VerifyReply, WayIn},
     storage::{DriveTrouble, Pace, Seen, Storage},
@@ -89,6 +92,7 @@ pub struct Keeper {
     needs: Needs,
     tries: Tries,
     weekly: Weekly,
+    life: Life,
     /// A code that is about to be tried.
     code: Option<TypedCode>,
     verify: verify::Verify,
@@ -105,8 +109,6 @@ pub struct Keeper {
 
 /// Least time between two unencrypted sentences, in seconds.
 const PLAIN_PAUSE_SECONDS: i64 = 24 * 60 * 60;
-/// Least time between two requests to send again, in seconds..
-const UNREADABLE_PAUSE_SECONDS: i64 = 10 * 60;
 /// What holds until somebody says otherwise: the key stays in while the vault is open.
 const PRESENCE: Rules = Rules {
     mode: Mode::Presence,
@@ -133,6 +135,7 @@ impl Keeper {
             needs: Needs::default(),
             tries: Tries::new(0),
             weekly: Weekly::new(weekly::Record::default()),
+            life: Life::default(),
             code: None,
             verify: verify::Verify::new(memory.plan, memory.checks),
             confirmations: Confirmations::default(),
@@ -197,7 +200,8 @@ impl Keeper {
     #[must_use]
     pub fn next_tick(&self) -> Option<i64> {
         let idle = self.custody.idle_at(self.needs.is_errand());
-        [idle, self.needs.next_end()].into_iter().flatten().min()
+        let ends = [idle, self.needs.next_end(), self.life.next_tick()];
+        ends.into_iter().flatten().min()
     }
 
     /// Begins pairing anew with a fresh code; its time runs from the next login on, or from now.
@@ -267,7 +271,11 @@ impl Keeper {
             }
             Input::Told(told) => self.told(told, at),
             Input::ToldPlain { jid } => self.told_plain(&jid, now),
-            Input::Unreadable { jid, trusted } => self.unreadable(&jid, trusted, now),
+            Input::Unreadable(what) => self.unreadable(&what),
+            Input::CaughtUp => self.caught_up(),
+            Input::Repaired { device } => self.repaired(device),
+            Input::IdentityChanged { device } => self.identity_changed(device),
+            Input::Unlisted => self.unlisted(at),
             Input::KeyDeviceCame => {
                 let effects = self.custody.key_came(now);
                 self.after_lock(effects)
@@ -524,16 +532,6 @@ impl Keeper {
             return Vec::new();
         }
         vec![Effect::SayPlainRefused]
-    }
-
-    fn unreadable(&mut self, jid: &str, trusted: bool, now: i64) -> Vec<Effect> {
-        if !trusted
-            || !self.owner.is(jid)
-            || !is_due(&mut self.unreadable_at, UNREADABLE_PAUSE_SECONDS, now)
-        {
-            return Vec::new();
-        }
-        vec![Effect::Say(Reply::Unreadable)]
     }
 }
 

@@ -36,6 +36,8 @@ mod sieve;
 mod sm;
 mod srv;
 mod stream;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tls;
 mod upload;
 mod wire;

@@ -1,26 +1,29 @@
 //! Device lists and bundles: ours kept published, the owner's fetched when they are needed.
 
-use std::time::Duration;
-
 use anyhow::Context as _;
-use omemo::{Address, Bundle, DeviceId, DeviceList, Namespace, Store as _, Trust, machine};
-use tokio::time::Instant;
+use omemo::{
+    Address, Bundle, DeviceId, DeviceList, Namespace, StartError, Store as _, Trust, machine,
+};
 
-use super::{BundleState, Daemon, Happening, REPUBLISH_SECONDS, inbox::rng, omemo_now};
+use super::{
+    Daemon, Happening,
+    effects::{After, Desk},
+    inbox::rng,
+    moment, omemo_now,
+};
+use crate::keeper::Input;
 
 impl Daemon {
-    /// A prekey was used or added: the server's copy is to follow, at most every
-    /// [`REPUBLISH_SECONDS`].
-    pub(super) fn bundle_changed(&mut self) {
-        self.bundle = match self.bundle {
-            BundleState::Publishing { .. } => BundleState::Publishing { dirty: true },
-            BundleState::Published | BundleState::Dirty => BundleState::Dirty,
-        };
+    /// So many prekeys were used, and others may have been added: the server's copy is to follow.
+    pub(super) fn bundle_changed(&mut self, used_prekeys: usize) {
+        self.life.publication.changed(used_prekeys);
         self.publish_if_due();
     }
 
     pub(super) fn publish_if_due(&mut self) {
-        if self.bundle != BundleState::Dirty || !self.online || Instant::now() < self.republish_at {
+        let now = moment().steady;
+        let is_due = self.life.publication.due_at().is_some_and(|at| at <= now);
+        if !is_due || !self.online {
             return;
         }
         let bundle = match self.own_bundle() {
@@ -28,8 +31,7 @@ impl Daemon {
             Ok(None) => return,
             Err(error) => return log::error!("our bundle cannot be read: {error:#}"),
         };
-        self.bundle = BundleState::Publishing { dirty: false };
-        self.republish_at = Instant::now() + Duration::from_secs(REPUBLISH_SECONDS);
+        self.life.publication.began(bundle.prekeys.len(), now);
         let (link, device, tell) = (self.link.clone(), self.own.device, self.tell.clone());
         tokio::spawn(async move {
             let published = link.publish_bundle(device, &bundle).await;
@@ -43,17 +45,6 @@ impl Daemon {
         });
     }
 
-    pub(super) fn published(&mut self, ok: bool) {
-        self.bundle = match self.bundle {
-            BundleState::Publishing { dirty: false } | BundleState::Published if ok => {
-                BundleState::Published
-            }
-            BundleState::Publishing { .. } | BundleState::Published | BundleState::Dirty => {
-                BundleState::Dirty
-            }
-        };
-    }
-
     pub(super) fn own_bundle(&mut self) -> anyhow::Result<Option<Bundle>> {
         let step = self.state.begin().context("while beginning a step")?;
         machine::own_bundle(&step, Namespace::Legacy).context("while reading our bundle")
@@ -62,10 +53,10 @@ impl Daemon {
     /// Takes in a device list: the owner's tells whom to encrypt for, ours must name us.
     pub(super) fn device_list(&mut self, jid: &str, list: &DeviceList) -> anyhow::Result<()> {
         if jid == self.link.own_bare_jid() {
-            if !list.contains(self.own.device) && self.catch_up == super::CatchUp::Done {
-                log::warn!("our device list no longer names us; it is published again");
-                self.announce_device(list.clone());
+            if !list.contains(self.own.device) {
+                self.handle(Input::Unlisted)?;
             }
+            self.check_own_bundle();
             return Ok(());
         }
         if jid != self.config.owner.jid {
@@ -84,20 +75,15 @@ impl Daemon {
         Ok(())
     }
 
-    fn announce_device(&self, mut list: DeviceList) {
-        list.announce(self.own.device);
-        let link = self.link.clone();
-        tokio::spawn(async move {
-            if let Err(error) = link.publish_device_list(Namespace::Legacy, &list).await {
-                log::warn!("our device list was not published: {error}");
-            }
-        });
-    }
-
-    pub(super) fn fetch_bundle(&mut self, address: Address) {
+    /// Has the bundle of a device fetched, unless it is being fetched, was missing lately, or we are
+    /// offline; returns whether [`Self::bundle`] will hear of it.
+    pub(super) fn fetch_bundle(&mut self, address: Address) -> bool {
         let key = (address.jid.clone(), address.device);
-        if !self.online || !self.fetching_bundles.insert(key) {
-            return;
+        if !self.online || !self.life.misses.may_ask(&address, moment().steady) {
+            return false;
+        }
+        if !self.fetching_bundles.insert(key) {
+            return true;
         }
         let (link, tell) = (self.link.clone(), self.tell.clone());
         tokio::spawn(async move {
@@ -115,6 +101,7 @@ impl Daemon {
                 bundle,
             });
         });
+        true
     }
 
     /// Starts a session with a device that is trusted or pinned, and sends what waited for it.
@@ -126,32 +113,78 @@ impl Daemon {
     ) -> anyhow::Result<()> {
         let address = Address::new(jid.clone(), device);
         self.fetching_bundles.remove(&(jid, device));
-        let Some(bundle) = bundle else { return Ok(()) };
-        let pins = self.config.pinned_fingerprints();
-        let mut step = self.state.begin().context("while beginning a step")?;
-        let started = machine::start_session(&step, &address, &bundle, &mut rng(), omemo_now());
+        let is_repair = self.life.repairing.remove(&address);
+        let started = match bundle {
+            Some(bundle) => self.start_session(&address, &bundle, is_repair)?,
+            None => false,
+        };
+        if started {
+            self.life.misses.found(&address);
+        } else {
+            self.life.misses.missed(address, moment().steady);
+        }
+        if is_repair {
+            self.handle(Input::Repaired { device: device.0 })?;
+        }
+        if started { self.send_outbox() } else { Ok(()) }
+    }
+
+    /// Returns whether there is a session now. A repaired one is shown to the device at once, by an
+    /// empty message.
+    fn start_session(
+        &mut self,
+        address: &Address,
+        bundle: &Bundle,
+        is_repair: bool,
+    ) -> anyhow::Result<bool> {
+        let device = address.device;
+        let Self {
+            state,
+            keeper,
+            config,
+            ..
+        } = self;
+        let mut step = state.begin().context("while beginning a step")?;
+        let started = machine::start_session(&step, address, bundle, &mut rng(), omemo_now());
         let changes = match started {
             Ok(changes) => changes,
             Err(why) => {
                 log::warn!("no session with device {device} could be started: {why}");
-                return Ok(());
+                let known = step.known_device(address)?;
+                let trusted = known.is_some_and(|it| it.trust.is_trusted());
+                drop(step);
+                if trusted && matches!(why, StartError::IdentityChanged) {
+                    self.handle(Input::IdentityChanged { device: device.0 })?;
+                }
+                return Ok(false);
             }
         };
         step.apply(changes).context("while saving a session")?;
-        let Some(known) = step.known_device(&address)? else {
-            return Ok(());
+        let Some(known) = step.known_device(address)? else {
+            return Ok(false);
         };
         if !known.trust.is_trusted() {
+            let pins = config.pinned_fingerprints();
             if !pins.contains(&known.identity.fingerprint()) {
                 // Nothing is kept of a device that nobody vouched for and that never wrote.
-                return Ok(());
+                return Ok(false);
             }
-            let changes = machine::set_trust(&step, &address, &known.identity, Trust::Pinned)
+            let changes = machine::set_trust(&step, address, &known.identity, Trust::Pinned)
                 .context("while pinning a device")?;
             step.apply(changes).context("while pinning a device")?;
             log::info!("device {device} has a pinned fingerprint");
         }
+        let mut after = After::default();
+        if is_repair {
+            let desk = Desk {
+                keeper,
+                config,
+                list_is_old: false,
+            };
+            desk.post_empty(&mut step, address, bundle.namespace, &mut after)?;
+        }
         step.commit().context("while saving a session")?;
-        self.send_outbox()
+        self.after(after)?;
+        Ok(true)
     }
 }

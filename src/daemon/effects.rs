@@ -5,7 +5,7 @@ use std::{io, os::fd::OwnedFd, path::PathBuf};
 use anyhow::Context as _;
 use omemo::{Address, DeviceId, IdentityKey, Store as _, Trust, machine};
 
-use super::{Daemon, Happening, moment};
+use super::{Daemon, Happening, life::LIFE, moment};
 use crate::{
     config::Config,
     keeper::{
@@ -41,6 +41,8 @@ const FOUND_LINES: u32 = 20;
 pub(super) struct Desk<'a> {
     pub(super) keeper: &'a mut Keeper,
     pub(super) config: &'a Config,
+    /// Whether the owner's device list has to be fetched before anything is said.
+    pub(super) list_is_old: bool,
 }
 
 /// What is to be done once the step is saved.
@@ -57,6 +59,10 @@ pub(super) struct After {
     pub(super) closed: bool,
     /// Whether a prekey was used or added.
     pub(super) bundle_changed: bool,
+    /// How many prekeys were used.
+    pub(super) used_prekeys: usize,
+    /// Whether words wait for the owner's device list.
+    pub(super) list_wanted: bool,
 }
 
 impl After {
@@ -66,6 +72,8 @@ impl After {
         self.without_session.extend(other.without_session);
         self.closed |= other.closed;
         self.bundle_changed |= other.bundle_changed;
+        self.used_prekeys += other.used_prekeys;
+        self.list_wanted |= other.list_wanted;
     }
 }
 
@@ -107,11 +115,8 @@ impl Desk<'_> {
                 Effect::SaveVerify(record) => step.set_note(CHECKS, Some(&record))?,
                 Effect::SavePace(pace) => step.set_note(PACE, Some(&pace))?,
                 Effect::SaveAlarm(alarm) => step.set_note(ALARM, alarm.then_some(&true))?,
-                Effect::Say(reply) => {
-                    let words = reply.text();
-                    let recipients = self.recipients(step)?;
-                    self.post(step, &recipients, &words, &mut after)?;
-                }
+                Effect::SaveLife(record) => step.set_note(LIFE, Some(&record))?,
+                Effect::Say(reply) => self.say(step, &reply.text(), &mut after)?,
                 Effect::SayTo(device, reply) => {
                     let to = Address::new(device.jid, DeviceId(device.id));
                     self.post(step, &[to], &reply.text(), &mut after)?;
@@ -124,6 +129,8 @@ impl Desk<'_> {
                 | Effect::Index(_)
                 | Effect::Ask(..)
                 | Effect::Deliver(..)
+                | Effect::Repair(_)
+                | Effect::Announce
                 | Effect::Verify(_)
                 | Effect::Open
                 | Effect::OpenByCode
@@ -172,6 +179,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::SaveVerify(_)
         | Effect::SavePace(_)
         | Effect::SaveAlarm(_)
+        | Effect::SaveLife(_)
         | Effect::Say(_)
         | Effect::SayTo(..)
         | Effect::SayPlainRefused
@@ -182,6 +190,8 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Index(_)
         | Effect::Ask(..)
         | Effect::Deliver(..)
+        | Effect::Repair(_)
+        | Effect::Announce
         | Effect::Verify(_)
         | Effect::Open
         | Effect::OpenByCode
@@ -204,6 +214,7 @@ impl Daemon {
             self.lock();
         }
         let places = crash_points(&effects);
+        let list_is_old = self.list_is_old();
         let Self {
             state,
             keeper,
@@ -212,7 +223,12 @@ impl Daemon {
         } = self;
         let after = if effects.iter().any(Effect::is_saved) || keeper.has_to_remember() {
             let mut step = state.begin().context("while beginning a step")?;
-            let after = Desk { keeper, config }.save(&mut step, effects)?;
+            let after = Desk {
+                keeper,
+                config,
+                list_is_old,
+            }
+            .save(&mut step, effects)?;
             step.commit().context("while saving a step")?;
             after
         } else {
@@ -234,7 +250,10 @@ impl Daemon {
             self.fetch_bundle(address);
         }
         if after.bundle_changed {
-            self.bundle_changed();
+            self.bundle_changed(after.used_prekeys);
+        }
+        if after.list_wanted {
+            self.fetch_owner_list();
         }
         for effect in after.effects {
             self.begin(effect);
@@ -277,6 +296,8 @@ impl Daemon {
                     why: DeliveryFailure::Locked,
                 },
             ),
+            Effect::Repair(device) => self.repair(device),
+            Effect::Announce => self.announce(),
             Effect::Verify(act) => self.verify(act),
             Effect::Open => self.open(None),
             Effect::OpenByCode => self.open_by_code(),
@@ -293,6 +314,7 @@ impl Daemon {
             | Effect::SaveVerify(_)
             | Effect::SavePace(_)
             | Effect::SaveAlarm(_)
+            | Effect::SaveLife(_)
             | Effect::Say(_)
             | Effect::SayTo(..)
             | Effect::SayPlainRefused => {}

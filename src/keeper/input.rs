@@ -122,13 +122,22 @@ pub enum Input {
         /// Bare address.
         jid: String,
     },
-    /// A message for us from this device could not be decrypted.
-    Unreadable {
-        /// Bare address.
-        jid: String,
-        /// Whether the device that claims to have sent it is trusted.
-        trusted: bool,
+    /// A message for us could not be decrypted.
+    Unreadable(super::life::Unreadable),
+    /// The archive is read to its end, or there is none.
+    CaughtUp,
+    /// A repair of the session with a device of the owner came to its end, well or not.
+    Repaired {
+        /// Its OMEMO device id.
+        device: u32,
     },
+    /// A trusted device of the owner shows another identity key than before.
+    IdentityChanged {
+        /// Its OMEMO device id.
+        device: u32,
+    },
+    /// Our own device list does not name us.
+    Unlisted,
     /// The key device is there.
     KeyDeviceCame,
     /// The key device was taken out, or is not there at the start.

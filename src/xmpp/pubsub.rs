@@ -121,6 +121,20 @@ impl Link {
         }
     }
 
+    /// Makes our device list and bundle readable by all, where a server or another program has it
+    /// otherwise.
+    ///
+    /// # Errors
+    /// If their configuration cannot be read or changed.
+    pub async fn open_nodes(
+        &self,
+        namespace: Namespace,
+        device: DeviceId,
+    ) -> Result<(), RequestError> {
+        self.configure(&list_node(namespace)).await?;
+        self.configure(&bundle_node(namespace, device)).await
+    }
+
     /// Fetches the newest item of a node.
     async fn fetch_item(&self, jid: &str, node: &str) -> Result<Option<Element>, RequestError> {
         let items = Xml::new("items").attr("node", node).attr("max_items", 1);
@@ -188,6 +202,9 @@ impl Link {
                 })
             })
             .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
         let configure = Xml::new("configure")
             .attr("node", node)
             .child(submit_form(NODE_CONFIG, &wanted));

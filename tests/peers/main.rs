@@ -22,6 +22,7 @@ mod host;
 mod journal;
 mod keydevice;
 mod large;
+mod life;
 mod main_path;
 mod modes;
 mod needles;
