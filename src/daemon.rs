@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use omemo::{Bundle, DeviceId, DeviceList};
+use omemo::{Address, Bundle, DeviceId, DeviceList, Namespace};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot},
@@ -93,21 +93,22 @@ enum Happening {
     NotDurable(String),
     /// Our own bundle was fetched, or there is none; who waits may go on once it was looked at.
     OwnBundle {
+        namespace: Namespace,
         there: Option<Bundle>,
         seen: Option<oneshot::Sender<()>>,
     },
     /// Our former devices are off the server.
     FormerGone,
-    /// The owner's list was fetched, or could not be.
-    OwnerList(Option<DeviceList>),
+    /// The owner's lists were fetched, as far as they could be.
+    OwnerLists(Vec<(Namespace, DeviceList)>),
     /// Whether the server tells us of changes of the owner's list.
     Pushed(bool),
     /// Our bundle was published, or not.
     Published { ok: bool },
     /// A bundle was fetched, or there is none.
     Bundle {
-        jid: String,
-        device: DeviceId,
+        namespace: Namespace,
+        address: Address,
         bundle: Option<Bundle>,
     },
 }
@@ -140,7 +141,7 @@ struct Daemon {
     /// Outbox rows given to the stream and not yet acknowledged.
     under_way: HashSet<i64>,
     /// Devices whose bundle is being fetched.
-    fetching_bundles: HashSet<(String, DeviceId)>,
+    fetching_bundles: HashSet<(Namespace, Address)>,
     own: Own,
     life: life::Life,
     receiving: Vec<(JobId, AbortHandle)>,
@@ -244,9 +245,13 @@ impl Daemon {
             }
             Arrival::Fatal(reason) => Err(RunError::Fatal(reason).into()),
             Arrival::Message(message) => self.message(*message),
-            Arrival::DeviceList { jid, devices, .. } => {
+            Arrival::DeviceList {
+                namespace,
+                jid,
+                devices,
+            } => {
                 self.life.is_pushed |= jid == self.config.owner.jid;
-                self.device_list(&jid, &devices)
+                self.device_list(namespace, &jid, &devices)
             }
             Arrival::SubscriptionAsked { jid } => {
                 if jid == self.config.owner.jid {
@@ -290,9 +295,13 @@ impl Daemon {
             Happening::Page { page, handled } => self.page(page, handled),
             Happening::Console(typing) => self.console(typing),
             Happening::CaughtUp => self.caught_up(),
-            Happening::OwnBundle { there, seen } => self.own_bundle_seen(there, seen),
+            Happening::OwnBundle {
+                namespace,
+                there,
+                seen,
+            } => self.own_bundle_seen(namespace, there, seen),
             Happening::FormerGone => self.former_devices_gone(),
-            Happening::OwnerList(list) => self.owner_list(list),
+            Happening::OwnerLists(lists) => self.owner_lists(&lists),
             Happening::Pushed(is_pushed) => {
                 self.life.is_pushed |= is_pushed;
                 Ok(())
@@ -310,10 +319,10 @@ impl Daemon {
                 Ok(())
             }
             Happening::Bundle {
-                jid,
-                device,
+                namespace,
+                address,
                 bundle,
-            } => self.bundle(jid, device, bundle),
+            } => self.bundle(namespace, address, bundle),
         }
     }
 

@@ -1,9 +1,7 @@
 //! Device lists and bundles: ours kept published, the owner's fetched when they are needed.
 
 use anyhow::Context as _;
-use omemo::{
-    Address, Bundle, DeviceId, DeviceList, Namespace, StartError, Store as _, Trust, machine,
-};
+use omemo::{Address, Bundle, DeviceList, Namespace, StartError, Store as _, Trust, machine};
 
 use super::{
     Daemon, Happening,
@@ -11,7 +9,13 @@ use super::{
     inbox::rng,
     moment, omemo_now,
 };
-use crate::keeper::Input;
+use crate::{keeper::Input, xmpp::RequestError};
+
+/// Tells whether we can do without what was refused: phones that speak only the legacy namespace
+/// are to be served by a server that cannot hold what the other one needs.
+pub(super) fn may_refuse(namespace: Namespace, error: &RequestError) -> bool {
+    namespace != Namespace::Legacy && matches!(error, RequestError::Refused(_))
+}
 
 impl Daemon {
     /// So many prekeys were used, and others may have been added: the server's copy is to follow.
@@ -26,50 +30,64 @@ impl Daemon {
         if !is_due || !self.online {
             return;
         }
-        let bundle = match self.own_bundle() {
-            Ok(Some(bundle)) => bundle,
-            Ok(None) => return,
+        let bundles = match self.own_bundles() {
+            Ok(bundles) => bundles,
             Err(error) => return log::error!("our bundle cannot be read: {error:#}"),
         };
-        self.life.publication.began(bundle.prekeys.len(), now);
+        let Some(first) = bundles.first() else {
+            return;
+        };
+        self.life.publication.began(first.prekeys.len(), now);
         let (link, device, tell) = (self.link.clone(), self.own.device, self.tell.clone());
         tokio::spawn(async move {
-            let published = link.publish_bundle(device, &bundle).await;
-            if let Err(error) = &published {
-                log::warn!("our bundle was not published: {error}");
+            let mut ok = true;
+            for bundle in bundles {
+                if let Err(error) = link.publish_bundle(device, &bundle).await {
+                    log::warn!("our bundle was not published: {error}");
+                    ok &= may_refuse(bundle.namespace, &error);
+                }
             }
             // The receiver is gone only when the daemon stops.
-            let _ = tell.send(Happening::Published {
-                ok: published.is_ok(),
-            });
+            let _ = tell.send(Happening::Published { ok });
         });
     }
 
-    pub(super) fn own_bundle(&mut self) -> anyhow::Result<Option<Bundle>> {
+    /// Returns our bundle in each namespace.
+    pub(super) fn own_bundles(&mut self) -> anyhow::Result<Vec<Bundle>> {
         let step = self.state.begin().context("while beginning a step")?;
-        machine::own_bundle(&step, Namespace::Legacy).context("while reading our bundle")
+        let mut bundles = Vec::new();
+        for namespace in Namespace::ALL {
+            let bundle = machine::own_bundle(&step, namespace);
+            bundles.extend(bundle.context("while reading our bundle")?);
+        }
+        Ok(bundles)
     }
 
     /// Takes in a device list: the owner's tells whom to encrypt for, ours must name us.
-    pub(super) fn device_list(&mut self, jid: &str, list: &DeviceList) -> anyhow::Result<()> {
+    pub(super) fn device_list(
+        &mut self,
+        namespace: Namespace,
+        jid: &str,
+        list: &DeviceList,
+    ) -> anyhow::Result<()> {
         if jid == self.link.own_bare_jid() {
             if !list.contains(self.own.device) {
                 self.handle(Input::Unlisted)?;
             }
-            self.check_own_bundle();
+            self.check_own_bundle(namespace);
             return Ok(());
         }
         if jid != self.config.owner.jid {
             return Ok(());
         }
         let mut step = self.state.begin().context("while beginning a step")?;
-        let (unknown, changes) = machine::update_device_list(&step, jid, list)?;
+        let (unknown, changes) = machine::update_device_list(&step, namespace, jid, list)?;
         step.apply(changes).context("while saving a device list")?;
         step.commit().context("while saving a device list")?;
         // Only where fingerprints are pinned can an unknown device be ours to speak to first.
         if !self.config.owner.fingerprints.is_empty() {
             for device in unknown {
-                self.fetch_bundle(Address::new(jid, device));
+                self.fetch_bundle(namespace, Address::new(jid, device));
             }
         }
         Ok(())
@@ -77,9 +95,9 @@ impl Daemon {
 
     /// Has the bundle of a device fetched, unless it is being fetched, was missing lately, or we are
     /// offline; returns whether [`Self::bundle`] will hear of it.
-    pub(super) fn fetch_bundle(&mut self, address: Address) -> bool {
-        let key = (address.jid.clone(), address.device);
-        if !self.online || !self.life.misses.may_ask(&address, moment().steady) {
+    pub(super) fn fetch_bundle(&mut self, namespace: Namespace, address: Address) -> bool {
+        let key = (namespace, address.clone());
+        if !self.online || !self.life.misses.may_ask(&key, moment().steady) {
             return false;
         }
         if !self.fetching_bundles.insert(key) {
@@ -87,8 +105,8 @@ impl Daemon {
         }
         let (link, tell) = (self.link.clone(), self.tell.clone());
         tokio::spawn(async move {
-            let Address { jid, device } = address;
-            let bundle = match link.fetch_bundle(Namespace::Legacy, &jid, device).await {
+            let device = address.device;
+            let bundle = match link.fetch_bundle(namespace, &address.jid, device).await {
                 Ok(bundle) => bundle,
                 Err(error) => {
                     log::warn!("the bundle of device {device} was not fetched: {error}");
@@ -96,8 +114,8 @@ impl Daemon {
                 }
             };
             let _ = tell.send(Happening::Bundle {
-                jid,
-                device,
+                namespace,
+                address,
                 bundle,
             });
         });
@@ -107,21 +125,22 @@ impl Daemon {
     /// Starts a session with a device that is trusted or pinned, and sends what waited for it.
     pub(super) fn bundle(
         &mut self,
-        jid: String,
-        device: DeviceId,
+        namespace: Namespace,
+        address: Address,
         bundle: Option<Bundle>,
     ) -> anyhow::Result<()> {
-        let address = Address::new(jid.clone(), device);
-        self.fetching_bundles.remove(&(jid, device));
-        let is_repair = self.life.repairing.remove(&address);
+        let device = address.device;
+        let key = (namespace, address.clone());
+        self.fetching_bundles.remove(&key);
+        let is_repair = self.life.repairing.remove(&key);
         let started = match bundle {
             Some(bundle) => self.start_session(&address, &bundle, is_repair)?,
             None => false,
         };
         if started {
-            self.life.misses.found(&address);
+            self.life.misses.found(&key);
         } else {
-            self.life.misses.missed(address, moment().steady);
+            self.life.misses.missed(key, moment().steady);
         }
         if is_repair {
             self.handle(Input::Repaired { device: device.0 })?;
@@ -180,6 +199,7 @@ impl Daemon {
                 keeper,
                 config,
                 list_is_old: false,
+                asker: None,
             };
             desk.post_empty(&mut step, address, bundle.namespace, &mut after)?;
         }

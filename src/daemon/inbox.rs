@@ -1,9 +1,10 @@
 //! A message comes in: OMEMO opens it, the keeper decides, and one transaction saves both.
 
 use anyhow::Context as _;
-use omemo::{Address, Envelope, Opened, ReceiveError, Store as _, Trust, machine};
+use omemo::{Address, Envelope, Namespace, Opened, ReceiveError, Store as _, Trust, machine};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 use super::{
     CatchUp, Daemon,
@@ -13,13 +14,16 @@ use super::{
 use crate::{
     keeper::{Device, Effect, Input, JobId, Standing, Told, life::Unreadable},
     state::{State, StateError, Step},
-    xmpp::{Content, Message, Page, Source},
+    xmpp::{Content, Message, Page, SceContent, SceError, Source},
 };
 
 /// The note that holds the archive id up to which everything is handled.
 pub(super) const CURSOR: &str = "archive cursor";
 /// The note that holds when the message at the cursor came, in seconds since 1970.
 pub(super) const CURSOR_TIME: &str = "archive cursor time";
+
+/// How far the sender's clock and ours may be apart without a word.
+const FAR_SECONDS: u64 = 24 * 60 * 60;
 
 impl Daemon {
     pub(super) fn message(&mut self, message: Message) -> anyhow::Result<()> {
@@ -40,6 +44,7 @@ impl Daemon {
             keeper,
             config,
             list_is_old,
+            asker: None,
         };
         let after = {
             let mut step = state.begin().context("while beginning a step")?;
@@ -136,10 +141,14 @@ impl Desk<'_> {
         catching_up: bool,
     ) -> anyhow::Result<After> {
         let sender = message.from_bare.as_str();
-        let (opened, mut changes) = match machine::receive(step, sender, envelope, omemo_now()) {
+        let mut ours = envelope.clone();
+        ours.keep_only_for(&self.config.account.jid);
+        let (opened, mut changes) = match machine::receive(step, sender, &ours, omemo_now()) {
             Ok(opened) => opened,
             Err(ReceiveError::Store(error)) => return Err(error).context("while decrypting"),
-            Err(ReceiveError::AlreadyReceived) => return received_again(step, message, envelope),
+            Err(ReceiveError::AlreadyReceived) => {
+                return Self::received_again(step, message, envelope);
+            }
             Err(why) => {
                 return match not_opened(step, message, envelope, &why, catching_up)? {
                     Some(input) => self.decide(step, input),
@@ -161,12 +170,51 @@ impl Desk<'_> {
         if opened.heartbeat_due && opened.trust.is_trusted() {
             self.post_empty(step, &opened.from, envelope.namespace, &mut after)?;
         }
-        if let Some(told) = told(step, message, &opened)? {
-            after.join(self.decide(step, Input::Told(told))?);
+        match inside(message, &opened) {
+            Ok(inside) => {
+                if let Some(told) = told(step, message, &opened, inside.as_ref())? {
+                    after.join(self.decide(step, Input::Told(told))?);
+                }
+            }
+            Err(why) => {
+                let device = envelope.sender;
+                log::warn!("what device {device} encrypted was not taken: {why}");
+                let what = Unreadable {
+                    jid: sender.to_owned(),
+                    // The session is as it should be: nothing is to be repaired.
+                    device: None,
+                    trusted: opened.trust.is_trusted(),
+                    had_content: true,
+                    sent_at: message.stamp.map_or_else(now, seconds),
+                    catching_up,
+                };
+                after.join(self.decide(step, Input::Unreadable(what))?);
+            }
         }
         if let Some(refill) = machine::refill(step, &mut rng(), omemo_now())? {
             step.apply(refill).context("while saving prekeys")?;
             after.bundle_changed = true;
+        }
+        Ok(after)
+    }
+
+    /// Answers a repetition with nothing but the receipt, which a crash may have kept back.
+    fn received_again(
+        step: &Step<'_>,
+        message: &Message,
+        envelope: &Envelope,
+    ) -> anyhow::Result<After> {
+        let address = Address::new(message.from_bare.as_str(), envelope.sender);
+        let mut after = After::default();
+        // In the other namespace the receipt is in the outbox, and was saved with the message.
+        if envelope.namespace != Namespace::Legacy {
+            return Ok(after);
+        }
+        let known = step.known_device(&address)?;
+        if let (true, Some(id)) = (message.asks_receipt, &message.id)
+            && known.is_some_and(|device| device.trust.is_trusted())
+        {
+            after.effects.push(Effect::Receipt(id.clone()));
         }
         Ok(after)
     }
@@ -204,26 +252,42 @@ fn not_opened(
     })))
 }
 
-/// Answers a repetition with nothing but the receipt, which a crash may have kept back.
-fn received_again(
-    step: &Step<'_>,
-    message: &Message,
-    envelope: &Envelope,
-) -> anyhow::Result<After> {
-    let address = Address::new(message.from_bare.as_str(), envelope.sender);
-    let known = step.known_device(&address)?;
-    let mut after = After::default();
-    if let (true, Some(id)) = (message.asks_receipt, &message.id)
-        && known.is_some_and(|device| device.trust.is_trusted())
-    {
-        after.effects.push(Effect::Receipt(id.clone()));
+/// Reads the envelope inside of a message of `urn:xmpp:omemo:2`; `None` where there is none.
+fn inside(message: &Message, opened: &Opened) -> Result<Option<SceContent>, SceError> {
+    let (Namespace::Omemo2, Some(body)) = (opened.namespace, &opened.body) else {
+        return Ok(None);
+    };
+    let inside = SceContent::read(body, &message.from_bare, &message.to_bare)?;
+    let came_at = message.stamp.map_or_else(now, seconds);
+    let sent_at = inside.sent_at().map_or(came_at, seconds);
+    // No reason to refuse it: the ratchet opens nothing twice, and either clock may be wrong.
+    if came_at.abs_diff(sent_at) > FAR_SECONDS {
+        let device = opened.from.device;
+        log::warn!(
+            "device {device} dates a message {} s off",
+            came_at.abs_diff(sent_at)
+        );
     }
-    Ok(after)
+    Ok(Some(inside))
 }
 
-/// Turns what OMEMO opened into what the keeper is told; `None` for an empty message.
-fn told(step: &Step<'_>, message: &Message, opened: &Opened) -> Result<Option<Told>, StateError> {
-    let Some(body) = &opened.body else {
+/// Turns what OMEMO opened into what the keeper is told; `None` for a message without a text.
+fn told(
+    step: &Step<'_>,
+    message: &Message,
+    opened: &Opened,
+    inside: Option<&SceContent>,
+) -> Result<Option<Told>, StateError> {
+    let text = match (inside, &opened.body) {
+        (Some(inside), _) => {
+            if let (Some(id), true) = (inside.received(), opened.trust.is_trusted()) {
+                step.received(&id)?;
+            }
+            inside.body().map(String::into_bytes)
+        }
+        (None, body) => body.as_ref().map(|it| it.to_vec()),
+    };
+    let Some(text) = text.map(Zeroizing::new) else {
         return Ok(None);
     };
     let device = opened.from.device.0;
@@ -238,6 +302,7 @@ fn told(step: &Step<'_>, message: &Message, opened: &Opened) -> Result<Option<To
     };
     let mut blob = [0; 16];
     getrandom::fill(&mut blob).map_err(std::io::Error::other)?;
+    let asks_receipt = message.asks_receipt || inside.is_some_and(SceContent::asks_receipt);
     Ok(Some(Told {
         from: Device {
             jid: opened.from.jid.clone(),
@@ -245,11 +310,12 @@ fn told(step: &Step<'_>, message: &Message, opened: &Opened) -> Result<Option<To
             fingerprint: opened.identity.fingerprint(),
             standing,
         },
+        namespace: opened.namespace,
         job: job_id(opened),
         blob,
-        text: machine::text(body).ok().map(str::to_owned),
+        text: machine::text(&text).ok().map(str::to_owned),
         sent_at: message.stamp.map_or_else(now, seconds),
-        receipt: message.asks_receipt.then(|| message.id.clone()).flatten(),
+        receipt: asks_receipt.then(|| message.id.clone()).flatten(),
     }))
 }
 

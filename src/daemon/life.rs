@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use vault::VaultFolder;
 
 use super::{
-    CatchUp, Daemon, Happening, Own, inbox, inbox::rng, misses::Misses, moment, omemo_now,
-    publication::Publication,
+    CatchUp, Daemon, Happening, Own, bundles::may_refuse, inbox, inbox::rng, misses::Misses,
+    moment, omemo_now, publication::Publication,
 };
 use crate::{
     config::Config,
@@ -56,7 +56,7 @@ pub(super) struct Life {
     pub(super) misses: Misses,
     pub(super) calm: Calm,
     /// Devices whose sessions are being repaired.
-    pub(super) repairing: HashSet<Address>,
+    pub(super) repairing: HashSet<(Namespace, Address)>,
     /// Whether the card's count was compared with the drive's in this run.
     is_judged: bool,
     /// Whether the state moved on since the card was counted.
@@ -185,13 +185,18 @@ fn rotate(step: &mut Step<'_>, now: i64) -> anyhow::Result<bool> {
     Ok(is_new)
 }
 
+/// Puts a device of ours on our list in each namespace.
 async fn put_on_list(link: &Link, device: DeviceId) -> Result<(), RequestError> {
-    let namespace = Namespace::Legacy;
-    let mut list = link
-        .fetch_device_list(namespace, link.own_bare_jid())
-        .await?;
-    if list.announce(device) {
-        link.publish_device_list(namespace, &list).await?;
+    for namespace in Namespace::ALL {
+        let own = link.own_bare_jid();
+        let mut list = link.fetch_device_list(namespace, own).await?;
+        if !list.announce(device) {
+            continue;
+        }
+        match link.publish_device_list(namespace, &list).await {
+            Err(error) if !may_refuse(namespace, &error) => return Err(error),
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -305,6 +310,7 @@ impl Daemon {
     /// Our own bundle as the server has it: made by a later state than ours, or not as it should be.
     pub(super) fn own_bundle_seen(
         &mut self,
+        namespace: Namespace,
         there: Option<Bundle>,
         seen: Option<oneshot::Sender<()>>,
     ) -> anyhow::Result<()> {
@@ -323,14 +329,18 @@ impl Daemon {
             Some(seen) => {
                 let _ = seen.send(());
             }
-            None if there != self.own_bundle()? => self.bundle_changed(0),
-            None => {}
+            None => {
+                let mut ours = self.own_bundles()?.into_iter();
+                if ours.find(|it| it.namespace == namespace) != there {
+                    self.bundle_changed(0);
+                }
+            }
         }
         Ok(())
     }
 
     /// Our list was pushed: whoever wrote it may have written our bundle too.
-    pub(super) fn check_own_bundle(&mut self) {
+    pub(super) fn check_own_bundle(&mut self, namespace: Namespace) {
         let now = moment().steady;
         if now.saturating_sub(self.life.checked_at) < CHECK_SECONDS {
             return;
@@ -339,8 +349,12 @@ impl Daemon {
         let (link, device, tell) = (self.link.clone(), self.own.device, self.tell.clone());
         tokio::spawn(async move {
             let own = link.own_bare_jid();
-            if let Ok(there) = link.fetch_bundle(Namespace::Legacy, own, device).await {
-                let _ = tell.send(Happening::OwnBundle { there, seen: None });
+            if let Ok(there) = link.fetch_bundle(namespace, own, device).await {
+                let _ = tell.send(Happening::OwnBundle {
+                    namespace,
+                    there,
+                    seen: None,
+                });
             }
         });
     }
@@ -365,13 +379,26 @@ impl Daemon {
     /// need not name it.
     pub(super) fn repair(&mut self, device: u32) {
         let address = Address::new(self.config.owner.jid.clone(), DeviceId(device));
-        self.life.misses.found(&address);
-        if self.fetch_bundle(address.clone()) {
+        let namespace = self.namespace_of(&address).unwrap_or_else(|error| {
+            log::error!("the device to be repaired cannot be read: {error:#}");
+            Namespace::Legacy
+        });
+        let key = (namespace, address.clone());
+        self.life.misses.found(&key);
+        if self.fetch_bundle(namespace, address) {
             log::info!("the session with device {device} is begun anew");
-            self.life.repairing.insert(address);
+            self.life.repairing.insert(key);
         } else {
             self.report(Happening::Input(Input::Repaired { device }));
         }
+    }
+
+    /// Returns the namespace that a device last wrote in.
+    fn namespace_of(&mut self, address: &Address) -> anyhow::Result<Namespace> {
+        let step = self.state.begin().context("while beginning a step")?;
+        let known = step.known_device(address)?;
+        let wrote_in = known.and_then(|it| it.wrote_in);
+        Ok(wrote_in.unwrap_or(Namespace::Legacy))
     }
 
     pub(super) fn caught_up(&mut self) -> anyhow::Result<()> {
@@ -397,35 +424,39 @@ impl Daemon {
         step.commit().context("while forgetting our former devices")
     }
 
-    /// Fetches the owner's list, for which something waits.
-    pub(super) fn fetch_owner_list(&mut self) {
-        // A new stream fetches it by itself.
+    /// Fetches the owner's lists, for which something waits.
+    pub(super) fn fetch_owner_lists(&mut self) {
+        // A new stream fetches them by itself.
         if !self.online || std::mem::replace(&mut self.life.is_listing, true) {
             return;
         }
-        let (link, jid, tell) = (
-            self.link.clone(),
-            self.config.owner.jid.clone(),
-            self.tell.clone(),
-        );
+        let (link, tell) = (self.link.clone(), self.tell.clone());
+        let jid = self.config.owner.jid.clone();
         tokio::spawn(async move {
-            let list = link.fetch_device_list(Namespace::Legacy, &jid).await;
-            let list = list
-                .inspect_err(|error| log::warn!("the owner's device list was not fetched: {error}"))
-                .ok();
-            let _ = tell.send(Happening::OwnerList(list));
+            let mut lists = Vec::new();
+            for namespace in Namespace::ALL {
+                match link.fetch_device_list(namespace, &jid).await {
+                    Ok(list) => lists.push((namespace, list)),
+                    Err(error) => log::warn!("the owner's device list was not fetched: {error}"),
+                }
+            }
+            let _ = tell.send(Happening::OwnerLists(lists));
         });
     }
 
-    /// The owner's list came, or could not be had: what waited for it goes out either way.
-    pub(super) fn owner_list(&mut self, list: Option<DeviceList>) -> anyhow::Result<()> {
+    /// The owner's lists came, or could not be had: what waited for them goes out either way.
+    pub(super) fn owner_lists(&mut self, lists: &[(Namespace, DeviceList)]) -> anyhow::Result<()> {
         self.life.is_listing = false;
         self.life.listed_at = Some(moment().steady);
-        if let Some(list) = list {
-            let jid = self.config.owner.jid.clone();
-            self.device_list(&jid, &list)?;
+        let jid = self.config.owner.jid.clone();
+        for (namespace, list) in lists {
+            self.device_list(*namespace, &jid, list)?;
         }
-        self.send_outbox()
+        // Until then the archive may still tell that a letter came.
+        if self.catch_up == CatchUp::Done {
+            self.send_outbox()?;
+        }
+        Ok(())
     }
 
     /// Returns whether the owner's list may have changed without our hearing of it.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use omemo::Address;
+use omemo::{Address, Namespace};
 
 /// Seconds after the first miss; each further one waits four times as long.
 const FIRST_SECONDS: i64 = 5;
@@ -20,24 +20,27 @@ struct Miss {
     until: i64,
 }
 
+/// A device in one namespace: it may be dead in one only.
+type Key = (Namespace, Address);
+
 /// The devices, with the time on the steady clock when each may be asked for again.
 #[derive(Debug, Default)]
-pub(super) struct Misses(HashMap<Address, Miss>);
+pub(super) struct Misses(HashMap<Key, Miss>);
 
 impl Misses {
     /// Returns whether the device may be asked for.
-    pub(super) fn may_ask(&self, address: &Address, now: i64) -> bool {
-        self.0.get(address).is_none_or(|miss| miss.until <= now)
+    pub(super) fn may_ask(&self, key: &Key, now: i64) -> bool {
+        self.0.get(key).is_none_or(|miss| miss.until <= now)
     }
 
-    pub(super) fn missed(&mut self, address: Address, now: i64) {
-        if self.0.len() >= MAX_DEVICES && !self.0.contains_key(&address) {
+    pub(super) fn missed(&mut self, key: Key, now: i64) {
+        if self.0.len() >= MAX_DEVICES && !self.0.contains_key(&key) {
             let soonest = self.0.iter().min_by_key(|(_, miss)| miss.until);
-            if let Some(soonest) = soonest.map(|(address, _)| address.clone()) {
+            if let Some(soonest) = soonest.map(|(key, _)| key.clone()) {
                 self.0.remove(&soonest);
             }
         }
-        let miss = self.0.entry(address).or_insert(Miss {
+        let miss = self.0.entry(key).or_insert(Miss {
             wait: FIRST_SECONDS / 4,
             until: now,
         });
@@ -48,8 +51,8 @@ impl Misses {
         miss.until = now.saturating_add(miss.wait);
     }
 
-    pub(super) fn found(&mut self, address: &Address) {
-        self.0.remove(address);
+    pub(super) fn found(&mut self, key: &Key) {
+        self.0.remove(key);
     }
 
     /// Returns when the next device may be asked for again.
@@ -65,8 +68,9 @@ mod tests {
 
     use super::*;
 
-    fn device(number: u32) -> Address {
-        Address::new("owner@example.org", DeviceId(number))
+    fn device(number: u32) -> Key {
+        let address = Address::new("owner@example.org", DeviceId(number));
+        (Namespace::Legacy, address)
     }
 
     #[test]

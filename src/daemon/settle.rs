@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use omemo::{Bundle, DeviceId, Namespace};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Daemon, Happening, inbox};
+use super::{Daemon, Happening, bundles::may_refuse, inbox};
 use crate::xmpp::{ArchiveError, ArchivePosition, Link, RequestError};
 
 /// Messages asked of the archive at a time.
@@ -23,7 +23,7 @@ struct Settling {
     tell: mpsc::UnboundedSender<Happening>,
     owner: String,
     device: DeviceId,
-    bundle: Bundle,
+    bundles: Vec<Bundle>,
     /// Devices that we were, and that must not be encrypted for any more.
     former: Vec<u32>,
     cursor: Option<(String, i64)>,
@@ -35,20 +35,19 @@ impl Daemon {
         if let Some(earlier) = self.settling.take() {
             earlier.abort();
         }
-        let Some(bundle) = self.own_bundle()? else {
-            return Ok(());
-        };
+        let bundles = self.own_bundles()?;
         let settling = Settling {
             link: self.link.clone(),
             tell: self.tell.clone(),
             owner: self.config.owner.jid.clone(),
             device: self.own.device,
             former: self.former_devices()?,
-            bundle,
+            bundles,
             cursor: inbox::cursor(&mut self.state).context("while reading the archive cursor")?,
         };
-        let prekeys = settling.bundle.prekeys.len();
-        self.life.publication.settled(prekeys);
+        if let Some(first) = settling.bundles.first() {
+            self.life.publication.settled(first.prekeys.len());
+        }
         self.settling = Some(tokio::spawn(settling.run()).abort_handle());
         Ok(())
     }
@@ -65,14 +64,14 @@ impl Settling {
             Ok(before) => self.report(Happening::Pushed(before.we_see_them())),
             Err(error) => log::warn!("the owner's subscription is unknown: {error}"),
         }
-        match self
-            .link
-            .fetch_device_list(Namespace::Legacy, &self.owner)
-            .await
-        {
-            Ok(list) => self.report(Happening::OwnerList(Some(list))),
-            Err(error) => log::warn!("the owner's device list was not fetched: {error}"),
+        let mut lists = Vec::new();
+        for namespace in Namespace::ALL {
+            match self.link.fetch_device_list(namespace, &self.owner).await {
+                Ok(list) => lists.push((namespace, list)),
+                Err(error) => log::warn!("the owner's device list was not fetched: {error}"),
+            }
         }
+        self.report(Happening::OwnerLists(lists));
         self.report(Happening::Settled);
         while let Err(error) = self.catch_up().await {
             log::warn!("the archive was not read: {error}");
@@ -86,18 +85,32 @@ impl Settling {
         let _ = self.tell.send(happening);
     }
 
-    /// Publishes our bundle and device list where the server has others.
+    /// Publishes our bundles and device lists where the server has others.
     async fn publish(&self) -> Result<(), RequestError> {
+        for bundle in &self.bundles {
+            match self.publish_in_namespace(bundle).await {
+                Err(error) if may_refuse(bundle.namespace, &error) => {
+                    let namespace = bundle.namespace.uri();
+                    log::warn!("the server does not hold our keys of {namespace}: {error}");
+                }
+                other => other?,
+            }
+        }
+        if !self.former.is_empty() {
+            self.report(Happening::FormerGone);
+        }
+        Ok(())
+    }
+
+    async fn publish_in_namespace(&self, bundle: &Bundle) -> Result<(), RequestError> {
         let own = self.link.own_bare_jid();
-        let there = self
-            .link
-            .fetch_bundle(Namespace::Legacy, own, self.device)
-            .await
-            .ok()
-            .flatten();
-        let is_there = there.as_ref() == Some(&self.bundle);
+        let namespace = bundle.namespace;
+        let there = self.link.fetch_bundle(namespace, own, self.device).await;
+        let there = there.ok().flatten();
+        let is_there = there.as_ref() == Some(bundle);
         let (seen, is_seen) = oneshot::channel();
         self.report(Happening::OwnBundle {
+            namespace,
             there,
             seen: Some(seen),
         });
@@ -106,34 +119,28 @@ impl Settling {
             return std::future::pending().await;
         }
         if !is_there {
-            self.link.publish_bundle(self.device, &self.bundle).await?;
+            self.link.publish_bundle(self.device, bundle).await?;
         }
         // A list that cannot be read must not be replaced by one with only us.
-        let mut list = self.link.fetch_device_list(Namespace::Legacy, own).await?;
+        let mut list = self.link.fetch_device_list(namespace, own).await?;
         let before = list.clone();
         let is_former = |it: &DeviceId| self.former.contains(&it.0);
         list.devices.retain(|it| !is_former(it));
         list.announce(self.device);
         if list != before {
-            self.link
-                .publish_device_list(Namespace::Legacy, &list)
-                .await?;
+            self.link.publish_device_list(namespace, &list).await?;
         }
-        self.mend_nodes().await
+        self.mend_nodes(namespace).await
     }
 
     /// Opens our nodes to everybody where they are not, and takes back what former devices published.
-    async fn mend_nodes(&self) -> Result<(), RequestError> {
-        let namespace = Namespace::Legacy;
+    async fn mend_nodes(&self, namespace: Namespace) -> Result<(), RequestError> {
         if let Err(error) = self.link.open_nodes(namespace, self.device).await {
             log::warn!("whether everybody can read our keys is unknown: {error}");
         }
         for former in &self.former {
             let former = DeviceId(*former);
             self.link.delete_bundle(namespace, former).await?;
-        }
-        if !self.former.is_empty() {
-            self.report(Happening::FormerGone);
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Effect, JobId, Placed,
+    Asker, Effect, JobId, Placed,
     reply::{IntakeFailure, Reply, StorageReply},
 };
 
@@ -58,6 +58,8 @@ pub struct Intake {
     /// Proves that the daemon itself sealed the blob; opaque here. Saved before the blob has its
     /// name.
     pub mac: Option<[u8; 32]>,
+    /// Who sent it, and how an answer goes back.
+    pub asker: Option<Asker>,
 }
 
 /// How far an intake has come, as far as it is durable.
@@ -105,6 +107,16 @@ impl Intake {
                 retry_at: 0,
             },
             mac: None,
+            asker: None,
+        }
+    }
+
+    /// Notes who sent it, and how an answer goes back.
+    #[must_use]
+    pub fn asked_by(self, asker: Asker) -> Self {
+        Self {
+            asker: Some(asker),
+            ..self
         }
     }
 }
@@ -152,6 +164,11 @@ impl Intakes {
         let waiting = |it: &&Intake| it.stage == Stage::Waiting;
         let waiting = self.open.values().filter(waiting);
         waiting.map(|intake| intake.blob).collect()
+    }
+
+    /// Returns who sent this file.
+    pub(super) fn asker(&self, job: &JobId) -> Option<Asker> {
+        self.open.get(job)?.asker
     }
 
     /// Returns how many files wait for the key.

@@ -149,7 +149,7 @@ impl Bench {
         let devices = devices.into_iter().map(DeviceId).collect();
         self.apply(|step, phone| {
             let list = DeviceList { devices };
-            machine::update_device_list(step, &phone.jid, &list)
+            machine::update_device_list(step, NS, &phone.jid, &list)
                 .unwrap()
                 .1
         });
@@ -166,6 +166,7 @@ impl Bench {
             keeper: &mut self.keeper,
             config: &self.config,
             list_is_old: false,
+            asker: None,
         };
         let after = desk.open(&mut step, &message, catching_up).unwrap();
         step.commit().unwrap();
@@ -178,6 +179,7 @@ impl Bench {
             keeper: &mut self.keeper,
             config: &self.config,
             list_is_old: false,
+            asker: None,
         };
         let after = desk.decide(&mut step, input).unwrap();
         step.commit().unwrap();
@@ -550,6 +552,7 @@ fn where_the_owners_list_is_not_pushed_the_answer_waits_until_it_was_fetched() {
         keeper: &mut bench.keeper,
         config: &bench.config,
         list_is_old: true,
+        asker: None,
     };
 
     let after = desk.open(&mut step, &message, false).unwrap();

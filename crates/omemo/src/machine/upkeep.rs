@@ -90,7 +90,7 @@ pub fn is_from_a_later_state<S: Store>(
     let Some(own) = store.own_device()? else {
         return Ok(false);
     };
-    let Ok((identity, signed_prekey)) = published.authenticate() else {
+    let Ok((identity, _, signed_prekey)) = published.authenticate() else {
         return Ok(false);
     };
     let known = store.signed_prekeys()?;
