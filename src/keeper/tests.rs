@@ -889,3 +889,42 @@ fn while_locked_nothing_is_said_of_unproven_origin() {
     let way = WayIn::PutIn;
     assert_eq!(says(&effects), [Reply::NeedsKey { waiting: 0, way }]);
 }
+
+#[test]
+fn what_a_job_brings_is_for_who_asked_whatever_is_said_meanwhile_and_after_a_restart() {
+    let mut keeper = Keeper::new(memory());
+    let _ = open(&mut keeper);
+    let in_omemo2 = |told: Told| Told {
+        namespace: Namespace::Omemo2,
+        ..told
+    };
+    let asker = in_omemo2(told(1, "")).asker();
+    let answer = |number| Input::Answered {
+        job: JobId([number; 32]),
+        answer: Answer::Failed,
+        free: None,
+    };
+    let sealed = |number| Input::Sealed {
+        job: JobId([number; 32]),
+    };
+
+    let mut effects = keeper.handle(Input::Told(in_omemo2(told(1, "list"))), NOW);
+    effects.extend(keeper.handle(Input::Told(in_omemo2(photo(2))), NOW));
+    let _ = keeper.handle(Input::Told(told(3, "list")), NOW);
+
+    assert_eq!(keeper.asker(&answer(1)), Some(asker));
+    assert_eq!(keeper.asker(&sealed(2)), Some(asker));
+    assert_eq!(keeper.asker(&answer(3)), Some(told(3, "").asker()));
+    assert_eq!(keeper.asker(&Input::Woke), None);
+    let mut saved = memory();
+    for effect in effects {
+        match effect {
+            Effect::SaveIntake(intake) => saved.intakes = vec![intake],
+            Effect::SaveDelivery(delivery) => saved.deliveries = vec![delivery],
+            _ => {}
+        }
+    }
+    let restarted = Keeper::new(saved);
+    assert_eq!(restarted.asker(&answer(1)), Some(asker));
+    assert_eq!(restarted.asker(&sealed(2)), Some(asker));
+}

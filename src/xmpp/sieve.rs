@@ -201,14 +201,25 @@ impl Rules {
     }
 }
 
-/// Tells whether a document that did not come through a stream may be given to the parser: nothing
-/// in it would be cut.
-pub(crate) fn is_harmless(document: &[u8]) -> bool {
-    let mut rules = Rules::new();
+/// Tells whether a text that did not come through a stream is one element, of which nothing would
+/// be cut, so that it may be given to the parser as it is.
+pub(crate) fn is_harmless_element(text: &[u8]) -> bool {
     // It stands where the content of a stanza would: no stream begins in it.
-    rules.depth = 2;
-    let mut passed = Vec::with_capacity(document.len());
-    rules.pass(document, &mut passed).is_ok() && passed == document
+    const AROUND: usize = 2;
+    let mut rules = Rules::new();
+    rules.depth = AROUND;
+    let mut passed = Vec::with_capacity(text.len());
+    for (place, byte) in text.iter().enumerate() {
+        let was_inside = rules.depth > AROUND;
+        if rules.pass(&[*byte], &mut passed).is_err() {
+            return false;
+        }
+        // The parser reads no further than to the end of the first element.
+        if was_inside && rules.depth <= AROUND {
+            return place + 1 == text.len() && passed == text;
+        }
+    }
+    false
 }
 
 fn element_name(tag: &[u8]) -> &[u8] {

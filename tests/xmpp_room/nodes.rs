@@ -228,7 +228,8 @@ async fn a_node_that_holds_one_bundle_is_made_to_hold_more_when_publishing() {
         1,
         "<iq xmlns='jabber:client' type='set' id='narrow'>\
          <pubsub xmlns='http://jabber.org/protocol/pubsub'>\
-         <publish node='urn:xmpp:omemo:2:bundles'><item id='1'/></publish></pubsub></iq>"
+         <publish node='urn:xmpp:omemo:2:bundles'><item id='1'>\
+         <bundle xmlns='urn:xmpp:omemo:2'/></item></publish></pubsub></iq>"
             .to_owned(),
     );
 
