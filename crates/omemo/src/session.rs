@@ -18,7 +18,7 @@ use crate::{
 };
 
 const VERSION: u8 = 1;
-/// The first counter of a ratchet key that makes a heartbeat due. // XEP-0384 v0.9 4.6
+/// The first counter of a ratchet key that makes a heartbeat due. // XEP-0384 v0.9.1 6
 const HEARTBEAT_FROM: u32 = 53;
 
 /// Tells the sessions with one device apart: the public base key of the exchange that started it.
