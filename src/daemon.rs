@@ -204,6 +204,7 @@ impl Daemon {
                 _ = interrupt.recv() => return Ok(()),
                 _ = reload.recv() => {
                     self.watch_drive()?;
+                    self.look_after_device()?;
                     self.read_pairing_file()?;
                 }
                 Some(seen) = presence.recv() => self.key_device(seen)?,
