@@ -268,7 +268,7 @@ impl Keeper {
             Input::Online
             | Input::Offline
             | Input::ToldPlain { .. }
-            | Input::Unreadable { .. }
+            | Input::Life(_)
             | Input::KeyDeviceCame
             | Input::KeyDeviceGone
             | Input::ConsoleUnlock
@@ -306,11 +306,7 @@ impl Keeper {
             }
             Input::Told(told) => self.told(told, at),
             Input::ToldPlain { jid } => self.told_plain(&jid, now),
-            Input::Unreadable(what) => self.unreadable(&what),
-            Input::CaughtUp => self.caught_up(),
-            Input::Repaired { device } => self.repaired(device),
-            Input::IdentityChanged { device } => self.identity_changed(device),
-            Input::Unlisted => self.unlisted(at),
+            Input::Life(news) => self.heard_life(&news, at),
             Input::KeyDeviceCame => {
                 let effects = self.custody.key_came(now);
                 self.after_lock(effects)

@@ -9,7 +9,10 @@ use super::{
     inbox::rng,
     moment, omemo_now,
 };
-use crate::{keeper::Input, xmpp::RequestError};
+use crate::{
+    keeper::{Input, life::News},
+    xmpp::RequestError,
+};
 
 /// Tells whether we can do without what was refused: phones that speak only the legacy namespace
 /// are to be served by a server that cannot hold what the other one needs.
@@ -72,7 +75,7 @@ impl Daemon {
     ) -> anyhow::Result<()> {
         if jid == self.link.own_bare_jid() {
             if !list.contains(self.own.device) {
-                self.handle(Input::Unlisted)?;
+                self.handle(Input::Life(News::Unlisted))?;
             }
             self.check_own_bundle(namespace);
             return Ok(());
@@ -143,7 +146,7 @@ impl Daemon {
             self.life.misses.missed(key, moment().steady);
         }
         if is_repair {
-            self.handle(Input::Repaired { device: device.0 })?;
+            self.handle(Input::Life(News::Repaired { device: device.0 }))?;
         }
         if started { self.send_outbox() } else { Ok(()) }
     }
@@ -173,7 +176,7 @@ impl Daemon {
                 let trusted = known.is_some_and(|it| it.trust.is_trusted());
                 drop(step);
                 if trusted && matches!(why, StartError::IdentityChanged) {
-                    self.handle(Input::IdentityChanged { device: device.0 })?;
+                    self.handle(Input::Life(News::IdentityChanged { device: device.0 }))?;
                 }
                 return Ok(false);
             }

@@ -12,7 +12,10 @@ use super::{
     now, omemo_now, seconds,
 };
 use crate::{
-    keeper::{Device, Effect, Input, JobId, Standing, Told, life::Unreadable},
+    keeper::{
+        Device, Effect, Input, JobId, Standing, Told,
+        life::{News, Unreadable},
+    },
     state::{State, StateError, Step},
     xmpp::{Content, Message, Page, SceContent, SceError, Source},
 };
@@ -123,7 +126,7 @@ impl Desk<'_> {
                     sent_at: message.stamp.map_or_else(now, seconds),
                     catching_up,
                 };
-                self.decide(step, Input::Unreadable(what))
+                self.decide(step, Input::Life(News::Unreadable(what)))
             }
             Content::Received(id) => {
                 step.received(id)?;
@@ -188,7 +191,7 @@ impl Desk<'_> {
                     sent_at: message.stamp.map_or_else(now, seconds),
                     catching_up,
                 };
-                after.join(self.decide(step, Input::Unreadable(what))?);
+                after.join(self.decide(step, Input::Life(News::Unreadable(what)))?);
             }
         }
         if let Some(refill) = machine::refill(step, &mut rng(), omemo_now())? {
@@ -240,16 +243,16 @@ fn not_opened(
     let known = step.known_device(&address)?;
     let trusted = known.is_some_and(|it| it.trust.is_trusted());
     if matches!(why, ReceiveError::IdentityChanged) {
-        return Ok(trusted.then_some(Input::IdentityChanged { device: device.0 }));
+        return Ok(trusted.then_some(Input::Life(News::IdentityChanged { device: device.0 })));
     }
-    Ok(Some(Input::Unreadable(Unreadable {
+    Ok(Some(Input::Life(News::Unreadable(Unreadable {
         jid: address.jid,
         device: Some(device.0),
         trusted,
         had_content,
         sent_at: message.stamp.map_or_else(now, seconds),
         catching_up,
-    })))
+    }))))
 }
 
 /// Reads the envelope inside of a message of `urn:xmpp:omemo:2`; `None` where there is none.

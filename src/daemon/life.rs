@@ -18,7 +18,7 @@ use crate::{
     keeper::{
         Input,
         calm::{Calm, Shown},
-        life::Record,
+        life::{News, Record},
     },
     state::{State, Step},
     xmpp::{Link, RequestError},
@@ -389,7 +389,7 @@ impl Daemon {
             log::info!("the session with device {device} is begun anew");
             self.life.repairing.insert(key);
         } else {
-            self.report(Happening::Input(Input::Repaired { device }));
+            self.report(Happening::Input(Input::Life(News::Repaired { device })));
         }
     }
 
@@ -409,7 +409,7 @@ impl Daemon {
             .context("while forgetting prekeys")?;
         step.commit().context("while forgetting prekeys")?;
         self.send_outbox()?;
-        self.handle(Input::CaughtUp)
+        self.handle(Input::Life(News::CaughtUp))
     }
 
     /// Returns our devices that are no more.

@@ -53,9 +53,9 @@ pub enum Effect {
     Ask(JobId, Command),
     /// Encrypt this entry and put it on the server.
     Deliver(JobId, u64),
-    /// Start a new session with this device of the owner; [`Input::Repaired`] tells its end.
+    /// Start a new session with this device of the owner; [`News::Repaired`] tells its end.
     ///
-    /// [`Input::Repaired`]: super::Input::Repaired
+    /// [`News::Repaired`]: life::News::Repaired
     Repair(u32),
     /// Put us on our own device list again.
     Announce,

@@ -137,22 +137,8 @@ pub enum Input {
         /// Bare address.
         jid: String,
     },
-    /// A message for us could not be decrypted.
-    Unreadable(super::life::Unreadable),
-    /// The archive is read to its end, or there is none.
-    CaughtUp,
-    /// A repair of the session with a device of the owner came to its end, well or not.
-    Repaired {
-        /// Its OMEMO device id.
-        device: u32,
-    },
-    /// A trusted device of the owner shows another identity key than before.
-    IdentityChanged {
-        /// Its OMEMO device id.
-        device: u32,
-    },
-    /// Our own device list does not name us.
-    Unlisted,
+    /// News of sessions and devices.
+    Life(super::life::News),
     /// The key device is there.
     KeyDeviceCame,
     /// The key device was taken out, or is not there at the start.

@@ -74,6 +74,27 @@ pub struct Unreadable {
     pub catching_up: bool,
 }
 
+/// What the keeper is told of these matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// A message for us could not be decrypted.
+    Unreadable(Unreadable),
+    /// The archive is read to its end, or there is none.
+    CaughtUp,
+    /// A repair of the session with a device of the owner came to its end, well or not.
+    Repaired {
+        /// Its OMEMO device id.
+        device: u32,
+    },
+    /// A trusted device of the owner shows another identity key than before.
+    IdentityChanged {
+        /// Its OMEMO device id.
+        device: u32,
+    },
+    /// Our own device list does not name us.
+    Unlisted,
+}
+
 /// The state of these matters.
 #[derive(Debug, Default)]
 pub(super) struct Life {
@@ -168,7 +189,7 @@ impl Life {
     }
 
     /// Returns what is to be written down, if anything of it changed.
-    fn to_save(&mut self) -> Option<Effect> {
+    fn unsaved(&mut self) -> Option<Effect> {
         if self.record == self.saved {
             return None;
         }
@@ -196,15 +217,28 @@ impl Keeper {
         self
     }
 
-    pub(super) fn unreadable(&mut self, what: &Unreadable) -> Vec<Effect> {
-        if what.trusted && self.owner.is(&what.jid) {
-            self.life.note(what);
+    pub(super) fn heard_life(&mut self, news: &News, at: Moment) -> Vec<Effect> {
+        match news {
+            News::Unreadable(what) if what.trusted && self.owner.is(&what.jid) => {
+                self.life.note(what);
+                Vec::new()
+            }
+            News::Unreadable(_) => Vec::new(),
+            News::CaughtUp => self.caught_up(),
+            News::Repaired { device } => {
+                self.life.repairing.remove(device);
+                Vec::new()
+            }
+            News::IdentityChanged { device } => self.identity_changed(*device),
+            News::Unlisted => {
+                self.life.listing.lost(at);
+                Vec::new()
+            }
         }
-        Vec::new()
     }
 
     /// Archive and lists are read to their ends.
-    pub(super) fn caught_up(&mut self) -> Vec<Effect> {
+    fn caught_up(&mut self) -> Vec<Effect> {
         self.life.is_behind = false;
         if !std::mem::take(&mut self.life.record.reborn) {
             return Vec::new();
@@ -213,13 +247,8 @@ impl Keeper {
         vec![Effect::Say(Reply::Life(LifeReply::Reborn { ours }))]
     }
 
-    pub(super) fn repaired(&mut self, device: u32) -> Vec<Effect> {
-        self.life.repairing.remove(&device);
-        Vec::new()
-    }
-
     /// A device of the owner shows another key than before, and is refused.
-    pub(super) fn identity_changed(&mut self, device: u32) -> Vec<Effect> {
+    fn identity_changed(&mut self, device: u32) -> Vec<Effect> {
         let changed = &mut self.life.record.changed;
         if changed.contains(&device) {
             return Vec::new();
@@ -231,11 +260,6 @@ impl Keeper {
         vec![Effect::Say(Reply::Life(LifeReply::IdentityChanged {
             device,
         }))]
-    }
-
-    pub(super) fn unlisted(&mut self, at: Moment) -> Vec<Effect> {
-        self.life.listing.lost(at);
-        Vec::new()
     }
 
     /// Does what is due after anything happened.
@@ -253,7 +277,7 @@ impl Keeper {
         }
         let asked = self.life.ask(&mut self.unreadable_at, at);
         effects.extend(asked.map(Effect::Say));
-        effects.extend(self.life.to_save());
+        effects.extend(self.life.unsaved());
         effects
     }
 }

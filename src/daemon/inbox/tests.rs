@@ -1,6 +1,11 @@
 //! Constructed stanzas, as real clients and less honest ones send them, up to what the phone reads
 //! in answer.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names what it looks for"
+)]
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use omemo::{
     Bundle, Changes, DeviceId, DeviceList, HeaderKey, MemoryStore, Namespace,
@@ -426,7 +431,7 @@ fn of_all_delays_only_our_servers_says_when_a_message_was_sent() {
         let envelope = broken(&bench.ask_for_help());
         let _ = bench.hear(&delayed(from, &element(&envelope, base64)));
         let device = bench.phone.address.device.0;
-        let _ = bench.tell(Input::Repaired { device });
+        let _ = bench.tell(Input::Life(News::Repaired { device }));
 
         let sent = bench.sent();
         let [Sent::Words(words)] = sent.as_slice() else {
@@ -449,7 +454,7 @@ fn a_message_that_does_not_open_is_answered_after_one_repair_and_a_storm_by_no_m
     let first = bench.hear(&stanza(&broken(&envelope)));
     assert_eq!(repairs(&first), [device]);
     assert_eq!(bench.sent(), [], "it waits for the repair");
-    let _ = bench.tell(Input::Repaired { device });
+    let _ = bench.tell(Input::Life(News::Repaired { device }));
     let sent = bench.sent();
     assert!(
         matches!(sent.as_slice(), [Sent::Words(words)] if words.starts_with("I could not read your message of ")),
@@ -477,7 +482,7 @@ fn a_message_that_was_not_encrypted_for_us_is_told_and_one_without_content_is_no
     let nothing = bench.hear(&stanza(&empty));
     assert!(nothing.effects.is_empty());
     let after = bench.hear(&stanza(&envelope));
-    let _ = bench.tell(Input::Repaired { device });
+    let _ = bench.tell(Input::Life(News::Repaired { device }));
 
     assert_eq!(repairs(&after), [device]);
     assert_eq!(bench.sent().len(), 1);

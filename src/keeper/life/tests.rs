@@ -77,13 +77,13 @@ fn unread(count: u32, sent_at: i64, now: i64) -> LifeReply {
 fn a_message_that_does_not_open_is_told_after_the_repair_and_the_next_ones_together_later() {
     let mut keeper = keeper(Record::default());
 
-    let first = keeper.handle(Input::Unreadable(broken(PHONE, NOW - 5)), NOW);
-    let repaired = keeper.handle(Input::Repaired { device: PHONE }, NOW + 1);
+    let first = keeper.handle(Input::Life(News::Unreadable(broken(PHONE, NOW - 5))), NOW);
+    let repaired = keeper.handle(Input::Life(News::Repaired { device: PHONE }), NOW + 1);
     let mut later = Vec::new();
     for second in 2..20 * MINUTE {
         let at = NOW + second;
         if second < 5 {
-            later.extend(keeper.handle(Input::Unreadable(broken(PHONE, at)), at));
+            later.extend(keeper.handle(Input::Life(News::Unreadable(broken(PHONE, at))), at));
         }
         later.extend(keeper.handle(Input::Woke, at));
     }
@@ -97,7 +97,7 @@ fn a_message_that_does_not_open_is_told_after_the_repair_and_the_next_ones_toget
 #[test]
 fn a_repair_that_does_not_end_keeps_nobody_waiting() {
     let mut keeper = keeper(Record::default());
-    let _ = keeper.handle(Input::Unreadable(broken(PHONE, NOW)), NOW);
+    let _ = keeper.handle(Input::Life(News::Unreadable(broken(PHONE, NOW))), NOW);
 
     assert_eq!(keeper.next_tick(), Some(NOW + MINUTE));
     let said = keeper.handle(Input::Woke, NOW + MINUTE);
@@ -114,10 +114,10 @@ fn a_storm_of_broken_messages_is_one_repair_a_day_and_one_sentence_in_ten_minute
             continue;
         }
         let at = NOW + second;
-        let mut effects = keeper.handle(Input::Unreadable(broken(PHONE, at)), at);
+        let mut effects = keeper.handle(Input::Life(News::Unreadable(broken(PHONE, at))), at);
         for device in repairs(&effects) {
             repaired += 1;
-            effects.extend(keeper.handle(Input::Repaired { device }, at));
+            effects.extend(keeper.handle(Input::Life(News::Repaired { device }), at));
         }
         said += says(&effects).len();
     }
@@ -136,14 +136,14 @@ fn while_the_archive_is_read_nothing_is_repaired_or_said_and_then_all_at_once() 
             NOW - DAY + i64::from(number),
         );
         what.catching_up = true;
-        while_reading.extend(keeper.handle(Input::Unreadable(what), NOW));
+        while_reading.extend(keeper.handle(Input::Life(News::Unreadable(what)), NOW));
     }
 
     let record = saved(&while_reading).unwrap();
-    let after = keeper.handle(Input::CaughtUp, NOW);
-    let mut end = keeper.handle(Input::Repaired { device: PHONE }, NOW);
+    let after = keeper.handle(Input::Life(News::CaughtUp), NOW);
+    let mut end = keeper.handle(Input::Life(News::Repaired { device: PHONE }), NOW);
     assert_eq!(says(&end), []);
-    end.extend(keeper.handle(Input::Repaired { device: PHONE + 1 }, NOW));
+    end.extend(keeper.handle(Input::Life(News::Repaired { device: PHONE + 1 }), NOW));
 
     assert_eq!(repairs(&while_reading), [] as [u32; 0]);
     assert_eq!(says(&while_reading), []);
@@ -152,7 +152,7 @@ fn while_the_archive_is_read_nothing_is_repaired_or_said_and_then_all_at_once() 
     // What was not said before the process died is said by the next one.
     let mut next = self::keeper(record);
     assert_eq!(
-        says(&next.handle(Input::CaughtUp, NOW + 9)),
+        says(&next.handle(Input::Life(News::CaughtUp), NOW + 9)),
         [unread(30, NOW - DAY, NOW + 9)]
     );
 }
@@ -160,12 +160,12 @@ fn while_the_archive_is_read_nothing_is_repaired_or_said_and_then_all_at_once() 
 #[test]
 fn a_restart_does_not_allow_a_second_repair_and_a_wrong_clock_does_not_forbid_it_for_ever() {
     let mut first = keeper(Record::default());
-    let effects = first.handle(Input::Unreadable(broken(PHONE, NOW)), NOW);
+    let effects = first.handle(Input::Life(News::Unreadable(broken(PHONE, NOW))), NOW);
     let record = saved(&effects).unwrap();
 
     let repairs_at = |now: i64| {
         let mut keeper = keeper(record.clone());
-        repairs(&keeper.handle(Input::Unreadable(broken(PHONE, now)), now))
+        repairs(&keeper.handle(Input::Life(News::Unreadable(broken(PHONE, now))), now))
     };
 
     assert_eq!(repairs_at(NOW + 60), [] as [u32; 0]);
@@ -177,7 +177,7 @@ fn a_restart_does_not_allow_a_second_repair_and_a_wrong_clock_does_not_forbid_it
         wall: NOW + 3_650 * DAY,
         steady: NOW + 60,
     };
-    let effects = first.handle(Input::Unreadable(broken(PHONE, NOW)), jumped);
+    let effects = first.handle(Input::Life(News::Unreadable(broken(PHONE, NOW))), jumped);
     assert_eq!(repairs(&effects), [] as [u32; 0]);
 }
 
@@ -191,10 +191,18 @@ fn only_trusted_devices_of_the_owner_are_answered_and_only_lost_content_is_misse
     let mut empty = broken(PHONE, NOW);
     empty.had_content = false;
 
-    assert!(keeper.handle(Input::Unreadable(untrusted), NOW).is_empty());
-    assert!(keeper.handle(Input::Unreadable(stranger), NOW).is_empty());
-    let effects = keeper.handle(Input::Unreadable(empty), NOW);
-    let end = keeper.handle(Input::Repaired { device: PHONE }, NOW);
+    assert!(
+        keeper
+            .handle(Input::Life(News::Unreadable(untrusted)), NOW)
+            .is_empty()
+    );
+    assert!(
+        keeper
+            .handle(Input::Life(News::Unreadable(stranger)), NOW)
+            .is_empty()
+    );
+    let effects = keeper.handle(Input::Life(News::Unreadable(empty)), NOW);
+    let end = keeper.handle(Input::Life(News::Repaired { device: PHONE }), NOW);
 
     assert_eq!(repairs(&effects), [PHONE]);
     assert_eq!((says(&effects), says(&end)), (vec![], vec![]));
@@ -203,11 +211,17 @@ fn only_trusted_devices_of_the_owner_are_answered_and_only_lost_content_is_misse
 #[test]
 fn another_key_of_a_known_device_is_told_once_ever() {
     let mut first = keeper(Record::default());
-    let told = first.handle(Input::IdentityChanged { device: 5 }, NOW);
-    let again = first.handle(Input::IdentityChanged { device: 5 }, NOW + DAY);
+    let told = first.handle(Input::Life(News::IdentityChanged { device: 5 }), NOW);
+    let again = first.handle(Input::Life(News::IdentityChanged { device: 5 }), NOW + DAY);
     let mut next = keeper(saved(&told).unwrap());
-    let after_restart = next.handle(Input::IdentityChanged { device: 5 }, NOW + 2 * DAY);
-    let other = next.handle(Input::IdentityChanged { device: 6 }, NOW + 2 * DAY);
+    let after_restart = next.handle(
+        Input::Life(News::IdentityChanged { device: 5 }),
+        NOW + 2 * DAY,
+    );
+    let other = next.handle(
+        Input::Life(News::IdentityChanged { device: 6 }),
+        NOW + 2 * DAY,
+    );
 
     assert_eq!(says(&told), [LifeReply::IdentityChanged { device: 5 }]);
     assert!(again.is_empty() && after_restart.is_empty());
@@ -220,7 +234,7 @@ fn a_lost_place_on_the_list_is_taken_again_and_a_fight_is_told() {
     let (mut announced, mut alarms) = (0, 0);
     for second in 0..200 {
         let at = NOW + second;
-        let mut effects = keeper.handle(Input::Unlisted, at);
+        let mut effects = keeper.handle(Input::Life(News::Unlisted), at);
         effects.extend(keeper.handle(Input::Woke, at));
         announced += effects.iter().filter(|it| **it == Effect::Announce).count();
         alarms += says(&effects).len();
@@ -233,7 +247,7 @@ fn a_lost_place_on_the_list_is_taken_again_and_a_fight_is_told() {
 fn a_new_life_is_told_once_when_everything_is_read() {
     let mut first = keeper(Record::default().reborn());
 
-    let told = first.handle(Input::CaughtUp, NOW);
+    let told = first.handle(Input::Life(News::CaughtUp), NOW);
     let mut next = keeper(saved(&told).unwrap());
 
     assert_eq!(
@@ -242,6 +256,6 @@ fn a_new_life_is_told_once_when_everything_is_read() {
             ours: "0badcafe".to_owned()
         }]
     );
-    assert_eq!(says(&first.handle(Input::CaughtUp, NOW)), []);
-    assert_eq!(says(&next.handle(Input::CaughtUp, NOW)), []);
+    assert_eq!(says(&first.handle(Input::Life(News::CaughtUp), NOW)), []);
+    assert_eq!(says(&next.handle(Input::Life(News::CaughtUp), NOW)), []);
 }
