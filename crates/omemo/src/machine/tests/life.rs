@@ -52,6 +52,7 @@ impl Device {
             store,
             rng: FixedRng::new(77),
             address: self.address.clone(),
+            namespace: self.namespace,
         }
     }
 }
