@@ -318,8 +318,11 @@ fn a_device_and_a_job_from_before_there_were_two_namespaces_are_read() {
     let before = "photo\0.jpg".to_owned();
     step.save_job(&[1; 32], JobKind::Intake, &before).unwrap();
     step.commit().unwrap();
-    let connection = &state.connection;
-    connection.pragma_update(None, "user_version", 30).unwrap();
+    // As it was left before askers were known.
+    state
+        .connection
+        .execute_batch("ALTER TABLE prekey DROP COLUMN used; PRAGMA user_version = 30")
+        .unwrap();
     drop(state);
 
     let mut state = State::open(folder.path()).unwrap();
@@ -373,4 +376,21 @@ fn a_job_from_before_the_proof_of_origin_is_read_without_one() {
     };
     assert_eq!(step.jobs::<After>(JobKind::Intake).unwrap(), [after]);
     assert_eq!(step.jobs::<u64>(JobKind::Delivery).unwrap(), [7]);
+}
+
+#[test]
+fn a_state_that_was_closed_and_opened_anew_has_all_it_had_and_keeps_others_out() {
+    let place = tempfile::tempdir().unwrap();
+    let mut state = State::open(place.path()).unwrap();
+    let step = state.begin().unwrap();
+    step.set_note("before", Some(&7_u64)).unwrap();
+    step.commit().unwrap();
+
+    state.forget_freed().unwrap();
+
+    let step = state.begin().unwrap();
+    assert_eq!(step.note::<u64>("before").unwrap(), Some(7));
+    step.set_note("after", Some(&8_u64)).unwrap();
+    step.commit().unwrap();
+    assert!(State::open(place.path()).is_err(), "it is locked again");
 }
