@@ -44,6 +44,8 @@ mod socks;
 mod srv;
 mod stream;
 mod survey;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tls;
 mod upload;
 mod wire;

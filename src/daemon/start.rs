@@ -4,16 +4,16 @@ use std::{collections::HashSet, fs, io, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use omemo::{Store as _, machine};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc;
 use vault::{IntakeKey, PublicHalf, Sealer, VaultFolder, key::file::KEY_FILE_NAME};
 use zeroize::Zeroizing;
 
 use super::{
-    BundleState, CatchUp, Daemon, Own, console,
+    CatchUp, Daemon, Own, console,
     drive::DriveState,
     effects::{ALARM, CHECKS, LOCKED_BY_OWNER, PACE, PAIRING, REMEMBERED},
     inbox::rng,
-    omemo_now,
+    life, omemo_now,
 };
 use crate::{
     config::{self, Config, host_port},
@@ -69,7 +69,7 @@ fn key_source(config: &Config) -> anyhow::Result<keydevice::Source> {
 /// What nobody but the owner can mend, in words for the journal.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut state = State::open(&config.vault.system).context("while opening the state")?;
-    let own = own_device(&mut state)?;
+    let life::Begun { own, record, life } = life::begin(&mut state, &config)?;
     let memory = memory(&mut state, &config, &own)?;
     let remembered = remembered(&mut state)?;
     let rules = rules(&config);
@@ -93,7 +93,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut daemon = Daemon {
         config,
         state,
-        keeper: Keeper::new(memory).under(rules, remembered),
+        keeper: Keeper::new(memory)
+            .under(rules, remembered)
+            .with_life(record),
         link,
         transfer,
         key_device,
@@ -109,13 +111,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         passed_over: 0,
         fetching_bundles: HashSet::new(),
         own,
-        bundle: BundleState::Published,
-        republish_at: Instant::now(),
+        life,
         receiving: Vec::new(),
         typing: None,
     };
     // The keeper is told how it is.
     let _ = daemon.look_at_drive();
+    daemon.look_after_device()?;
     daemon.read_pairing_file()?;
     service::ready();
     let ended = daemon.turn(arrivals, happenings, presence).await;

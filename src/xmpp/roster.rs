@@ -37,7 +37,9 @@ impl Subscription {
         }
     }
 
-    fn we_see_them(self) -> bool {
+    /// Tells whether we see theirs, and so hear of their device lists.
+    #[must_use]
+    pub fn we_see_them(self) -> bool {
         matches!(self, Self::To | Self::Both)
     }
 

@@ -25,6 +25,7 @@ mod hostile;
 mod journal;
 mod keydevice;
 mod large;
+mod life;
 mod lines;
 mod main_path;
 mod memory;
