@@ -54,7 +54,7 @@ cross: ## build for the Raspberry Pi and start the program under qemu
 faults: setup ## kill, cut the power, fill and flip: 25 minutes, a table at the end
 	scripts/faults.sh
 
-hostile: setup ## hostile servers and contacts, lines that break: 15 minutes, a table at the end
+hostile: setup ## hostile servers and contacts, lines that break: 5 minutes, a table at the end
 	scripts/hostile.sh
 
 servers: setup ## the main path on Prosody 0.12, Prosody 13.0 and ejabberd, and between two servers
