@@ -26,7 +26,8 @@ impl Index {
         let usual: i64 = self
             .database
             .pragma_query_value(None, "cache_size", |row| row.get(0))?;
-        self.database.pragma_update(None, "cache_size", -512 * 1024)?;
+        self.database
+            .pragma_update(None, "cache_size", -512 * 1024)?;
         let at = metadata::to_millis(Some(now));
         let mut number = query::next_number(&self.database)?;
         let transaction = self.database.transaction()?;
