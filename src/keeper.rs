@@ -9,14 +9,17 @@ use omemo::media::{LinkError, MediaLink};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+mod ceremony;
 pub mod command;
 pub mod confirm;
 pub mod custody;
 pub mod delivery;
+pub mod devices;
 mod effect;
 mod input;
 pub mod intake;
 mod moment;
+mod obey;
 mod opening;
 pub mod owner;
 mod remembered;
@@ -27,13 +30,14 @@ pub mod verify;
 pub mod weekly;
 
 use self::{
-    command::{Command, NotACommand},
-    confirm::{Confirmations, Heard, Task},
+    confirm::{Confirmations, Heard},
     custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
+    devices::{Devices, Known, Own},
     intake::{Intake, Intakes},
+    obey::not_a_command,
     owner::{Owner, Pairing, Verdict},
-    reply::{CustodyReply, Facts, IntakeFailure, Reply, StorageReply, VerifyReply, WayIn},
+    reply::{CustodyReply, IntakeFailure, Reply, StorageReply},
     storage::{DriveTrouble, Pace, Seen, Storage},
     unlock::{Needs, Tries, TypedCode},
     weekly::Weekly,
@@ -58,6 +62,8 @@ pub struct Memory {
     pub pins: Vec<String>,
     /// Whether any device of the owner is trusted already.
     pub has_trusted_device: bool,
+    /// The owner's devices about which something was decided.
+    pub devices: Vec<Known>,
     /// How pairing stands.
     pub pairing: Option<Pairing>,
     /// Whether the owner locked the vault while the key device was in.
@@ -70,8 +76,8 @@ pub struct Memory {
     pub checks: verify::Record,
     /// When files are checked by themselves.
     pub plan: verify::Plan,
-    /// Last 8 hex digits of the vault's own fingerprint.
-    pub own_tail: String,
+    /// The vault's own device.
+    pub own: Own,
     /// How much came in lately.
     pub pace: Option<Pace>,
     /// Whether the system card seals to a key that is not this vault's.
@@ -99,6 +105,10 @@ pub struct Keeper {
     aes: &'static str,
     plain_refused_at: Option<i64>,
     unreadable_at: Option<i64>,
+    /// It was told that the box for files of new devices is full.
+    box_full_told: bool,
+    /// It was told what the key stick's list of lost devices holds.
+    stick_told: bool,
     /// What the daemon has written down of all this.
     saved: Remembered,
 }
@@ -122,10 +132,10 @@ impl Keeper {
         Self {
             owner: Owner::new(
                 memory.owner,
-                memory.pins,
+                Devices::new(memory.devices, memory.pins),
                 memory.has_trusted_device,
                 memory.pairing,
-                memory.own_tail,
+                memory.own,
             ),
             custody: Custody::new(PRESENCE, custody::Record::default(), memory.locked_by_owner),
             intakes: Intakes::new(memory.intakes, memory.alarm),
@@ -141,6 +151,8 @@ impl Keeper {
             aes: memory.aes,
             plain_refused_at: None,
             unreadable_at: None,
+            box_full_told: false,
+            stick_told: false,
             saved: Remembered::default(),
         }
     }
@@ -156,6 +168,7 @@ impl Keeper {
         self.weekly = Weekly::new(remembered.weekly.clone());
         self.plain_refused_at = remembered.plain_refused_at;
         self.unreadable_at = remembered.unreadable_at;
+        self.owner.devices.restore(remembered.devices.clone());
         self.saved = remembered;
         self
     }
@@ -185,6 +198,7 @@ impl Keeper {
             weekly: self.weekly.record().clone(),
             plain_refused_at: self.plain_refused_at,
             unreadable_at: self.unreadable_at,
+            devices: self.owner.devices.record().clone(),
         }
     }
 
@@ -253,6 +267,7 @@ impl Keeper {
         self.settle(at);
         let mut effects = self.step(input, at);
         effects.extend(self.follow_up(at));
+        self.count_lost();
         effects
     }
 
@@ -268,6 +283,7 @@ impl Keeper {
             Input::Told(told) => self.told(told, at),
             Input::ToldPlain { jid } => self.told_plain(&jid, now),
             Input::Unreadable { jid, trusted } => self.unreadable(&jid, trusted, now),
+            Input::Device(news) => self.device_news(news, now),
             Input::KeyDeviceCame => {
                 let effects = self.custody.key_came(now);
                 self.after_lock(effects)
@@ -343,33 +359,6 @@ impl Keeper {
         effects
     }
 
-    fn answered(&mut self, job: JobId, answer: Answer, free: Option<u64>, now: i64) -> Vec<Effect> {
-        let mut number = None;
-        if let Answer::Unproven(found) = &answer
-            && found.count > 0
-        {
-            let task = Task::TakeUnproven { seen: found.seen };
-            number = self.confirmations.ask(job, task, now);
-        }
-        let mut kept = None;
-        if let Answer::Totals { entries, bytes, .. } = &answer {
-            kept = Some((*entries, *bytes));
-        }
-        let facts = Facts {
-            way: self.custody.way_in(),
-            waiting: self.intakes.waiting(),
-            standing: self.custody.standing(now),
-            arriving: self.intakes.arriving(),
-            free,
-            drive: self.storage.trouble(),
-            forecast: self.storage.forecast(kept, now),
-            alarm: self.alarm,
-            aes: self.aes,
-            checks: self.verify.facts(),
-        };
-        self.deliveries.answered(job, answer, facts, number)
-    }
-
     fn told(&mut self, mut told: Told, at: Moment) -> Vec<Effect> {
         let now = at.wall;
         // It may be a code, which leaves no copy behind.
@@ -377,9 +366,19 @@ impl Keeper {
         let judged = text.as_ref().map(|text| text.as_str());
         let mut effects = match self.owner.judge(&told.from, judged, now) {
             Verdict::Silence => return Vec::new(),
-            Verdict::Answer(effects) => return effects,
+            Verdict::Answer(mut effects) => {
+                effects.extend(self.release(told.from.id));
+                return effects;
+            }
+            Verdict::Hold(mut effects) => {
+                let text = judged.unwrap_or_default();
+                effects.extend(self.hold_apart(&told, text, now));
+                return effects;
+            }
             Verdict::Obey(effects) => effects,
         };
+        effects.extend(self.release(told.from.id));
+        effects.extend(self.read_by(&told.readers, now));
         if let Some(id) = &told.receipt {
             effects.push(Effect::Receipt(id.clone()));
         }
@@ -399,7 +398,7 @@ impl Keeper {
         match self.confirmations.hear(&text, &told.from, now) {
             Heard::SomethingElse => {}
             Heard::Confirmed(task) => {
-                effects.extend(self.confirmed(told.job, task, at));
+                effects.extend(self.confirmed(&told, task, at));
                 return effects;
             }
             Heard::NotConfirmed => {
@@ -416,7 +415,7 @@ impl Keeper {
             }
             Err(LinkError::NotALink) => match command::parse(&text) {
                 Ok(command) => {
-                    if command == Command::Unproven {
+                    if command.asks_back() {
                         self.confirmations.draw(told.job, &told.from, &told.blob);
                     }
                     effects.extend(self.command(told.job, command, at));
@@ -436,35 +435,6 @@ impl Keeper {
         effects
     }
 
-    fn command(&mut self, job: JobId, command: Command, at: Moment) -> Vec<Effect> {
-        match command {
-            Command::Help => vec![Effect::Say(Reply::Help)],
-            Command::Lock => {
-                let effects = self.custody.lock(at.wall);
-                self.after_lock(effects)
-            }
-            Command::Status => self.deliveries.ask(job, Command::Status),
-            Command::Verify(asked) => {
-                let is_opening = self.custody.way_in() == WayIn::Wait;
-                self.verify.ask(asked, is_opening, self.needs_key())
-            }
-            // While it is being opened the question waits.
-            command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
-            command @ Command::Get { .. } => self.need(job, &command, at),
-            Command::List { .. }
-            | Command::Find { .. }
-            | Command::Keys
-            | Command::Unproven
-            | Command::TakeUnproven { .. } => vec![Effect::Say(self.needs_key())],
-        }
-    }
-
-    fn confirmed(&mut self, job: JobId, task: Task, at: Moment) -> Vec<Effect> {
-        match task {
-            Task::TakeUnproven { seen } => self.command(job, Command::TakeUnproven { seen }, at),
-        }
-    }
-
     /// The drive was looked at: what it kept back is tried again once it is better.
     fn drive(&mut self, seen: Seen, now: i64) -> Vec<Effect> {
         let better = self.storage.look(seen);
@@ -480,7 +450,7 @@ impl Keeper {
 
     /// Saves that the daemon itself sealed what is about to get its name.
     fn vouched(&mut self, job: JobId, mac: [u8; 32], bytes: u64, now: i64) -> Vec<Effect> {
-        let Some((is_first, saved)) = self.intakes.vouched(job, mac) else {
+        let Some((is_first, saved)) = self.intakes.vouched(job, mac, bytes) else {
             return Vec::new();
         };
         let mut effects = vec![saved];
@@ -534,16 +504,6 @@ impl Keeper {
             return Vec::new();
         }
         vec![Effect::Say(Reply::Unreadable)]
-    }
-}
-
-fn not_a_command(why: NotACommand) -> Reply {
-    match why {
-        NotACommand::Unknown => Reply::NotUnderstood,
-        NotACommand::BadNumber { word } => Reply::BadNumber { word },
-        NotACommand::TooMany => Reply::TooMany,
-        NotACommand::NothingToFind => Reply::NothingToFind,
-        NotACommand::VerifyWhat { word } => Reply::Verify(VerifyReply::What { word }),
     }
 }
 

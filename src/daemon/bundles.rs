@@ -6,6 +6,8 @@ use anyhow::Context as _;
 use omemo::{Address, Bundle, DeviceId, DeviceList, Namespace, Store as _, Trust, machine};
 use tokio::time::Instant;
 
+use crate::keeper::{Device, Input, Standing, devices::News};
+
 use super::{BundleState, Daemon, Happening, REPUBLISH_SECONDS, inbox::rng, omemo_now};
 
 impl Daemon {
@@ -141,8 +143,10 @@ impl Daemon {
         let Some(known) = step.known_device(&address)? else {
             return Ok(());
         };
+        let fingerprint = known.identity.fingerprint();
+        let mut pinned = None;
         if !known.trust.is_trusted() {
-            if !pins.contains(&known.identity.fingerprint()) {
+            if self.keeper.is_shut_out(&fingerprint) || !pins.contains(&fingerprint) {
                 // Nothing is kept of a device that nobody vouched for and that never wrote.
                 return Ok(());
             }
@@ -150,8 +154,17 @@ impl Daemon {
                 .context("while pinning a device")?;
             step.apply(changes).context("while pinning a device")?;
             log::info!("device {device} has a pinned fingerprint");
+            pinned = Some(Device {
+                jid: address.jid.clone(),
+                id: device.0,
+                fingerprint,
+                standing: Standing::Trusted,
+            });
         }
         step.commit().context("while saving a session")?;
+        if let Some(device) = pinned {
+            self.handle(Input::Device(News::Pinned(device)))?;
+        }
         self.send_outbox()
     }
 }

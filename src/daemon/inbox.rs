@@ -21,6 +21,9 @@ pub(super) const CURSOR: &str = "archive cursor";
 /// The note that holds when the message at the cursor came, in seconds since 1970.
 pub(super) const CURSOR_TIME: &str = "archive cursor time";
 
+/// Devices of one message that are looked at; no account has so many.
+const MAX_READERS: usize = 200;
+
 impl Daemon {
     pub(super) fn message(&mut self, message: Message) -> anyhow::Result<()> {
         let cursor = match message.source {
@@ -114,6 +117,13 @@ impl Desk<'_> {
         envelope: &Envelope,
     ) -> anyhow::Result<After> {
         let sender = message.from_bare.as_str();
+        let from = Address::new(sender, envelope.sender);
+        if step
+            .known_device(&from)?
+            .is_some_and(|known| self.keeper.is_shut_out(&known.identity.fingerprint()))
+        {
+            return Ok(After::default());
+        }
         let (opened, changes) = match machine::receive(step, sender, envelope, omemo_now()) {
             Ok(opened) => opened,
             Err(ReceiveError::Store(error)) => return Err(error).context("while decrypting"),
@@ -124,8 +134,7 @@ impl Desk<'_> {
                     "a message of device {} was not opened: {why}",
                     envelope.sender
                 );
-                let address = Address::new(sender, envelope.sender);
-                let known = step.known_device(&address)?;
+                let known = step.known_device(&from)?;
                 let trusted = known.is_some_and(|device| device.trust.is_trusted());
                 let jid = sender.to_owned();
                 return self.decide(step, Input::Unreadable { jid, trusted });
@@ -137,7 +146,8 @@ impl Desk<'_> {
             bundle_changed: used_prekey,
             ..After::default()
         };
-        if let Some(told) = told(step, message, &opened)? {
+        if let Some(mut told) = told(step, message, &opened)? {
+            told.readers = readers(step, envelope)?;
             after.join(self.decide(step, Input::Told(told))?);
         }
         if let Some(refill) = machine::refill(step, &mut rng(), omemo_now())? {
@@ -194,7 +204,19 @@ fn told(step: &Step<'_>, message: &Message, opened: &Opened) -> Result<Option<To
         text: machine::text(body).ok().map(str::to_owned),
         sent_at: message.stamp.map_or_else(now, seconds),
         receipt: message.asks_receipt.then(|| message.id.clone()).flatten(),
+        readers: Vec::new(),
     }))
+}
+
+/// Returns for which devices besides us and the sender a message was encrypted.
+fn readers(step: &Step<'_>, envelope: &Envelope) -> Result<Vec<u32>, StateError> {
+    let own = step.own_device()?.map(|own| own.device());
+    let devices = envelope.keys.iter().map(|key| key.device);
+    let others = devices.filter(|device| Some(*device) != own && *device != envelope.sender);
+    let mut readers: Vec<u32> = others.take(MAX_READERS).map(|device| device.0).collect();
+    readers.sort_unstable();
+    readers.dedup();
+    Ok(readers)
 }
 
 /// Names the job by what no two messages share, so that one message asked twice is one job.

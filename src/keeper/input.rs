@@ -2,7 +2,8 @@
 
 use super::{
     JobId,
-    reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure, Slot, Unproven},
+    devices::{self, News},
+    reply::{DeliveryFailure, IntakeFailure, KeyReply, Line, OpenFailure, Slot, Unproven},
     storage::Seen,
 };
 
@@ -36,7 +37,7 @@ impl Device {
     /// Returns the last 8 hex digits of the fingerprint, which people compare.
     #[must_use]
     pub fn tail(&self) -> String {
-        self.fingerprint.get(56..).unwrap_or_default().to_owned()
+        devices::tail(&self.fingerprint)
     }
 }
 
@@ -55,6 +56,8 @@ pub struct Told {
     pub sent_at: i64,
     /// The stanza id to answer with a receipt, when one is asked for.
     pub receipt: Option<String>,
+    /// Devices other than this one that the message was encrypted for.
+    pub readers: Vec<u32>,
 }
 
 /// What the vault process answered to a question.
@@ -83,6 +86,8 @@ pub enum Answer {
     },
     /// To `keys`.
     Slots(Vec<Slot>),
+    /// To a change of the vault's keys.
+    Key(KeyReply),
     /// To `unproven`.
     Unproven(Unproven),
     /// The blobs of unproven origin are in the index: the lowest number they got, and how many
@@ -129,6 +134,8 @@ pub enum Input {
         /// Whether the device that claims to have sent it is trusted.
         trusted: bool,
     },
+    /// News of the owner's devices.
+    Device(News),
     /// The key device is there.
     KeyDeviceCame,
     /// The key device was taken out, or is not there at the start.

@@ -19,6 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+mod held;
+
+pub use held::{BOX_BYTES, BOX_FILES, Held};
+
 use super::{
     Effect, JobId, Placed,
     reply::{IntakeFailure, Reply, StorageReply},
@@ -58,6 +62,8 @@ pub struct Intake {
     /// Proves that the daemon itself sealed the blob; opaque here. Saved before the blob has its
     /// name.
     pub mac: Option<[u8; 32]>,
+    /// Set while the device that sent it is not let in: it is held apart.
+    pub held: Option<Held>,
 }
 
 /// How far an intake has come, as far as it is durable.
@@ -105,6 +111,7 @@ impl Intake {
                 retry_at: 0,
             },
             mac: None,
+            held: None,
         }
     }
 }
@@ -121,6 +128,10 @@ pub(super) struct Intakes {
     online: bool,
     /// Set between an opening and the adoption of the last file that waited.
     opening: Option<Opening>,
+    /// Blobs of files that were turned away while they were being sealed.
+    turned_away: BTreeMap<JobId, [u8; 16]>,
+    /// New devices whose files were given up, one for each file.
+    lost: Vec<u32>,
 }
 
 struct Opening {
@@ -140,6 +151,8 @@ impl Intakes {
             halted,
             online: false,
             opening: None,
+            turned_away: BTreeMap::new(),
+            lost: Vec::new(),
         }
     }
 
@@ -158,7 +171,7 @@ impl Intakes {
     pub(super) fn waiting(&self) -> u64 {
         self.open
             .values()
-            .filter(|it| it.stage == Stage::Waiting)
+            .filter(|it| it.stage == Stage::Waiting && it.held.is_none())
             .count() as u64
     }
 
@@ -166,7 +179,7 @@ impl Intakes {
     pub(super) fn arriving(&self) -> u64 {
         self.open
             .values()
-            .filter(|it| matches!(it.stage, Stage::Announced { .. }))
+            .filter(|it| matches!(it.stage, Stage::Announced { .. }) && it.held.is_none())
             .count() as u64
     }
 
@@ -213,7 +226,7 @@ impl Intakes {
         let last = self.open.values().map(|earlier| earlier.order).max();
         intake.order = last.unwrap_or(0).saturating_add(1);
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
-        if self.halted {
+        if self.halted && intake.held.is_none() {
             effects.push(Effect::Say(Reply::NotStored {
                 name: intake.name.clone(),
                 why: IntakeFailure::ForeignKey,
@@ -245,9 +258,20 @@ impl Intakes {
             .values()
             .filter(|intake| !self.is_busy(&intake.job) && is_due(intake, now))
             .collect();
-        due.sort_by_key(|intake| intake.order);
+        // What is held apart comes last and singly, so that each knows the room that is left.
+        due.sort_by_key(|intake| (intake.held.is_some(), intake.order));
+        let is_held = |job: &JobId| self.open.get(job).is_some_and(|it| it.held.is_some());
+        let held_at_once = usize::from(!self.fetching.iter().any(is_held));
         let free = MAX_FETCHES.saturating_sub(self.fetching.len());
-        let started: Vec<Intake> = due.into_iter().take(free).cloned().collect();
+        let (held, others): (Vec<_>, Vec<_>) = due.into_iter().partition(|it| it.held.is_some());
+        let chosen = others
+            .into_iter()
+            .chain(held.into_iter().take(held_at_once));
+        let mut started: Vec<Intake> = chosen.take(free).cloned().collect();
+        let most = self.box_room();
+        for held in started.iter_mut().filter_map(|it| it.held.as_mut()) {
+            held.most = most;
+        }
         self.fetching
             .extend(started.iter().map(|intake| intake.job));
         started.into_iter().map(Effect::Fetch).collect()
@@ -255,8 +279,16 @@ impl Intakes {
 
     /// Saves the proof of origin of a blob that is about to get its name. Returns whether this is
     /// the first one of this file.
-    pub(super) fn vouched(&mut self, job: JobId, mac: [u8; 32]) -> Option<(bool, Effect)> {
+    pub(super) fn vouched(
+        &mut self,
+        job: JobId,
+        mac: [u8; 32],
+        bytes: u64,
+    ) -> Option<(bool, Effect)> {
         let intake = self.open.get_mut(&job)?;
+        if let Some(held) = &mut intake.held {
+            held.bytes = bytes;
+        }
         let is_first = intake.mac.replace(mac).is_none();
         Some((is_first, Effect::SaveIntake(intake.clone())))
     }
@@ -267,13 +299,17 @@ impl Intakes {
         let mut effects = Vec::new();
         if let Some(intake) = self.open.get_mut(&job) {
             intake.link.clear();
-            if is_open {
+            if intake.held.is_some() {
+                intake.stage = Stage::Waiting;
+                effects.push(Effect::SaveIntake(intake.clone()));
+            } else if is_open {
                 self.indexing.insert(job);
                 effects.push(Effect::Index(intake.clone()));
             } else {
                 effects.extend(self.wait(&[job]));
             }
         }
+        effects.extend(self.discard(&job));
         effects.extend(self.start_due(now));
         effects
     }
@@ -286,6 +322,8 @@ impl Intakes {
         now: i64,
     ) -> Vec<Effect> {
         self.fetching.remove(&job);
+        // Vouched for, its blob may have got its name after all.
+        let discarded = self.discard(&job);
         let mut effects = if matches!(why, IntakeFailure::Drive(_)) {
             self.hold(job, why, now)
         } else if transient {
@@ -293,6 +331,7 @@ impl Intakes {
         } else {
             self.end(job, why)
         };
+        effects.extend(discarded);
         effects.extend(self.start_due(now));
         effects
     }
@@ -312,7 +351,7 @@ impl Intakes {
         let retry_at = now.saturating_add(*pause);
         intake.stage = Stage::Announced { attempts, retry_at };
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
-        if attempts == TELL_AFTER_ATTEMPTS {
+        if attempts == TELL_AFTER_ATTEMPTS && intake.held.is_none() {
             effects.push(not_yet(intake, why));
         }
         effects
@@ -336,7 +375,7 @@ impl Intakes {
             retry_at: now.saturating_add(*pause),
         };
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
-        if attempts == 0 {
+        if attempts == 0 && intake.held.is_none() {
             effects.push(not_yet(intake, why));
         }
         effects
@@ -423,11 +462,17 @@ impl Intakes {
             name,
             stage,
             sent_at,
+            held,
             ..
         }) = self.open.remove(&job)
         else {
             return Vec::new();
         };
+        if let Some(held) = held {
+            // Counted, not told: whoever sends it could fill the chat.
+            self.lost.push(held.device);
+            return vec![Effect::Close(job)];
+        }
         let waited = !matches!(stage, Stage::Announced { attempts: 0, .. });
         let reply = if why == IntakeFailure::Gone && waited {
             Reply::Storage(StorageReply::Expired { name, sent_at })
@@ -478,7 +523,7 @@ impl Intakes {
         let mut waiting: Vec<&Intake> = self
             .open
             .values()
-            .filter(|it| it.stage == Stage::Waiting)
+            .filter(|it| it.stage == Stage::Waiting && it.held.is_none())
             .collect();
         waiting.sort_by_key(|intake| intake.order);
         let waiting: Vec<Intake> = waiting.into_iter().cloned().collect();

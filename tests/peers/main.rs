@@ -16,6 +16,7 @@ mod canary;
 mod crash;
 mod custody;
 mod daemon;
+mod devices;
 mod dns;
 mod home;
 mod host;
