@@ -1,4 +1,6 @@
-"""Strongroom measured against plain tools, in one run. Usage: bench.py PROGRAMS [--small]
+"""Strongroom measured against plain tools, in one run.
+
+Usage: bench.py PROGRAMS [--small] [MEASURE...]; without a measure, all of them.
 
 Exits with 1 when something does not work, for example when bytes come back changed. A figure that
 misses its limit is shown as a miss, and is no error.
@@ -337,8 +339,15 @@ class Others:
         return max(0.0, (busy - own) / wall / os.cpu_count())
 
 
+MEASURES = {measure.__name__: measure for measure in (
+    ingest, over_https, memory, sealing, ratchet, listing, small_files, removal, index)}
+
+
 def main():
     programs, small = Path(sys.argv[1]).resolve(), "--small" in sys.argv[2:]
+    names = [word for word in sys.argv[2:] if word != "--small"]
+    unknown = [name for name in names if name not in MEASURES]
+    check(not unknown, f"no such measure: {', '.join(unknown)}; there are {', '.join(MEASURES)}")
     place = programs.parent / "bench"
     place.mkdir(exist_ok=True)
     shrink = 16 if small else 1
@@ -353,14 +362,11 @@ def main():
     with Stage(place) as stage:
         bench = Bench(stage, programs, shrink)
         bench.open()
-        for measure in (ingest, over_https, memory, sealing, ratchet, index, listing, small_files,
-                         removal):
+        for name in names or MEASURES:
             since = time.monotonic()
-            measure(bench)
-            print(f"{measure.__name__}: {time.monotonic() - since:.0f} s", flush=True)
-    bench.table.show()
-    misses = bench.table.misses()
-    print("\nLimits missed: " + (", ".join(misses) or "none")
+            MEASURES[name](bench)
+            print(f"  ({name} took {time.monotonic() - since:.0f} s)", flush=True)
+    print("\nLimits missed: " + (", ".join(bench.table.misses) or "none")
           + f". The bench took {time.monotonic() - began:.0f} seconds.")
     share = others.share()
     print(f"Others used {share:.0%} of the processors meanwhile"

@@ -4,6 +4,7 @@
 #
 #   scripts/bench.sh            up to 2 GiB through the daemon, some minutes
 #   scripts/bench.sh --small    a sixteenth of the sizes, for a slow machine
+#   scripts/bench.sh ingest index   only these of the measures in bench.py
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -105,13 +105,16 @@ def idle(pids, patience=20):
 
 
 class Table:
-    """The figures with their limits. A miss is shown as one and counted."""
+    """The figures with their limits, shown as they come. A miss is shown as one and counted."""
+
+    WIDTHS = (34, 20, 32, 12, 12)
 
     def __init__(self):
-        self._rows = []
+        self.misses = []
 
     def heading(self, text):
-        self._rows.append(text)
+        print("\n" + textwrap.fill(text, 100))
+        self._show("what", "measured", "against", "figure", "limit", "")
 
     def add(self, what, measured, against, value, unit="x", most=None, least=None):
         """One figure; most or least is its limit, if one was ever named."""
@@ -122,18 +125,11 @@ class Table:
             holds = value <= most if least is None else value >= least
             limit = f"<= {most:g} {unit}" if least is None else f">= {least:g} {unit}"
             verdict = "pass" if holds else "MISS"
-        self._rows.append((what, measured, against, f"{value:.{digits}f} {unit}", limit, verdict))
+            if not holds:
+                self.misses.append(what)
+        self._show(what, measured, against, f"{value:.{digits}f} {unit}", limit, verdict)
 
-    def misses(self):
-        return [row[0] for row in self._rows if row[-1] == "MISS"]
-
-    def show(self):
-        head = ("what", "measured", "against", "figure", "limit", "")
-        rows = [head, *(row for row in self._rows if isinstance(row, tuple))]
-        widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
-        for row in [head, *self._rows]:
-            if isinstance(row, str):
-                print("\n" + textwrap.fill(row, 100))
-            else:
-                cells = [cell.ljust(width) for cell, width in zip(row, widths)]
-                print("  " + "  ".join(cells).rstrip())
+    def _show(self, *cells):
+        widths = (*self.WIDTHS, 0)
+        print(("  " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths))).rstrip(),
+              flush=True)

@@ -507,15 +507,18 @@ fn write_section(text: &mut String, section: &str) {
         .and_then(|line| line.lines().next())
         .unwrap_or_default();
     let _ = write!(text, "\n[{}]\n#{title}\n", section.to_lowercase());
-    let mut shown = String::new();
+    let (mut shown, mut default) = (String::new(), String::new());
     for line in body.lines().take_while(|line| *line != "}") {
         let line = line.trim();
         if let Some(doc) = line.strip_prefix("///") {
             let doc = doc.trim();
             if let Some(example) = doc.strip_prefix("Example: ") {
                 shown = example.to_owned();
-            } else if let Some(default) = doc.strip_prefix("Default: ") {
-                let _ = writeln!(text, "# Default: {default}");
+            } else if let Some(value) = doc.strip_prefix("Default: ") {
+                default = value
+                    .parse::<u64>()
+                    .map_or_else(|_| String::new(), |_| value.to_owned());
+                let _ = writeln!(text, "# Default: {value}");
             } else if !doc.is_empty() {
                 let _ = writeln!(text, "# {doc}");
             }
@@ -523,12 +526,12 @@ fn write_section(text: &mut String, section: &str) {
             .strip_prefix("pub ")
             .and_then(|field| field.split_once(": "))
         {
-            let shown = std::mem::take(&mut shown);
+            let (shown, default) = (std::mem::take(&mut shown), std::mem::take(&mut default));
             let _ = match (shown.is_empty(), kind) {
                 (false, _) => writeln!(text, "{name} = {shown}\n"),
+                (true, _) if !default.is_empty() => writeln!(text, "#{name} = {default}\n"),
                 (true, "bool,") => writeln!(text, "#{name} = true\n"),
                 (true, "Mode,") => writeln!(text, "#{name} = \"drawer\"\n"),
-                (true, "u32,") => writeln!(text, "#{name} = 4\n"),
                 (true, "u64," | "Option<u64>,") => writeln!(text, "#{name} = 1000000\n"),
                 (true, "Vec<String>,") => writeln!(text, "#{name} = [\"…\"]\n"),
                 (true, _) => writeln!(text, "#{name} = \"…\"\n"),

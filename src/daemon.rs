@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use omemo::{Bundle, DeviceId, DeviceList};
+use omemo::{Address, Bundle, DeviceId, DeviceList, Namespace};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot},
@@ -94,11 +94,15 @@ enum Happening {
     /// Our bundle was published, or not.
     Published { ok: bool },
     /// A device list was fetched.
-    DeviceList { jid: String, list: DeviceList },
+    DeviceList {
+        namespace: Namespace,
+        jid: String,
+        list: DeviceList,
+    },
     /// A bundle was fetched, or there is none.
     Bundle {
-        jid: String,
-        device: DeviceId,
+        namespace: Namespace,
+        address: Address,
         bundle: Option<Bundle>,
     },
 }
@@ -131,7 +135,7 @@ struct Daemon {
     /// Outbox rows given to the stream and not yet acknowledged.
     under_way: HashSet<i64>,
     /// Devices whose bundle is being fetched.
-    fetching_bundles: HashSet<(String, DeviceId)>,
+    fetching_bundles: HashSet<(Namespace, Address)>,
     own: Own,
     bundle: BundleState,
     /// When the bundle may be published again.
@@ -245,7 +249,11 @@ impl Daemon {
             }
             Arrival::Fatal(reason) => Err(RunError::Fatal(reason).into()),
             Arrival::Message(message) => self.message(*message),
-            Arrival::DeviceList { jid, devices, .. } => self.device_list(&jid, &devices),
+            Arrival::DeviceList {
+                namespace,
+                jid,
+                devices,
+            } => self.device_list(namespace, &jid, &devices),
             Arrival::SubscriptionAsked { jid } => {
                 if jid == self.config.owner.jid {
                     self.link.approve(&jid);
@@ -303,12 +311,16 @@ impl Daemon {
                 self.published(ok);
                 Ok(())
             }
-            Happening::DeviceList { jid, list } => self.device_list(&jid, &list),
-            Happening::Bundle {
+            Happening::DeviceList {
+                namespace,
                 jid,
-                device,
+                list,
+            } => self.device_list(namespace, &jid, &list),
+            Happening::Bundle {
+                namespace,
+                address,
                 bundle,
-            } => self.bundle(jid, device, bundle),
+            } => self.bundle(namespace, address, bundle),
         }
     }
 

@@ -9,6 +9,7 @@ use omemo::media::{LinkError, MediaLink};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+mod asker;
 mod ceremony;
 pub mod command;
 pub mod confirm;
@@ -29,6 +30,13 @@ pub mod unlock;
 pub mod verify;
 pub mod weekly;
 
+pub use self::{
+    asker::Asker,
+    effect::Effect,
+    input::{Answer, Device, Input, Placed, Standing, Told},
+    moment::Moment,
+    remembered::Remembered,
+};
 use self::{
     confirm::{Confirmations, Heard},
     custody::{Custody, Mode, Rules},
@@ -41,12 +49,6 @@ use self::{
     storage::{DriveTrouble, Pace, Seen, Storage},
     unlock::{Needs, Tries, TypedCode},
     weekly::Weekly,
-};
-pub use self::{
-    effect::Effect,
-    input::{Answer, Device, Input, Placed, Standing, Told},
-    moment::Moment,
-    remembered::Remembered,
 };
 
 /// Names one job: a hash over the message that asked for it, so that the same message asked
@@ -259,6 +261,40 @@ impl Keeper {
         self.custody.is_open()
     }
 
+    /// Returns whose message the answers to this input are for; `None` where nobody asked.
+    #[must_use]
+    pub fn asker(&self, input: &Input) -> Option<Asker> {
+        match input {
+            Input::Told(told) => Some(told.asker()),
+            Input::Answered { job, .. }
+            | Input::Uploaded { job, .. }
+            | Input::NotUploaded { job, .. } => self.deliveries.asker(job),
+            Input::Vouched { job, .. }
+            | Input::NotVouched { job }
+            | Input::Sealed { job }
+            | Input::NotSealed { job, .. }
+            | Input::Indexed { job, .. }
+            | Input::NotIndexed { job, .. } => self.intakes.asker(job),
+            Input::Online
+            | Input::Offline
+            | Input::ToldPlain { .. }
+            | Input::Unreadable { .. }
+            | Input::Device(_)
+            | Input::KeyDeviceCame
+            | Input::KeyDeviceGone
+            | Input::ConsoleUnlock
+            | Input::SecondKeyDevice
+            | Input::Drive(_)
+            | Input::VaultOpened
+            | Input::VaultNotOpened(_)
+            | Input::VaultEnded
+            | Input::SpareKnown(_)
+            | Input::UnprovenFound { .. }
+            | Input::Verify(_)
+            | Input::Woke => None,
+        }
+    }
+
     /// Takes in what happened at `now` (seconds since 1970, or both clocks) and returns what is to
     /// be done, in order.
     #[must_use = "effects do nothing until the event loop carries them out"]
@@ -361,6 +397,7 @@ impl Keeper {
 
     fn told(&mut self, mut told: Told, at: Moment) -> Vec<Effect> {
         let now = at.wall;
+        self.deliveries.hear(told.asker());
         // It may be a code, which leaves no copy behind.
         let text = told.text.take().map(Zeroizing::new);
         let judged = text.as_ref().map(|text| text.as_str());
@@ -411,6 +448,7 @@ impl Keeper {
                 let times = (told.sent_at, now);
                 let file = (text.as_str(), link.name.as_str());
                 let intake = Intake::announced(&told.from.jid, told.job, told.blob, file, times);
+                let intake = intake.asked_by(told.asker());
                 effects.extend(self.intakes.announced(intake));
             }
             Err(LinkError::NotALink) => match command::parse(&text) {

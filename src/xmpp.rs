@@ -31,6 +31,7 @@ mod login;
 pub mod outgoing;
 mod pubsub;
 mod roster;
+mod sce;
 mod session;
 mod sieve;
 mod sm;
@@ -47,6 +48,7 @@ pub use arrival::{Arrival, Content, FatalReason, Message, Source, Stage};
 pub use handled::Handled;
 pub use link::{Link, Refusal, RequestError, start};
 pub use roster::Subscription;
+pub use sce::{SceContent, SceDraft, SceError};
 pub use upload::{Slot, SlotError, UploadService};
 
 /// How much stack each thread of the runtime that runs the stream needs.

@@ -661,6 +661,7 @@ fn message(text: &str) -> Told {
             fingerprint: "0".repeat(64),
             standing: Standing::Trusted,
         },
+        namespace: omemo::Namespace::Legacy,
         job: JobId([255; 32]),
         blob: [255; 16],
         text: Some(text.to_owned()),

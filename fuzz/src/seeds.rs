@@ -38,6 +38,7 @@ pub fn all(scratch: &Path) -> Vec<Seed> {
     fingerprints(&mut seeds);
     commands(&mut seeds);
     messages::envelopes(&mut seeds);
+    messages::envelopes_of_omemo2(&mut seeds);
     messages::bundles(&mut seeds);
     messages::records(&mut seeds);
     media(&mut seeds);
@@ -47,6 +48,7 @@ pub fn all(scratch: &Path) -> Vec<Seed> {
     sealed::words(&mut seeds);
     stanzas::messages(&mut seeds);
     stanzas::others(&mut seeds);
+    stanzas::inside(&mut seeds);
     seeds
         .0
         .sort_by(|a, b| (a.target, &a.name).cmp(&(b.target, &b.name)));

@@ -64,6 +64,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("link", link),
     ("media", media),
     ("record", record),
+    ("sce", sce),
     ("stanza", stanza),
     ("vault_message", vault_message),
     ("words", words),
@@ -202,6 +203,18 @@ pub fn vault_message(bytes: &[u8]) -> Verdict {
 /// When something is believed that must not be.
 pub fn stanza(bytes: &[u8]) -> Verdict {
     match fuzzing::read_stanza(bytes) {
+        Reading::Taken(what) => Accepted(what),
+        Reading::Dropped(why) => Refused(why),
+        Reading::Broken(what) => unreachable!("{what}"),
+    }
+}
+
+/// Reads what was inside an encrypted payload of `urn:xmpp:omemo:2`.
+///
+/// # Panics
+/// When something is believed that must not be.
+pub fn sce(bytes: &[u8]) -> Verdict {
+    match fuzzing::read_inside(bytes) {
         Reading::Taken(what) => Accepted(what),
         Reading::Dropped(why) => Refused(why),
         Reading::Broken(what) => unreachable!("{what}"),

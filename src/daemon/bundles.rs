@@ -3,12 +3,19 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use omemo::{Address, Bundle, DeviceId, DeviceList, Namespace, Store as _, Trust, machine};
+use omemo::{Address, Bundle, DeviceList, Namespace, Store as _, Trust, machine};
 use tokio::time::Instant;
 
 use crate::keeper::{Device, Input, Standing, devices::News};
 
 use super::{BundleState, Daemon, Happening, REPUBLISH_SECONDS, inbox::rng, omemo_now};
+use crate::xmpp::RequestError;
+
+/// Tells whether we can do without what was refused: phones that speak only the legacy namespace
+/// are to be served by a server that cannot hold what the other one needs.
+pub(super) fn may_refuse(namespace: Namespace, error: &RequestError) -> bool {
+    namespace != Namespace::Legacy && matches!(error, RequestError::Refused(_))
+}
 
 impl Daemon {
     /// A prekey was used or added: the server's copy is to follow, at most every
@@ -25,23 +32,23 @@ impl Daemon {
         if self.bundle != BundleState::Dirty || !self.online || Instant::now() < self.republish_at {
             return;
         }
-        let bundle = match self.own_bundle() {
-            Ok(Some(bundle)) => bundle,
-            Ok(None) => return,
+        let bundles = match self.own_bundles() {
+            Ok(bundles) => bundles,
             Err(error) => return log::error!("our bundle cannot be read: {error:#}"),
         };
         self.bundle = BundleState::Publishing { dirty: false };
         self.republish_at = Instant::now() + Duration::from_secs(REPUBLISH_SECONDS);
         let (link, device, tell) = (self.link.clone(), self.own.device, self.tell.clone());
         tokio::spawn(async move {
-            let published = link.publish_bundle(device, &bundle).await;
-            if let Err(error) = &published {
-                log::warn!("our bundle was not published: {error}");
+            let mut ok = true;
+            for bundle in bundles {
+                if let Err(error) = link.publish_bundle(device, &bundle).await {
+                    log::warn!("our bundle was not published: {error}");
+                    ok &= may_refuse(bundle.namespace, &error);
+                }
             }
             // The receiver is gone only when the daemon stops.
-            let _ = tell.send(Happening::Published {
-                ok: published.is_ok(),
-            });
+            let _ = tell.send(Happening::Published { ok });
         });
     }
 
@@ -56,17 +63,28 @@ impl Daemon {
         };
     }
 
-    pub(super) fn own_bundle(&mut self) -> anyhow::Result<Option<Bundle>> {
+    /// Returns our bundle in each namespace.
+    pub(super) fn own_bundles(&mut self) -> anyhow::Result<Vec<Bundle>> {
         let step = self.state.begin().context("while beginning a step")?;
-        machine::own_bundle(&step, Namespace::Legacy).context("while reading our bundle")
+        let mut bundles = Vec::new();
+        for namespace in Namespace::ALL {
+            let bundle = machine::own_bundle(&step, namespace);
+            bundles.extend(bundle.context("while reading our bundle")?);
+        }
+        Ok(bundles)
     }
 
     /// Takes in a device list: the owner's tells whom to encrypt for, ours must name us.
-    pub(super) fn device_list(&mut self, jid: &str, list: &DeviceList) -> anyhow::Result<()> {
+    pub(super) fn device_list(
+        &mut self,
+        namespace: Namespace,
+        jid: &str,
+        list: &DeviceList,
+    ) -> anyhow::Result<()> {
         if jid == self.link.own_bare_jid() {
             if !list.contains(self.own.device) && self.catch_up == super::CatchUp::Done {
                 log::warn!("our device list no longer names us; it is published again");
-                self.announce_device(list.clone());
+                self.announce_device(namespace, list.clone());
             }
             return Ok(());
         }
@@ -74,37 +92,37 @@ impl Daemon {
             return Ok(());
         }
         let mut step = self.state.begin().context("while beginning a step")?;
-        let (unknown, changes) = machine::update_device_list(&step, jid, list)?;
+        let (unknown, changes) = machine::update_device_list(&step, namespace, jid, list)?;
         step.apply(changes).context("while saving a device list")?;
         step.commit().context("while saving a device list")?;
         // Only where fingerprints are pinned can an unknown device be ours to speak to first.
         if !self.config.owner.fingerprints.is_empty() {
             for device in unknown {
-                self.fetch_bundle(Address::new(jid, device));
+                self.fetch_bundle(namespace, Address::new(jid, device));
             }
         }
         Ok(())
     }
 
-    fn announce_device(&self, mut list: DeviceList) {
+    fn announce_device(&self, namespace: Namespace, mut list: DeviceList) {
         list.announce(self.own.device);
         let link = self.link.clone();
         tokio::spawn(async move {
-            if let Err(error) = link.publish_device_list(Namespace::Legacy, &list).await {
+            if let Err(error) = link.publish_device_list(namespace, &list).await {
                 log::warn!("our device list was not published: {error}");
             }
         });
     }
 
-    pub(super) fn fetch_bundle(&mut self, address: Address) {
-        let key = (address.jid.clone(), address.device);
+    pub(super) fn fetch_bundle(&mut self, namespace: Namespace, address: Address) {
+        let key = (namespace, address.clone());
         if !self.online || !self.fetching_bundles.insert(key) {
             return;
         }
         let (link, tell) = (self.link.clone(), self.tell.clone());
         tokio::spawn(async move {
-            let Address { jid, device } = address;
-            let bundle = match link.fetch_bundle(Namespace::Legacy, &jid, device).await {
+            let device = address.device;
+            let bundle = match link.fetch_bundle(namespace, &address.jid, device).await {
                 Ok(bundle) => bundle,
                 Err(error) => {
                     log::warn!("the bundle of device {device} was not fetched: {error}");
@@ -112,8 +130,8 @@ impl Daemon {
                 }
             };
             let _ = tell.send(Happening::Bundle {
-                jid,
-                device,
+                namespace,
+                address,
                 bundle,
             });
         });
@@ -122,12 +140,12 @@ impl Daemon {
     /// Starts a session with a device that is trusted or pinned, and sends what waited for it.
     pub(super) fn bundle(
         &mut self,
-        jid: String,
-        device: DeviceId,
+        namespace: Namespace,
+        address: Address,
         bundle: Option<Bundle>,
     ) -> anyhow::Result<()> {
-        let address = Address::new(jid.clone(), device);
-        self.fetching_bundles.remove(&(jid, device));
+        let device = address.device;
+        self.fetching_bundles.remove(&(namespace, address.clone()));
         let Some(bundle) = bundle else { return Ok(()) };
         let pins = self.config.pinned_fingerprints();
         let mut step = self.state.begin().context("while beginning a step")?;

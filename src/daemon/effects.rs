@@ -3,13 +3,13 @@
 use std::{io, os::fd::OwnedFd, path::PathBuf};
 
 use anyhow::Context as _;
-use omemo::{Address, DeviceId, Trust};
+use omemo::{Address, DeviceId, Namespace, Trust};
 
-use super::{Daemon, Happening, moment, trust};
+use super::{Daemon, Happening, moment, outbox::Saying, trust};
 use crate::{
     config::Config,
     keeper::{
-        Answer, Effect, Input, JobId, Keeper,
+        Answer, Asker, Effect, Input, JobId, Keeper,
         command::{Command, Pick},
         intake::Intake,
         reply::{DeliveryFailure, OpenFailure, PLAIN_REFUSED},
@@ -41,6 +41,8 @@ const FOUND_LINES: u32 = 20;
 pub(super) struct Desk<'a> {
     pub(super) keeper: &'a mut Keeper,
     pub(super) config: &'a Config,
+    /// Who asked for what is decided.
+    pub(super) asker: Option<Asker>,
 }
 
 /// What is to be done once the step is saved.
@@ -52,7 +54,7 @@ pub(super) struct After {
     /// Finished stanzas with their tokens.
     pub(super) letters: Vec<(i64, String)>,
     /// Devices that need a bundle before anything can be encrypted for them.
-    pub(super) without_session: Vec<Address>,
+    pub(super) without_session: Vec<(Namespace, Address)>,
     /// Whether a job was closed, whose remains have to be overwritten.
     pub(super) closed: bool,
     /// Whether a prekey was used or added.
@@ -72,6 +74,7 @@ impl After {
 impl Desk<'_> {
     /// Has the keeper decide, and writes what belongs to the step.
     pub(super) fn decide(&mut self, step: &mut Step<'_>, input: Input) -> anyhow::Result<After> {
+        self.asker = self.keeper.asker(&input);
         let effects = self.keeper.handle(input, moment());
         self.save(step, effects)
     }
@@ -112,13 +115,18 @@ impl Desk<'_> {
                 Effect::Say(reply) => {
                     let words = reply.text();
                     let recipients = self.recipients(step)?;
-                    self.post(step, &recipients, &words, &mut after)?;
+                    self.post(step, &recipients, &Saying::Words(&words), &mut after)?;
                 }
                 Effect::SayTo(device, reply) => {
                     let to = Address::new(device.jid, DeviceId(device.id));
-                    self.post(step, &[to], &reply.text(), &mut after)?;
+                    let to = self.in_its_namespace(step, [to])?;
+                    self.post(step, &to, &Saying::Words(&reply.text()), &mut after)?;
                 }
                 Effect::SayPlainRefused => self.post_plain(step, &mut after)?,
+                // In this namespace a receipt is part of what is encrypted.
+                Effect::Receipt(id) if self.asked_in(Namespace::Omemo2) => {
+                    self.post_receipt(step, &id, &mut after)?;
+                }
                 later @ (Effect::Receipt(_)
                 | Effect::Typing(_)
                 | Effect::Fetch(_)
@@ -186,11 +194,16 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
 impl Daemon {
     /// Feeds the keeper outside of any message, saves and carries out.
     pub(super) fn handle(&mut self, input: Input) -> anyhow::Result<()> {
+        let asker = self.keeper.asker(&input);
         let effects = self.keeper.handle(input, moment());
-        self.carry_out(effects)
+        self.carry_out(effects, asker)
     }
 
-    pub(super) fn carry_out(&mut self, effects: Vec<Effect>) -> anyhow::Result<()> {
+    pub(super) fn carry_out(
+        &mut self,
+        effects: Vec<Effect>,
+        asker: Option<Asker>,
+    ) -> anyhow::Result<()> {
         // Locking waits for nothing, least of all for a card to write.
         if effects.contains(&Effect::Lock) {
             self.lock();
@@ -204,7 +217,12 @@ impl Daemon {
         } = self;
         let after = if effects.iter().any(Effect::is_saved) || keeper.has_to_remember() {
             let mut step = state.begin().context("while beginning a step")?;
-            let after = Desk { keeper, config }.save(&mut step, effects)?;
+            let mut desk = Desk {
+                keeper,
+                config,
+                asker,
+            };
+            let after = desk.save(&mut step, effects)?;
             step.commit().context("while saving a step")?;
             after
         } else {
@@ -222,8 +240,8 @@ impl Daemon {
         for (token, stanza) in after.letters {
             self.dispatch(token, stanza);
         }
-        for address in after.without_session {
-            self.fetch_bundle(address);
+        for (namespace, address) in after.without_session {
+            self.fetch_bundle(namespace, address);
         }
         if after.bundle_changed {
             self.bundle_changed();

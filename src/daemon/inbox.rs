@@ -1,9 +1,10 @@
 //! A message comes in: OMEMO opens it, the keeper decides, and one transaction saves both.
 
 use anyhow::Context as _;
-use omemo::{Address, Envelope, Opened, ReceiveError, Store as _, Trust, machine};
+use omemo::{Address, Envelope, Namespace, Opened, ReceiveError, Store as _, Trust, machine};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 use super::{
     CatchUp, Daemon,
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     keeper::{Device, Effect, Input, JobId, Standing, Told},
     state::{State, StateError, Step},
-    xmpp::{Content, Message, Page, Source},
+    xmpp::{Content, Message, Page, SceContent, SceError, Source},
 };
 
 /// The note that holds the archive id up to which everything is handled.
@@ -23,6 +24,8 @@ pub(super) const CURSOR_TIME: &str = "archive cursor time";
 
 /// Devices of one message that are looked at; no account has so many.
 const MAX_READERS: usize = 200;
+/// How far the sender's clock and ours may be apart without a word.
+const FAR_SECONDS: u64 = 24 * 60 * 60;
 
 impl Daemon {
     pub(super) fn message(&mut self, message: Message) -> anyhow::Result<()> {
@@ -36,7 +39,11 @@ impl Daemon {
             config,
             ..
         } = self;
-        let mut desk = Desk { keeper, config };
+        let mut desk = Desk {
+            keeper,
+            config,
+            asker: None,
+        };
         let after = {
             let mut step = state.begin().context("while beginning a step")?;
             let mut after = After::default();
@@ -124,11 +131,15 @@ impl Desk<'_> {
         {
             return Ok(After::default());
         }
-        let (opened, changes) = match machine::receive(step, sender, envelope, omemo_now()) {
+        let mut ours = envelope.clone();
+        ours.keep_only_for(&self.config.account.jid);
+        let (opened, changes) = match machine::receive(step, sender, &ours, omemo_now()) {
             Ok(opened) => opened,
             Err(ReceiveError::Store(error)) => return Err(error).context("while decrypting"),
             Err(ReceiveError::NotForUs) => return Ok(After::default()),
-            Err(ReceiveError::AlreadyReceived) => return received_again(step, message, envelope),
+            Err(ReceiveError::AlreadyReceived) => {
+                return Self::received_again(step, message, envelope);
+            }
             Err(why) => {
                 log::warn!(
                     "a message of device {} was not opened: {why}",
@@ -146,9 +157,20 @@ impl Desk<'_> {
             bundle_changed: used_prekey,
             ..After::default()
         };
-        if let Some(mut told) = told(step, message, &opened)? {
-            told.readers = readers(step, envelope)?;
-            after.join(self.decide(step, Input::Told(told))?);
+        match inside(message, &opened) {
+            Ok(inside) => {
+                if let Some(mut told) = told(step, message, &opened, inside.as_ref())? {
+                    told.readers = readers(step, envelope)?;
+                    after.join(self.decide(step, Input::Told(told))?);
+                }
+            }
+            Err(why) => {
+                let device = envelope.sender;
+                log::warn!("what device {device} encrypted was not taken: {why}");
+                let trusted = opened.trust.is_trusted();
+                let jid = sender.to_owned();
+                after.join(self.decide(step, Input::Unreadable { jid, trusted })?);
+            }
         }
         if let Some(refill) = machine::refill(step, &mut rng(), omemo_now())? {
             step.apply(refill).context("while saving prekeys")?;
@@ -156,28 +178,65 @@ impl Desk<'_> {
         }
         Ok(after)
     }
+
+    /// Answers a repetition with nothing but the receipt, which a crash may have kept back.
+    fn received_again(
+        step: &Step<'_>,
+        message: &Message,
+        envelope: &Envelope,
+    ) -> anyhow::Result<After> {
+        let address = Address::new(message.from_bare.as_str(), envelope.sender);
+        let mut after = After::default();
+        // In the other namespace the receipt is in the outbox, and was saved with the message.
+        if envelope.namespace != Namespace::Legacy {
+            return Ok(after);
+        }
+        let known = step.known_device(&address)?;
+        if let (true, Some(id)) = (message.asks_receipt, &message.id)
+            && known.is_some_and(|device| device.trust.is_trusted())
+        {
+            after.effects.push(Effect::Receipt(id.clone()));
+        }
+        Ok(after)
+    }
 }
 
-/// Answers a repetition with nothing but the receipt, which a crash may have kept back.
-fn received_again(
+/// Reads the envelope inside of a message of `urn:xmpp:omemo:2`; `None` where there is none.
+fn inside(message: &Message, opened: &Opened) -> Result<Option<SceContent>, SceError> {
+    let (Namespace::Omemo2, Some(body)) = (opened.namespace, &opened.body) else {
+        return Ok(None);
+    };
+    let inside = SceContent::read(body, &message.from_bare, &message.to_bare)?;
+    let came_at = message.stamp.map_or_else(now, seconds);
+    let sent_at = inside.sent_at().map_or(came_at, seconds);
+    // No reason to refuse it: the ratchet opens nothing twice, and either clock may be wrong.
+    if came_at.abs_diff(sent_at) > FAR_SECONDS {
+        let device = opened.from.device;
+        log::warn!(
+            "device {device} dates a message {} s off",
+            came_at.abs_diff(sent_at)
+        );
+    }
+    Ok(Some(inside))
+}
+
+/// Turns what OMEMO opened into what the keeper is told; `None` for a message without a text.
+fn told(
     step: &Step<'_>,
     message: &Message,
-    envelope: &Envelope,
-) -> anyhow::Result<After> {
-    let address = Address::new(message.from_bare.as_str(), envelope.sender);
-    let known = step.known_device(&address)?;
-    let mut after = After::default();
-    if let (true, Some(id)) = (message.asks_receipt, &message.id)
-        && known.is_some_and(|device| device.trust.is_trusted())
-    {
-        after.effects.push(Effect::Receipt(id.clone()));
-    }
-    Ok(after)
-}
-
-/// Turns what OMEMO opened into what the keeper is told; `None` for an empty message.
-fn told(step: &Step<'_>, message: &Message, opened: &Opened) -> Result<Option<Told>, StateError> {
-    let Some(body) = &opened.body else {
+    opened: &Opened,
+    inside: Option<&SceContent>,
+) -> Result<Option<Told>, StateError> {
+    let text = match (inside, &opened.body) {
+        (Some(inside), _) => {
+            if let (Some(id), true) = (inside.received(), opened.trust.is_trusted()) {
+                step.received(&id)?;
+            }
+            inside.body().map(String::into_bytes)
+        }
+        (None, body) => body.as_ref().map(|it| it.to_vec()),
+    };
+    let Some(text) = text.map(Zeroizing::new) else {
         return Ok(None);
     };
     let device = opened.from.device.0;
@@ -192,6 +251,7 @@ fn told(step: &Step<'_>, message: &Message, opened: &Opened) -> Result<Option<To
     };
     let mut blob = [0; 16];
     getrandom::fill(&mut blob).map_err(std::io::Error::other)?;
+    let asks_receipt = message.asks_receipt || inside.is_some_and(SceContent::asks_receipt);
     Ok(Some(Told {
         from: Device {
             jid: opened.from.jid.clone(),
@@ -199,11 +259,12 @@ fn told(step: &Step<'_>, message: &Message, opened: &Opened) -> Result<Option<To
             fingerprint: opened.identity.fingerprint(),
             standing,
         },
+        namespace: opened.namespace,
         job: job_id(opened),
         blob,
-        text: machine::text(body).ok().map(str::to_owned),
+        text: machine::text(&text).ok().map(str::to_owned),
         sent_at: message.stamp.map_or_else(now, seconds),
-        receipt: message.asks_receipt.then(|| message.id.clone()).flatten(),
+        receipt: asks_receipt.then(|| message.id.clone()).flatten(),
         readers: Vec::new(),
     }))
 }

@@ -1,7 +1,9 @@
 //! Words become stanzas, stanzas leave, and are kept until the server has them.
 
+use std::{collections::BTreeMap, time::SystemTime};
+
 use anyhow::Context as _;
-use omemo::{Address, EncryptError, Namespace, Store as _, machine};
+use omemo::{Address, DeviceId, EncryptError, Namespace, Store as _, machine};
 
 use super::{
     Daemon,
@@ -10,32 +12,78 @@ use super::{
     omemo_now,
 };
 use crate::{
+    keeper::Asker,
     state::{LetterContent, Step},
     xmpp::{
-        Stage,
+        SceDraft, Stage,
         outgoing::{self, ChatState, Wrapping},
     },
 };
 
+/// What is to be said, before it is known in which namespace.
+pub(super) enum Saying<'a> {
+    /// A text.
+    Words(&'a str),
+    /// That the message with this stanza id came; only ever said in `urn:xmpp:omemo:2`.
+    Received(&'a str),
+}
+
+/// Who is written to in each namespace.
+pub(super) type Recipients = BTreeMap<Namespace, Vec<Address>>;
+
 impl Desk<'_> {
-    /// Returns the owner's trusted devices that the device list names; all trusted ones when it
-    /// names none of them.
-    pub(super) fn recipients(&self, step: &Step<'_>) -> anyhow::Result<Vec<Address>> {
+    /// Returns the owner's trusted devices that a device list names; all trusted ones when none
+    /// names any of them.
+    pub(super) fn recipients(&self, step: &Step<'_>) -> anyhow::Result<Recipients> {
         let mut trusted = step.known_devices(&self.config.owner.jid)?;
         trusted.retain(|device| device.trust.is_trusted());
-        if trusted.iter().any(|device| device.active) {
-            trusted.retain(|device| device.active);
+        if trusted.iter().any(|device| !device.active.is_empty()) {
+            trusted.retain(|device| !device.active.is_empty());
         }
-        Ok(trusted.into_iter().map(|device| device.address).collect())
+        self.in_its_namespace(step, trusted.into_iter().map(|device| device.address))
     }
 
-    /// Encrypts `words` and puts the finished stanza into the outbox, in the ratchet step's own
-    /// transaction. Where no device has a session yet, the words wait there.
+    /// Returns whether what is decided was asked in this namespace.
+    pub(super) fn asked_in(&self, namespace: Namespace) -> bool {
+        self.asker.is_some_and(|it| it.namespace == namespace)
+    }
+
+    /// Puts each device to a namespace: who asked gets the answer in the one it asked in, others
+    /// get it in the one they last wrote in, or one in which they are known.
+    pub(super) fn in_its_namespace(
+        &self,
+        step: &Step<'_>,
+        devices: impl IntoIterator<Item = Address>,
+    ) -> anyhow::Result<Recipients> {
+        let mut recipients = Recipients::new();
+        for address in devices {
+            let asked = self.asker.filter(|it| it.device == address.device.0);
+            let known = step.known_device(&address)?;
+            let wrote = known.as_ref().and_then(|it| it.wrote_in);
+            let preferred = asked.map(|it| it.namespace).into_iter().chain(wrote);
+            let mut namespace = Namespace::Legacy;
+            for candidate in preferred.chain(Namespace::ALL) {
+                let listed = known
+                    .as_ref()
+                    .is_some_and(|it| it.active.contains(candidate));
+                if listed || !step.sessions(candidate, &address)?.is_empty() {
+                    namespace = candidate;
+                    break;
+                }
+            }
+            recipients.entry(namespace).or_default().push(address);
+        }
+        Ok(recipients)
+    }
+
+    /// Encrypts what is said and puts the finished stanzas, one for each namespace, into the
+    /// outbox, in the ratchet step's own transaction. Where no device has a session yet, words
+    /// wait there.
     pub(super) fn post(
         &self,
         step: &mut Step<'_>,
-        recipients: &[Address],
-        words: &str,
+        recipients: &Recipients,
+        saying: &Saying<'_>,
         after: &mut After,
     ) -> anyhow::Result<()> {
         if recipients.is_empty() {
@@ -43,44 +91,82 @@ impl Desk<'_> {
             return Ok(());
         }
         let id = stanza_id()?;
-        let content = match self.encrypt(step, recipients, &id, words, after)? {
-            Some(stanza) => LetterContent::Stanza(stanza),
-            None => LetterContent::Words(words.to_owned()),
-        };
-        let token = step.post(&id, &content)?;
-        if let LetterContent::Stanza(stanza) = content {
+        let stanzas = self.encrypt_for_all(step, recipients, id.clone(), saying, after)?;
+        if let (true, Saying::Words(words)) = (stanzas.is_empty(), saying) {
+            step.post(&id, &LetterContent::Words((*words).to_owned()))?;
+        }
+        for (id, stanza) in stanzas {
+            let token = step.post(&id, &LetterContent::Stanza(stanza.clone()))?;
             after.letters.push((token, stanza));
         }
         Ok(())
     }
 
+    /// Makes a stanza for each namespace in which somebody can be written to; the first one gets
+    /// the id `first`.
+    fn encrypt_for_all(
+        &self,
+        step: &mut Step<'_>,
+        recipients: &Recipients,
+        first: String,
+        saying: &Saying<'_>,
+        after: &mut After,
+    ) -> anyhow::Result<Vec<(String, String)>> {
+        let mut stanzas = Vec::new();
+        let mut first = Some(first);
+        for (namespace, addresses) in recipients {
+            let id = match first.take() {
+                Some(id) => id,
+                None => stanza_id()?,
+            };
+            match self.encrypt(step, (*namespace, addresses), &id, saying, after)? {
+                Some(stanza) => stanzas.push((id, stanza)),
+                None if stanzas.is_empty() => first = Some(id),
+                None => {}
+            }
+        }
+        Ok(stanzas)
+    }
+
+    /// Tells the device that asked, in the namespace it asked in, that its message came.
+    pub(super) fn post_receipt(
+        &self,
+        step: &mut Step<'_>,
+        received: &str,
+        after: &mut After,
+    ) -> anyhow::Result<()> {
+        let Some(Asker { device, namespace }) = self.asker else {
+            return Ok(());
+        };
+        let to = Address::new(self.config.owner.jid.clone(), DeviceId(device));
+        let to = Recipients::from([(namespace, vec![to])]);
+        self.post(step, &to, &Saying::Received(received), after)
+    }
+
     fn encrypt(
         &self,
         step: &mut Step<'_>,
-        recipients: &[Address],
+        (namespace, recipients): (Namespace, &[Address]),
         id: &str,
-        words: &str,
+        saying: &Saying<'_>,
         after: &mut After,
     ) -> anyhow::Result<Option<String>> {
         let mut recipients = recipients.to_vec();
-        let body = words.as_bytes();
+        let Some((body, wrapping)) = self.put(namespace, saying) else {
+            return Ok(None);
+        };
         loop {
             let encrypted = machine::encrypt(
                 step,
-                Namespace::Legacy,
+                namespace,
                 &recipients,
-                Some(body),
+                Some(&body),
                 &mut rng(),
                 omemo_now(),
             );
             match encrypted {
                 Ok((envelope, changes)) => {
                     step.apply(changes).context("while saving a ratchet step")?;
-                    let wrapping = Wrapping {
-                        ask_receipt: true,
-                        chat_state: Some(ChatState::Active),
-                        ..Wrapping::default()
-                    };
                     let to = &self.config.owner.jid;
                     return Ok(Some(outgoing::encrypted_message(
                         to, id, &envelope, wrapping,
@@ -88,7 +174,8 @@ impl Desk<'_> {
                 }
                 Err(EncryptError::NoSession { addresses }) if !addresses.is_empty() => {
                     recipients.retain(|address| !addresses.contains(address));
-                    after.without_session.extend(addresses);
+                    let missing = addresses.into_iter().map(|it| (namespace, it));
+                    after.without_session.extend(missing);
                     if recipients.is_empty() {
                         return Ok(None);
                     }
@@ -97,6 +184,32 @@ impl Desk<'_> {
                 Err(error) => return Err(error).context("while encrypting a reply"),
             }
         }
+    }
+
+    /// Writes what is encrypted, and what goes around it: in the legacy namespace only the text is
+    /// encrypted, in the other all that a message can say.
+    fn put(&self, namespace: Namespace, saying: &Saying<'_>) -> Option<(Vec<u8>, Wrapping)> {
+        if namespace == Namespace::Legacy {
+            let Saying::Words(words) = saying else {
+                return None;
+            };
+            let wrapping = Wrapping {
+                ask_receipt: true,
+                chat_state: Some(ChatState::Active),
+                ..Wrapping::default()
+            };
+            return Some((words.as_bytes().to_vec(), wrapping));
+        }
+        let draft = match saying {
+            Saying::Words(words) => SceDraft::default()
+                .body(words)
+                .ask_receipt()
+                .chat_state(ChatState::Active),
+            Saying::Received(id) => SceDraft::default().received(id),
+        };
+        let (from, to) = (&self.config.account.jid, &self.config.owner.jid);
+        let inside = draft.write(from, to, SystemTime::now(), &mut rng());
+        Some((inside, Wrapping::default()))
     }
 }
 
@@ -119,7 +232,11 @@ impl Daemon {
             config,
             ..
         } = self;
-        let desk = Desk { keeper, config };
+        let desk = Desk {
+            keeper,
+            config,
+            asker: None,
+        };
         let mut after = After::default();
         let mut step = state.begin().context("while beginning a step")?;
         for letter in step.outbox()? {
@@ -127,11 +244,22 @@ impl Daemon {
                 LetterContent::Stanza(stanza) => after.letters.push((letter.token, stanza)),
                 LetterContent::Words(words) => {
                     let to = desk.recipients(&step)?;
-                    if let Some(stanza) =
-                        desk.encrypt(&mut step, &to, &letter.id, &words, &mut after)?
-                    {
-                        step.finish_letter(letter.token, &stanza)?;
-                        after.letters.push((letter.token, stanza));
+                    let saying = Saying::Words(&words);
+                    let stanzas = desk.encrypt_for_all(
+                        &mut step,
+                        &to,
+                        letter.id.clone(),
+                        &saying,
+                        &mut after,
+                    )?;
+                    for (id, stanza) in stanzas {
+                        let token = if id == letter.id {
+                            step.finish_letter(letter.token, &stanza)?;
+                            letter.token
+                        } else {
+                            step.post(&id, &LetterContent::Stanza(stanza.clone()))?
+                        };
+                        after.letters.push((token, stanza));
                     }
                 }
             }

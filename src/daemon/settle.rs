@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use omemo::{Bundle, DeviceId, Namespace};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{BundleState, Daemon, Happening, inbox};
+use super::{BundleState, Daemon, Happening, bundles::may_refuse, inbox};
 use crate::xmpp::{ArchiveError, ArchivePosition, Link, RequestError};
 
 /// Messages asked of the archive at a time.
@@ -23,7 +23,7 @@ struct Settling {
     tell: mpsc::UnboundedSender<Happening>,
     owner: String,
     device: DeviceId,
-    bundle: Bundle,
+    bundles: Vec<Bundle>,
     cursor: Option<(String, i64)>,
 }
 
@@ -33,15 +33,13 @@ impl Daemon {
         if let Some(earlier) = self.settling.take() {
             earlier.abort();
         }
-        let Some(bundle) = self.own_bundle()? else {
-            return Ok(());
-        };
+        let bundles = self.own_bundles()?;
         let settling = Settling {
             link: self.link.clone(),
             tell: self.tell.clone(),
             owner: self.config.owner.jid.clone(),
             device: self.own.device,
-            bundle,
+            bundles,
             cursor: inbox::cursor(&mut self.state).context("while reading the archive cursor")?,
         };
         self.bundle = BundleState::Published;
@@ -60,16 +58,15 @@ impl Settling {
         if let Err(error) = self.link.subscribe_with(&self.owner).await {
             log::warn!("the owner's subscription is unknown: {error}");
         }
-        match self
-            .link
-            .fetch_device_list(Namespace::Legacy, &self.owner)
-            .await
-        {
-            Ok(list) => self.report(Happening::DeviceList {
-                jid: self.owner.clone(),
-                list,
-            }),
-            Err(error) => log::warn!("the owner's device list was not fetched: {error}"),
+        for namespace in Namespace::ALL {
+            match self.link.fetch_device_list(namespace, &self.owner).await {
+                Ok(list) => self.report(Happening::DeviceList {
+                    namespace,
+                    jid: self.owner.clone(),
+                    list,
+                }),
+                Err(error) => log::warn!("the owner's device list was not fetched: {error}"),
+            }
         }
         self.report(Happening::Settled);
         while let Err(error) = self.catch_up().await {
@@ -84,22 +81,31 @@ impl Settling {
         let _ = self.tell.send(happening);
     }
 
-    /// Publishes our bundle and device list where the server has others.
+    /// Publishes our bundles and device lists where the server has others.
     async fn publish(&self) -> Result<(), RequestError> {
+        for bundle in &self.bundles {
+            match self.publish_in_namespace(bundle).await {
+                Err(error) if may_refuse(bundle.namespace, &error) => {
+                    let namespace = bundle.namespace.uri();
+                    log::warn!("the server does not hold our keys of {namespace}: {error}");
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish_in_namespace(&self, bundle: &Bundle) -> Result<(), RequestError> {
         let own = self.link.own_bare_jid();
-        let there = self
-            .link
-            .fetch_bundle(Namespace::Legacy, own, self.device)
-            .await;
-        if there.ok().flatten().as_ref() != Some(&self.bundle) {
-            self.link.publish_bundle(self.device, &self.bundle).await?;
+        let namespace = bundle.namespace;
+        let there = self.link.fetch_bundle(namespace, own, self.device).await;
+        if there.ok().flatten().as_ref() != Some(bundle) {
+            self.link.publish_bundle(self.device, bundle).await?;
         }
         // A list that cannot be read must not be replaced by one with only us.
-        let mut list = self.link.fetch_device_list(Namespace::Legacy, own).await?;
+        let mut list = self.link.fetch_device_list(namespace, own).await?;
         if list.announce(self.device) {
-            self.link
-                .publish_device_list(Namespace::Legacy, &list)
-                .await?;
+            self.link.publish_device_list(namespace, &list).await?;
         }
         Ok(())
     }

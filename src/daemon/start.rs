@@ -166,7 +166,7 @@ impl Daemon {
         let effects = self
             .keeper
             .begin_pairing(Pairing::new(&code), self.online, super::now());
-        self.carry_out(effects)?;
+        self.carry_out(effects, None)?;
         fs::remove_file(&path).context("while removing the pairing code")
     }
 }

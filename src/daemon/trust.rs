@@ -15,6 +15,7 @@ use crate::{
     keys::code,
     state::Step,
     vault_process::SlotAnswer,
+    xmpp::Link,
 };
 
 impl Desk<'_> {
@@ -132,20 +133,14 @@ impl Daemon {
     /// Finds out on whose device list these ids are.
     pub(super) fn look_up(&self, ids: Vec<u32>) {
         let (link, tell) = (self.link.clone(), self.tell.clone());
-        let (owner, namespace) = (self.config.owner.jid.clone(), Namespace::Legacy);
+        let owner = self.config.owner.jid.clone();
         tokio::spawn(async move {
-            let ours = link
-                .fetch_device_list(namespace, link.own_bare_jid())
-                .await
-                .unwrap_or_default();
-            let owners = link
-                .fetch_device_list(namespace, &owner)
-                .await
-                .unwrap_or_default();
+            let ours = listed(&link, link.own_bare_jid()).await;
+            let owners = listed(&link, &owner).await;
             let listed = |id: u32| {
-                if ours.contains(DeviceId(id)) {
+                if ours.contains(&DeviceId(id)) {
                     Listed::AsOurs
-                } else if owners.contains(DeviceId(id)) {
+                } else if owners.contains(&DeviceId(id)) {
                     Listed::AsOwners
                 } else {
                     Listed::Nowhere
@@ -156,6 +151,16 @@ impl Daemon {
             let _ = tell.send(Happening::Input(Input::Device(News::LookedUp(found))));
         });
     }
+}
+
+/// Fetches the device lists of an account in every namespace; one that cannot be had is empty.
+async fn listed(link: &Link, jid: &str) -> Vec<DeviceId> {
+    let mut devices = Vec::new();
+    for namespace in Namespace::ALL {
+        let list = link.fetch_device_list(namespace, jid).await;
+        devices.extend(list.unwrap_or_default().devices);
+    }
+    devices
 }
 
 #[cfg(test)]

@@ -47,7 +47,8 @@ impl Keeper {
         let device = told.from.id;
         let file = (text, link.name.as_str());
         let times = (told.sent_at, now);
-        let intake = Intake::announced(&told.from.jid, told.job, told.blob, file, times);
+        let intake = Intake::announced(&told.from.jid, told.job, told.blob, file, times)
+            .asked_by(told.asker());
         // One that failed before was told already.
         let is_first =
             self.intakes.held_of(device).0 == 0 && self.owner.devices.lost_of(device) == 0;

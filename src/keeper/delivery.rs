@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Effect, JobId,
+    Answer, Asker, Effect, JobId,
     command::{Command, Pick},
     reply::{CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
 };
@@ -27,6 +27,8 @@ pub struct Delivery {
     pub command: Asked,
     /// Entries still to be sent; `None` before the vault process has picked them.
     pub remaining: Option<Vec<u64>>,
+    /// Who asked, and how the answer goes back.
+    pub asker: Option<Asker>,
 }
 
 /// The commands that the vault process has to answer, in the form they are kept in.
@@ -152,6 +154,8 @@ pub(super) struct Deliveries {
     is_open: bool,
     /// When to try again after the stream went down in the middle, in seconds since 1970.
     retry_at: Option<i64>,
+    /// Who wrote last: what is asked next is asked by them.
+    asker: Option<Asker>,
 }
 
 /// Seconds before a delivery is tried again that ended with the stream.
@@ -165,7 +169,18 @@ impl Deliveries {
             online: false,
             is_open: false,
             retry_at: None,
+            asker: None,
         }
+    }
+
+    /// Notes who asks what comes next.
+    pub(super) fn hear(&mut self, asker: Asker) {
+        self.asker = Some(asker);
+    }
+
+    /// Returns who asked this.
+    pub(super) fn asker(&self, job: &JobId) -> Option<Asker> {
+        self.open.iter().find(|it| it.job == *job)?.asker
     }
 
     /// Begins again what was open when the last run ended.
@@ -195,6 +210,7 @@ impl Deliveries {
             job,
             command: asked,
             remaining: None,
+            asker: self.asker,
         };
         let mut effects = vec![Effect::SaveDelivery(delivery.clone())];
         if matches!(command, Command::Get { .. }) {
@@ -219,6 +235,7 @@ impl Deliveries {
             job,
             command: asked,
             remaining: None,
+            asker: self.asker,
         };
         self.open.push_back(delivery.clone());
         vec![Effect::SaveDelivery(delivery)]

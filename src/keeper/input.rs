@@ -1,7 +1,9 @@
 //! What the keeper is told: what happened outside, as plain data.
 
+use omemo::Namespace;
+
 use super::{
-    JobId,
+    Asker, JobId,
     devices::{self, News},
     reply::{DeliveryFailure, IntakeFailure, KeyReply, Line, OpenFailure, Slot, Unproven},
     storage::Seen,
@@ -45,6 +47,8 @@ impl Device {
 pub struct Told {
     /// Who wrote.
     pub from: Device,
+    /// The OMEMO namespace it came in.
+    pub namespace: Namespace,
     /// Names the job that the message may become.
     pub job: JobId,
     /// Random bytes of this message's own: the blob id of the file that it may announce, or what
@@ -58,6 +62,17 @@ pub struct Told {
     pub receipt: Option<String>,
     /// Devices other than this one that the message was encrypted for.
     pub readers: Vec<u32>,
+}
+
+impl Told {
+    /// Returns whom an answer is for, and how it is to go back.
+    #[must_use]
+    pub fn asker(&self) -> Asker {
+        Asker {
+            device: self.from.id,
+            namespace: self.namespace,
+        }
+    }
 }
 
 /// What the vault process answered to a question.

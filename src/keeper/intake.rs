@@ -19,12 +19,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+mod adoption;
 mod held;
 
 pub use held::{BOX_BYTES, BOX_FILES, Held};
 
 use super::{
-    Effect, JobId, Placed,
+    Asker, Effect, JobId, Placed,
     reply::{IntakeFailure, Reply, StorageReply},
 };
 
@@ -62,6 +63,8 @@ pub struct Intake {
     /// Proves that the daemon itself sealed the blob; opaque here. Saved before the blob has its
     /// name.
     pub mac: Option<[u8; 32]>,
+    /// Who sent it, and how an answer goes back.
+    pub asker: Option<Asker>,
     /// Set while the device that sent it is not let in: it is held apart.
     pub held: Option<Held>,
 }
@@ -111,7 +114,17 @@ impl Intake {
                 retry_at: 0,
             },
             mac: None,
+            asker: None,
             held: None,
+        }
+    }
+
+    /// Notes who sent it, and how an answer goes back.
+    #[must_use]
+    pub fn asked_by(self, asker: Asker) -> Self {
+        Self {
+            asker: Some(asker),
+            ..self
         }
     }
 }
@@ -165,6 +178,11 @@ impl Intakes {
         let waiting = |it: &&Intake| it.stage == Stage::Waiting;
         let waiting = self.open.values().filter(waiting);
         waiting.map(|intake| intake.blob).collect()
+    }
+
+    /// Returns who sent this file.
+    pub(super) fn asker(&self, job: &JobId) -> Option<Asker> {
+        self.open.get(job)?.asker
     }
 
     /// Returns how many files wait for the key.
@@ -514,58 +532,6 @@ impl Intakes {
                 waiting: self.waiting(),
             }));
         }
-        effects
-    }
-
-    /// The vault is open: every file that waited is put into the index.
-    pub(super) fn adopt(&mut self, announce: bool) -> Vec<Effect> {
-        self.opening = Some(Opening { announce });
-        let mut waiting: Vec<&Intake> = self
-            .open
-            .values()
-            .filter(|it| it.stage == Stage::Waiting && it.held.is_none())
-            .collect();
-        waiting.sort_by_key(|intake| intake.order);
-        let waiting: Vec<Intake> = waiting.into_iter().cloned().collect();
-        self.indexing
-            .extend(waiting.iter().map(|intake| intake.job));
-        waiting.into_iter().map(Effect::Index).collect()
-    }
-
-    /// Returns whether files that waited are still being put into the index.
-    pub(super) fn is_adopting(&self) -> bool {
-        self.opening.is_some()
-    }
-
-    /// Tells of the opening once nothing is left to adopt.
-    pub(super) fn summary(&mut self) -> Vec<Effect> {
-        let adopting = |it: &&Intake| it.stage == Stage::Waiting && self.indexing.contains(&it.job);
-        if self.opening.is_none() || self.open.values().find(adopting).is_some() {
-            return Vec::new();
-        }
-        let announce = self.opening.take().is_some_and(|opening| opening.announce);
-        let mut adopted = Vec::new();
-        let mut doubles = 0;
-        let mut closed = Vec::new();
-        for intake in self.open.values() {
-            if let Stage::Indexed { number, double } = intake.stage {
-                closed.push(intake.job);
-                if double {
-                    doubles += 1;
-                } else {
-                    adopted.push(number);
-                }
-            }
-        }
-        adopted.sort_unstable();
-        for job in &closed {
-            self.open.remove(job);
-        }
-        if closed.is_empty() && !announce {
-            return Vec::new();
-        }
-        let mut effects: Vec<Effect> = closed.into_iter().map(Effect::Close).collect();
-        effects.push(Effect::Say(Reply::Opened { adopted, doubles }));
         effects
     }
 }

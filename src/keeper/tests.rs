@@ -3,6 +3,8 @@
     reason = "a test names the effects it looks for"
 )]
 
+use omemo::Namespace;
+
 use super::{
     command::Command,
     confirm::CONFIRM_SECONDS,
@@ -63,6 +65,7 @@ fn device(standing: Standing) -> Device {
 fn told(number: u8, text: &str) -> Told {
     Told {
         from: device(Standing::Trusted),
+        namespace: Namespace::Legacy,
         job: JobId([number; 32]),
         blob: [number; 16],
         text: Some(text.to_owned()),
@@ -497,6 +500,7 @@ fn a_delivery_that_was_open_at_a_restart_goes_on_once_the_vault_is_open_and_onli
             picks: vec![(2, 2)],
         },
         remaining: Some(vec![2]),
+        asker: None,
     }];
     let mut keeper = Keeper::new(Memory {
         deliveries,

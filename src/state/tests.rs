@@ -2,11 +2,15 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use cbc::cipher::{BlockModeDecrypt as _, KeyIvInit as _, block_padding::NoPadding};
 use omemo::{
-    Address, Changes, KnownDevice, Namespace, OwnDevice, Prekey, Session, SignedPrekey, Store,
+    Address, Changes, DeviceId, IdentityKey, KnownDevice, Namespace, OwnDevice, Prekey, Session,
+    SignedPrekey, Store, Trust,
 };
 use serde::{Deserialize, Serialize};
 
 use super::*;
+
+/// The public key of RFC 7748 6.1.
+const FINGERPRINT: &str = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a";
 
 /// A state whose every call is a step of its own, as the store suite wants it.
 struct OneByOne {
@@ -279,6 +283,51 @@ fn the_key_file_is_the_owners_alone() {
         .mode();
 
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_device_and_a_job_from_before_there_were_two_namespaces_are_read() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Job {
+        name: String,
+        asker: Option<u8>,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = State::open(folder.path()).unwrap();
+    let address = Address::new("owner@example.org", DeviceId(7));
+    let device = KnownDevice {
+        address: address.clone(),
+        identity: IdentityKey::from_fingerprint(FINGERPRINT).unwrap(),
+        trust: Trust::Pinned,
+        active: Namespace::Legacy.into(),
+        first_seen_at: 5,
+        wrote_in: None,
+    };
+    let mut bytes = device.to_bytes();
+    bytes.pop();
+    let step = state.begin().unwrap();
+    step.transaction
+        .execute(
+            "INSERT INTO device (jid, device, bytes) VALUES (?1, ?2, ?3)",
+            params![address.jid, address.device.0, bytes],
+        )
+        .unwrap();
+    let before = "photo\0.jpg".to_owned();
+    step.save_job(&[1; 32], JobKind::Intake, &before).unwrap();
+    step.commit().unwrap();
+    let connection = &state.connection;
+    connection.pragma_update(None, "user_version", 30).unwrap();
+    drop(state);
+
+    let mut state = State::open(folder.path()).unwrap();
+    let step = state.begin().unwrap();
+
+    let job = Job {
+        name: before,
+        asker: None,
+    };
+    assert_eq!(step.known_device(&address).unwrap(), Some(device));
+    assert_eq!(step.jobs::<Job>(JobKind::Intake).unwrap(), [job]);
 }
 
 #[test]

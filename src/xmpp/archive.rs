@@ -240,7 +240,7 @@ fn page(result: ArchiveResult) -> Page {
 }
 
 /// Writes a time as XEP-0082 has it, in UTC.
-fn date_time(time: SystemTime) -> String {
+pub(crate) fn date_time(time: SystemTime) -> String {
     let seconds = time
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()

@@ -1,4 +1,5 @@
-//! A door for the fuzz target `stanza`: one stanza's bytes, as a hostile server could send them.
+//! A door for the fuzz targets `stanza` and `sce`: one stanza's bytes, as a hostile server could send
+//! them, and what a device may have encrypted.
 //!
 //! It takes them the way they take on a live stream, through the sieve, the XML parser and the
 //! readers, without a stream.
@@ -11,13 +12,16 @@ use super::{
     incoming::{self, Dropped, Incoming, Parties},
     iq,
     roster::Roster,
+    sce::{SceContent, SceError},
     sieve::{MAX_DEPTH, Rules},
-    upload, xml,
+    upload,
+    xml::{self, ns},
 };
 
 /// The archive query that is open.
 const QUERY: &str = "q1";
 const OURS: &str = "vault@example.org";
+const PHONE: &str = "owner@example.org";
 
 /// What a stanza came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +56,27 @@ pub fn read_stanza(bytes: &[u8]) -> Reading {
         _ => return Reading::Dropped("unknown-stanza"),
     };
     read.unwrap_or_else(|dropped| Reading::Dropped(why(dropped)))
+}
+
+/// Reads what was inside an encrypted payload.
+#[must_use]
+pub fn read_inside(payload: &[u8]) -> Reading {
+    let content = match SceContent::read(payload, PHONE, OURS) {
+        Ok(content) => content,
+        Err(SceError::OtherStanza) => return Reading::Dropped("other-stanza"),
+        Err(SceError::Malformed) => return Reading::Dropped("malformed"),
+    };
+    if ["urn:xmpp:hints", ns::DELAY, ns::MAM]
+        .iter()
+        .any(|namespace| content.element("delay", namespace).is_some())
+    {
+        return Broken("what only a server may say was taken from inside");
+    }
+    match (content.body(), content.received()) {
+        (Some(_), _) => Taken("text"),
+        (None, Some(_)) => Taken("receipt"),
+        (None, None) => Taken("nothing"),
+    }
 }
 
 fn parse(bytes: &[u8]) -> Result<Element, &'static str> {
@@ -146,7 +171,11 @@ fn read_iq(stanza: &Element) -> Reading {
             return Taken("slot");
         }
         let mut items = child.children().flat_map(Element::children);
-        if items.any(|it| envelope::read_bundle(Namespace::Legacy, it).is_some()) {
+        let is_bundle = |it: &Element| {
+            let read = |namespace| envelope::read_bundle(namespace, it);
+            Namespace::ALL.into_iter().any(|it| read(it).is_some())
+        };
+        if items.any(is_bundle) {
             return Taken("bundle");
         }
     }

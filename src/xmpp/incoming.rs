@@ -304,7 +304,7 @@ fn is_address(text: &str, address: &str) -> bool {
     Jid::new(text).is_ok_and(|jid| jid.as_str() == address)
 }
 
-fn read_stamp(delay: &Element) -> Option<SystemTime> {
+pub(crate) fn read_stamp(delay: &Element) -> Option<SystemTime> {
     let stamp = DateTime::from_str(delay.attr("stamp")?).ok()?;
     Some(SystemTime::from(stamp.0))
 }

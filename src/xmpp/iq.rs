@@ -19,12 +19,13 @@ const VERSION: &str = "jabber:iq:version";
 const CAPS: &str = "http://jabber.org/protocol/caps";
 const CAPS_NODE: &str = "urn:x-strongroom";
 /// What we say we can do. Sorted: the hash of XEP-0115 needs them so.
-const FEATURES: [&str; 7] = [
+const FEATURES: [&str; 8] = [
     "eu.siacs.conversations.axolotl.devicelist+notify",
     "http://jabber.org/protocol/caps",
     "http://jabber.org/protocol/chatstates",
     ns::DISCO_INFO,
     VERSION,
+    "urn:xmpp:omemo:2:devices+notify",
     PING,
     ns::RECEIPTS,
 ];

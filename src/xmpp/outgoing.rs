@@ -2,7 +2,7 @@
 //!
 //! It opens no connection and keeps no state.
 
-use omemo::Envelope;
+use omemo::{Envelope, Namespace};
 
 use super::envelope::write_envelope;
 use super::xml::{Xml, ns};
@@ -26,7 +26,7 @@ pub enum ChatState {
 }
 
 impl ChatState {
-    fn xml(self) -> Xml {
+    pub(crate) fn xml(self) -> Xml {
         let name = match self {
             Self::Active => "active",
             Self::Composing => "composing",
@@ -50,11 +50,10 @@ pub struct Wrapping {
 /// Builds an encrypted message to the bare address `to`. `id` is its id and its origin id.
 #[must_use]
 pub fn encrypted_message(to: &str, id: &str, envelope: &Envelope, wrapping: Wrapping) -> String {
-    // XEP-0384 v0.3.0 4.4: an empty message has no payload, and so nothing to apologise for.
-    let body = envelope
-        .payload
-        .is_some()
-        .then(|| Xml::new("body").text(FALLBACK));
+    // XEP-0384 v0.3.0 4.4: an empty message has no payload, and so nothing to apologise for;
+    // XEP-0420 v0.5.0 7: with an envelope inside, nothing may stand beside it.
+    let apologises = envelope.namespace == Namespace::Legacy && envelope.payload.is_some();
+    let body = apologises.then(|| Xml::new("body").text(FALLBACK));
     let eme = Xml::in_ns("encryption", EME)
         .attr("namespace", envelope.namespace.uri())
         .attr("name", "OMEMO");
@@ -116,7 +115,7 @@ fn message(to: &str, id: Option<&str>) -> Xml {
 #[cfg(test)]
 mod tests {
     use minidom::Element;
-    use omemo::{DeviceId, HeaderKey, Namespace};
+    use omemo::{DeviceId, HeaderKey};
 
     use super::*;
 
@@ -184,6 +183,22 @@ mod tests {
         assert_eq!(first, second);
         assert!(!first.contains("<body"));
         assert!(first.contains("no-store"));
+    }
+
+    #[test]
+    fn a_message_of_omemo2_says_nothing_in_clear() {
+        let envelope = Envelope {
+            namespace: Namespace::Omemo2,
+            ..envelope(Some(vec![5]))
+        };
+
+        let text = encrypted_message("owner@x", "id-1", &envelope, Wrapping::default());
+
+        let stanza: Element = text.parse().unwrap();
+        let parts: Vec<_> = stanza.children().map(Element::name).collect();
+        assert_eq!(parts, ["origin-id", "encrypted", "encryption", "store"]);
+        let hint = stanza.get_child("encryption", EME).unwrap();
+        assert_eq!(hint.attr("namespace"), Some("urn:xmpp:omemo:2"));
     }
 
     #[test]

@@ -17,25 +17,65 @@ const NODE_CONFIG: &str = "http://jabber.org/protocol/pubsub#node_config";
 const ONLY_ITEM: &str = "current";
 /// How our nodes are to be: readable by all, since a sender need not be a contact; and kept, since
 /// we are not always there.
-const OPTIONS: [(&str, &str); 3] = [
+const OPTIONS: [(&str, &str); 2] = [
     ("pubsub#access_model", "open"),
     ("pubsub#persist_items", "true"),
-    ("pubsub#max_items", "1"),
 ];
+const MAX_ITEMS: &str = "pubsub#max_items";
 
-/// XEP-0384 v0.3.0 4.2
-fn list_node(namespace: Namespace) -> String {
-    format!("{}.devicelist", namespace.uri())
+/// An item of a node of ours or of others.
+struct Place {
+    node: String,
+    item: String,
+    /// How many items the node is to hold.
+    max_items: &'static str,
 }
 
-/// XEP-0384 v0.3.0 4.3
-fn bundle_node(namespace: Namespace, device: DeviceId) -> String {
-    format!("{}.bundles:{device}", namespace.uri())
+impl Place {
+    /// The only item of its node.
+    fn alone(node: String) -> Self {
+        Self {
+            node,
+            item: ONLY_ITEM.to_owned(),
+            max_items: "1",
+        }
+    }
+
+    /// XEP-0384 v0.3.0 4.2; v0.9.1 5.3.1
+    fn list(namespace: Namespace) -> Self {
+        Self::alone(list_node(namespace))
+    }
+
+    /// XEP-0384 v0.3.0 4.3; v0.9.1 5.3.2
+    fn bundle(namespace: Namespace, device: DeviceId) -> Self {
+        if namespace == Namespace::Legacy {
+            return Self::alone(format!("{}.bundles:{device}", namespace.uri()));
+        }
+        Self {
+            node: format!("{}:bundles", namespace.uri()),
+            item: device.to_string(),
+            max_items: "max",
+        }
+    }
+
+    fn options(&self) -> Vec<(&'static str, &'static str)> {
+        let mut options = OPTIONS.to_vec();
+        options.push((MAX_ITEMS, self.max_items));
+        options
+    }
+}
+
+fn list_node(namespace: Namespace) -> String {
+    if namespace == Namespace::Legacy {
+        format!("{}.devicelist", namespace.uri())
+    } else {
+        format!("{}:devices", namespace.uri())
+    }
 }
 
 /// Returns the namespace whose device lists this node holds.
 pub(crate) fn namespace_of_list(node: &str) -> Option<Namespace> {
-    envelope::namespace(node.strip_suffix(".devicelist")?)
+    Namespace::ALL.into_iter().find(|it| list_node(*it) == node)
 }
 
 impl Link {
@@ -48,7 +88,7 @@ impl Link {
         namespace: Namespace,
         jid: &str,
     ) -> Result<DeviceList, RequestError> {
-        match self.fetch_item(jid, &list_node(namespace)).await? {
+        match self.fetch_item(jid, &Place::list(namespace)).await? {
             None => Ok(DeviceList::default()),
             Some(item) => {
                 envelope::read_device_list(namespace, &item).ok_or(RequestError::Unreadable)
@@ -67,7 +107,7 @@ impl Link {
         device: DeviceId,
     ) -> Result<Option<Bundle>, RequestError> {
         match self
-            .fetch_item(jid, &bundle_node(namespace, device))
+            .fetch_item(jid, &Place::bundle(namespace, device))
             .await?
         {
             None => Ok(None),
@@ -88,7 +128,7 @@ impl Link {
         list: &DeviceList,
     ) -> Result<(), RequestError> {
         let list = envelope::write_device_list(namespace, list);
-        self.publish(&list_node(namespace), list).await
+        self.publish(&Place::list(namespace), list).await
     }
 
     /// Publishes our bundle, readable by all and kept by the server.
@@ -100,8 +140,8 @@ impl Link {
         device: DeviceId,
         bundle: &Bundle,
     ) -> Result<(), RequestError> {
-        let node = bundle_node(bundle.namespace, device);
-        self.publish(&node, envelope::write_bundle(bundle)).await
+        let place = Place::bundle(bundle.namespace, device);
+        self.publish(&place, envelope::write_bundle(bundle)).await
     }
 
     /// Takes back the bundle of a device of ours that is no more.
@@ -113,32 +153,46 @@ impl Link {
         namespace: Namespace,
         device: DeviceId,
     ) -> Result<(), RequestError> {
-        let delete = Xml::new("delete").attr("node", bundle_node(namespace, device));
-        let pubsub = Xml::in_ns("pubsub", OWNER).child(delete);
+        let Place { node, item, .. } = Place::bundle(namespace, device);
+        let pubsub = if item == ONLY_ITEM {
+            Xml::in_ns("pubsub", OWNER).child(Xml::new("delete").attr("node", node))
+        } else {
+            // XEP-0060 7.2: the node holds the bundles of other devices too
+            let retract = Xml::new("retract").attr("node", node);
+            let retract = retract.child(Xml::new("item").attr("id", item));
+            Xml::in_ns("pubsub", ns::PUBSUB).child(retract)
+        };
         match self.request(Request::set(None, pubsub)).await {
             Err(error) if !error.is_refusal("item-not-found") => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Fetches the newest item of a node.
-    async fn fetch_item(&self, jid: &str, node: &str) -> Result<Option<Element>, RequestError> {
-        let items = Xml::new("items").attr("node", node).attr("max_items", 1);
+    /// Fetches an item, or the newest one of a node that should hold only one.
+    async fn fetch_item(&self, jid: &str, place: &Place) -> Result<Option<Element>, RequestError> {
+        let items = Xml::new("items").attr("node", &place.node);
+        let is_alone = place.item == ONLY_ITEM;
+        let items = if is_alone {
+            items.attr("max_items", 1)
+        } else {
+            items.child(Xml::new("item").attr("id", &place.item))
+        };
         let pubsub = Xml::in_ns("pubsub", ns::PUBSUB).child(items);
         match self.request(Request::get(Some(jid), pubsub)).await {
-            Ok(Some(pubsub)) => Ok(read_item(&pubsub).cloned()),
+            Ok(Some(pubsub)) => Ok(read_item(&pubsub, &place.item).cloned()),
             Ok(None) => Err(RequestError::Unreadable),
             Err(error) if error.is_refusal("item-not-found") => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    async fn publish(&self, node: &str, content: Xml) -> Result<(), RequestError> {
-        let item = Xml::new("item").attr("id", ONLY_ITEM).child(content);
-        let publish = Xml::new("publish").attr("node", node).child(item);
+    async fn publish(&self, place: &Place, content: Xml) -> Result<(), RequestError> {
+        let item = Xml::new("item").attr("id", &place.item).child(content);
+        let publish = Xml::new("publish").attr("node", &place.node).child(item);
         let plain = Xml::in_ns("pubsub", ns::PUBSUB).child(publish);
         // XEP-0060 7.1.5
-        let options = Xml::new("publish-options").child(submit_form(PUBLISH_OPTIONS, &OPTIONS));
+        let options =
+            Xml::new("publish-options").child(submit_form(PUBLISH_OPTIONS, &place.options()));
         let with_options = plain.clone().child(options);
         let refused = match self.request(Request::set(None, with_options.clone())).await {
             Ok(_) => return Ok(()),
@@ -150,7 +204,7 @@ impl Link {
         match (refusal.condition.as_str(), refusal.detail.as_deref()) {
             // The node is there and configured otherwise.
             ("conflict", _) | (_, Some("precondition-not-met")) => {
-                self.configure(node).await?;
+                self.configure(place).await?;
                 match self.request(Request::set(None, with_options)).await {
                     Ok(_) => Ok(()),
                     // A server that compares other options than it lets us set.
@@ -161,7 +215,7 @@ impl Link {
             // A server that knows no such options: publish, then configure what was created.
             ("feature-not-implemented" | "bad-request" | "not-acceptable", _) => {
                 self.publish_plain(plain).await?;
-                self.configure(node).await
+                self.configure(place).await
             }
             _ => Err(refused),
         }
@@ -172,25 +226,34 @@ impl Link {
     }
 
     /// XEP-0060 8.2: sets what is offered and leaves out what is not.
-    async fn configure(&self, node: &str) -> Result<(), RequestError> {
+    async fn configure(&self, place: &Place) -> Result<(), RequestError> {
+        let node = &place.node;
         let ask = Xml::in_ns("pubsub", OWNER).child(Xml::new("configure").attr("node", node));
         let answer = self.request(Request::get(None, ask)).await?;
         let pubsub = answer.ok_or(RequestError::Unreadable)?;
         let form = xml::child(&pubsub, "configure", OWNER)
             .and_then(|configure| xml::child(configure, "x", ns::DATA_FORMS))
             .ok_or(RequestError::Unreadable)?;
-        let wanted: Vec<_> = OPTIONS
-            .into_iter()
-            .filter(|(name, value)| {
-                iq::form_value(form, name).is_some_and(|found| {
-                    // "1" and "true" are the same, and more items than needed are no harm.
-                    found != *value && *name != "pubsub#max_items"
-                })
-            })
-            .collect();
+        let mut wanted = place.options();
+        wanted.retain(|(name, value)| {
+            // More items than needed are no harm.
+            let is_enough = *name == MAX_ITEMS && *value == "1";
+            iq::form_value(form, name).is_some_and(|found| found != *value && !is_enough)
+        });
+        match self.set_options(node, &wanted).await {
+            // A server that knows no "max": what else is wanted matters more.
+            Err(RequestError::Refused(_)) if wanted.iter().any(|(name, _)| *name == MAX_ITEMS) => {
+                wanted.retain(|(name, _)| *name != MAX_ITEMS);
+                self.set_options(node, &wanted).await
+            }
+            other => other,
+        }
+    }
+
+    async fn set_options(&self, node: &str, options: &[(&str, &str)]) -> Result<(), RequestError> {
         let configure = Xml::new("configure")
             .attr("node", node)
-            .child(submit_form(NODE_CONFIG, &wanted));
+            .child(submit_form(NODE_CONFIG, options));
         let set = Xml::in_ns("pubsub", OWNER).child(configure);
         self.request(Request::set(None, set)).await.map(drop)
     }
@@ -209,22 +272,19 @@ pub(crate) fn submit_form(form_type: &str, fields: &[(&str, &str)]) -> Xml {
         .children(fields.iter().map(|(name, value)| field(name, value)))
 }
 
-/// Returns the newest item of an answer.
-fn read_item(pubsub: &Element) -> Option<&Element> {
+/// Returns the item of an answer that was asked for, or the newest one.
+fn read_item<'a>(pubsub: &'a Element, id: &str) -> Option<&'a Element> {
     let items = xml::child(pubsub, "items", ns::PUBSUB)?;
-    let mut items = items
-        .children()
-        .filter(|child| child.is("item", ns::PUBSUB));
-    let first = items.next()?;
-    // XEP-0060 6.5.7: most recent first; clients publish under "current".
-    if first.attr("id") == Some(ONLY_ITEM) {
-        return Some(first);
-    }
-    Some(
+    let items = || {
         items
-            .find(|item| item.attr("id") == Some(ONLY_ITEM))
-            .unwrap_or(first),
-    )
+            .children()
+            .filter(|child| child.is("item", ns::PUBSUB))
+    };
+    if let Some(found) = items().find(|item| item.attr("id") == Some(id)) {
+        return Some(found);
+    }
+    // XEP-0060 6.5.7: most recent first; clients publish what stands alone under any id.
+    items().next().filter(|_| id == ONLY_ITEM)
 }
 
 #[cfg(test)]
@@ -232,40 +292,53 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_are_named_as_the_legacy_namespace_has_them() {
+    fn nodes_are_named_as_each_namespace_has_them() {
+        let named = |namespace| {
+            let bundle = Place::bundle(namespace, DeviceId(7));
+            (list_node(namespace), bundle.node, bundle.item)
+        };
+        let of = |list: &str, bundle: &str, item: &str| {
+            (list.to_owned(), bundle.to_owned(), item.to_owned())
+        };
+
         assert_eq!(
-            list_node(Namespace::Legacy),
-            "eu.siacs.conversations.axolotl.devicelist"
+            named(Namespace::Legacy),
+            of(
+                "eu.siacs.conversations.axolotl.devicelist",
+                "eu.siacs.conversations.axolotl.bundles:7",
+                "current"
+            )
         );
         assert_eq!(
-            bundle_node(Namespace::Legacy, DeviceId(7)),
-            "eu.siacs.conversations.axolotl.bundles:7"
+            named(Namespace::Omemo2),
+            of("urn:xmpp:omemo:2:devices", "urn:xmpp:omemo:2:bundles", "7")
         );
-        assert_eq!(
-            namespace_of_list("eu.siacs.conversations.axolotl.devicelist"),
-            Some(Namespace::Legacy)
-        );
+        for namespace in Namespace::ALL {
+            assert_eq!(namespace_of_list(&list_node(namespace)), Some(namespace));
+        }
+        assert_eq!(namespace_of_list("urn:xmpp:omemo:2:bundles"), None);
         assert_eq!(namespace_of_list("urn:xmpp:avatar:metadata"), None);
     }
 
     #[test]
-    fn the_item_called_current_is_taken_before_others() {
-        let pubsub: Element = "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items>\
-            <item id='old'/><item id='current'/></items></pubsub>"
-            .parse()
-            .unwrap();
-        let other: Element = "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items>\
-            <item id='a'/><item id='b'/></items></pubsub>"
-            .parse()
-            .unwrap();
+    fn the_item_asked_for_is_taken_before_others() {
+        let pubsub = |ids: [&str; 2]| -> Element {
+            let items = ids.map(|id| format!("<item id='{id}'/>")).concat();
+            let head = "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items>";
+            format!("{head}{items}</items></pubsub>").parse().unwrap()
+        };
+        let taken = |ids, id| {
+            let pubsub = pubsub(ids);
+            read_item(&pubsub, id).and_then(|item| item.attr("id").map(str::to_owned))
+        };
 
         assert_eq!(
-            read_item(&pubsub).and_then(|item| item.attr("id")),
+            taken(["old", "current"], "current").as_deref(),
             Some("current")
         );
-        assert_eq!(
-            read_item(&other).and_then(|item| item.attr("id")),
-            Some("a")
-        );
+        assert_eq!(taken(["a", "b"], "current").as_deref(), Some("a"));
+        assert_eq!(taken(["5", "7"], "7").as_deref(), Some("7"));
+        // another device's bundle is not ours
+        assert_eq!(taken(["5", "6"], "7"), None);
     }
 }

@@ -201,6 +201,16 @@ impl Rules {
     }
 }
 
+/// Tells whether a document that did not come through a stream may be given to the parser: nothing
+/// in it would be cut.
+pub(crate) fn is_harmless(document: &[u8]) -> bool {
+    let mut rules = Rules::new();
+    // It stands where the content of a stanza would: no stream begins in it.
+    rules.depth = 2;
+    let mut passed = Vec::with_capacity(document.len());
+    rules.pass(document, &mut passed).is_ok() && passed == document
+}
+
 fn element_name(tag: &[u8]) -> &[u8] {
     let name = tag.get(1..).unwrap_or_default();
     let end = name

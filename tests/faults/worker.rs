@@ -165,6 +165,7 @@ fn told(number: u64) -> Told {
     });
     Told {
         from: device(),
+        namespace: omemo::Namespace::Legacy,
         job: JobId(job),
         blob: blob[..16].try_into().unwrap(),
         text: Some(format!(

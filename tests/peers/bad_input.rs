@@ -22,9 +22,11 @@ const HELP: &str = "Share a photo or file here and I keep it.\n\
      find WORDS: files with these words in the name\n\
      get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
      status: open or locked, how much is kept\n\
+     keys: what opens the vault\n\
      verify: check every file (verify 7: one; verify sample: a few)\n\
      lock: close the vault at once\n\
-     unproven: files on the drive that nobody vouches for";
+     unproven: files on the drive that nobody vouches for\n\
+     unlock CODE: open it, if your vault opens by a code";
 const BAD_LINK: &str =
     "The file is not stored: its link is not one I can read. Please send it again.";
 const BAD_ADDRESS: &str = "photo.jpg is not stored: its link leads to an address I must not open. \

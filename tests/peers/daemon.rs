@@ -9,7 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+};
 
 use crate::journal::{Journal, PATIENCE};
 
@@ -95,10 +99,32 @@ impl Daemon {
         found
     }
 
-    /// Kills it without warning, as a power cut would, and waits until it is gone.
+    /// Waits until the kernel has taken these processes apart, after whose end was told already.
+    pub(crate) fn wait_gone(pids: &[u32]) {
+        for pid in pids {
+            let pid = Pid::from_raw(i32::try_from(*pid).unwrap()).unwrap();
+            let process = match pidfd_open(pid, PidfdFlags::empty()) {
+                Ok(process) => process,
+                Err(Errno::SRCH) => continue,
+                Err(error) => panic!("{error}"),
+            };
+            let mut waited = [PollFd::new(&process, PollFlags::IN)];
+            let patience = Timespec::try_from(PATIENCE).unwrap();
+            assert_eq!(
+                poll(&mut waited, Some(&patience)).unwrap(),
+                1,
+                "{pid:?} is still there"
+            );
+        }
+    }
+
+    /// Kills it without warning, as a power cut would, and waits until it is gone with its vault
+    /// process.
     pub(crate) fn kill_9(&mut self) {
+        let children = self.children();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        Self::wait_gone(&children);
     }
 
     /// Asks it to stop, as systemd does.

@@ -35,11 +35,8 @@ fn ask(phone: &mut Phone, words: &str, reply: &str) -> String {
 /// Sends a command that asks a number back, and the number.
 fn confirm(phone: &mut Phone, words: &str, question: &str, done: &str) -> String {
     let asked = ask(phone, words, question);
-    let number = asked
-        .split(|c: char| !c.is_ascii_digit())
-        .find(|word| word.len() == 6)
-        .unwrap_or_else(|| panic!("no number: {asked}"))
-        .to_owned();
+    let (_, number) = asked.rsplit_once("send ").unwrap();
+    let number = number.split(' ').next().unwrap().to_owned();
     ask(phone, &number, done);
     asked
 }

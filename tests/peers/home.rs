@@ -221,6 +221,11 @@ impl Home {
         self.daemon.as_ref().unwrap()
     }
 
+    /// Fails if the vault process lives on.
+    pub(crate) fn assert_no_vault_process(&self) {
+        Daemon::wait_gone(&self.daemon().children());
+    }
+
     /// Ends the daemon as systemd does.
     pub(crate) fn stop(&mut self) {
         let mut daemon = self.daemon.take().unwrap();
@@ -307,7 +312,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(files(&path))
-        } else {
+        } else if path.is_file() {
             found.push(path)
         }
     }

@@ -26,6 +26,7 @@ mod large;
 mod main_path;
 mod modes;
 mod needles;
+mod omemo2;
 mod origin;
 mod phone;
 mod photo;

@@ -5,6 +5,7 @@ use std::{fs, time::Duration};
 use serde_json::json;
 
 use crate::{
+    daemon::Daemon,
     home::{Home, VAULT, files, noise},
     prosody::jid,
 };
@@ -192,14 +193,13 @@ fn lock_ends_the_vault_process_at_once() {
     let mut home = Home::new();
     home.start();
     let mut phone = home.paired_phone();
-    let children = || home.daemon().children();
-    let before = children();
+    let before = home.daemon().children();
 
     phone.send_text(&jid(VAULT), "lock");
     phone.wait_reply("The vault is locked.");
 
     assert_eq!(before.len(), 1, "the vault process runs");
-    assert_eq!(children(), [] as [u32; 0]);
+    Daemon::wait_gone(&before);
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn in_drawer_mode_the_key_may_leave_and_idle_time_locks_and_a_need_is_served() {
     home.insert_key();
     home.start();
     phone.wait_reply("The vault locked itself after");
-    assert_eq!(home.daemon().children(), [] as [u32; 0]);
+    home.assert_no_vault_process();
 
     // What is asked for now waits for the key, and is all that it opens the vault for.
     tell(&mut phone, "get 1");
@@ -150,7 +150,7 @@ fn in_drawer_mode_the_key_may_leave_and_idle_time_locks_and_a_need_is_served() {
     home.insert_key();
     assert!(fs::read(phone.wait_file().path).unwrap() == photo);
     phone.wait_reply("That was all, and the vault is locked again.");
-    assert_eq!(home.daemon().children(), [] as [u32; 0]);
+    home.assert_no_vault_process();
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn from_memory_a_code_opens_and_leaves_no_trace_and_five_wrong_ones_are_enough()
     home.start();
     tell(&mut phone, &format!("unlock {code}"));
     phone.wait_reply("Five codes were wrong");
-    assert_eq!(home.daemon().children(), [] as [u32; 0]);
+    home.assert_no_vault_process();
 
     // The words at the console do.
     let words = home.words().to_owned();

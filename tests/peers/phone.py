@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A phone for tests: an XMPP client that speaks legacy OMEMO and shares files, driven line by line.
+"""A phone for tests: an XMPP client that speaks OMEMO and shares files, driven line by line.
 
 None of its protocol is ours: slixmpp speaks XMPP, slixmpp-omemo and python-omemo do OMEMO,
 cryptography does AES-GCM. Some of them are AGPL, so the phone stays a program of its own.
@@ -7,6 +7,7 @@ cryptography does AES-GCM. Some of them are AGPL, so the phone stays a program o
 One JSON object a line comes in on stdin:   {"seq": 1, "do": "send_text", "to": "…", "text": "…"}
 One JSON object a line goes out on stdout:  {"event": "done", "seq": 1, "ok": true, …} and whatever
 happens meanwhile: online, message, file, ratchet, receipt, chatstate, presence, …
+It announces the namespaces that --namespaces lists, and writes in the first of them.
 Each method of Phone whose name begins with do_ is one order. The end of stdin ends the phone.
 """
 import argparse
@@ -21,13 +22,15 @@ import secrets
 import ssl
 import sys
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Iterable, Optional
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree as ET
 
 import aiohttp
 import oldmemo
 import oldmemo.etree
+import twomemo
+import twomemo.etree
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from omemo.session_manager import SessionManager
 from omemo.storage import Just, Maybe, Nothing, Storage
@@ -40,6 +43,10 @@ from slixmpp_omemo import XEP_0384, TrustLevel
 from slixmpp_omemo.xep_0384 import _make_session_manager
 
 LEGACY = oldmemo.oldmemo.NAMESPACE
+OMEMO2 = twomemo.twomemo.NAMESPACE
+NAMESPACES = {"legacy": LEGACY, "omemo2": OMEMO2}
+SCE = "{urn:xmpp:sce:1}"
+CLIENT = "{jabber:client}"
 CARBONS = "{urn:xmpp:carbons:2}"
 RECEIPTS = "{urn:xmpp:receipts}"
 MARKERS = "{urn:xmpp:chat-markers:0}"
@@ -93,8 +100,17 @@ def protobuf(data: bytes) -> dict[int, Any]:
     return fields
 
 
-def ratchet_header(element: bytes, prekey: bool) -> dict[str, Any]:
-    """Ratchet key and counter of a legacy key element: together they name one message key."""
+def ratchet_header(element: bytes, prekey: bool, namespace: str) -> dict[str, Any]:
+    """Ratchet key and counter of a key element: together they name one message key."""
+    if namespace == OMEMO2:
+        # XEP-0384 v0.9.1 15
+        inner, extra = element, {}
+        if prekey:
+            exchange = protobuf(element)
+            inner, extra = exchange[5], {"prekey_id": exchange[1], "base_key": exchange[4].hex()}
+        message = protobuf(protobuf(inner)[2])
+        return {"ratchet_key": message[3].hex(), "counter": message[1],
+                "previous_counter": message[2], **extra}
     if prekey:
         # XEP-0384 v0.3.0 4.4: version byte, then the key exchange, whose field 4 is the message.
         exchange = protobuf(element[1:])
@@ -105,6 +121,16 @@ def ratchet_header(element: bytes, prekey: bool) -> dict[str, Any]:
     message = protobuf(inner[1:-8])
     return {"ratchet_key": message[1].hex(), "counter": message.get(2, 0),
             "previous_counter": message.get(3, 0), **extra}
+
+
+def sce_envelope(elements: list[ET.Element], sender: str, recipient: str) -> bytes:
+    """What urn:xmpp:omemo:2 encrypts (XEP-0420)."""
+    envelope = ET.Element(SCE + "envelope")
+    ET.SubElement(envelope, SCE + "content").extend(elements)
+    ET.SubElement(envelope, SCE + "rpad").text = secrets.token_urlsafe(1 + secrets.randbelow(150))
+    ET.SubElement(envelope, SCE + "from", {"jid": sender})
+    ET.SubElement(envelope, SCE + "to", {"jid": recipient})
+    return ET.tostring(envelope, encoding="utf-8")
 
 
 # -------------------------------------------------------------------------------------- OMEMO state
@@ -135,10 +161,10 @@ class JsonStorage(Storage):
 
 
 class PhoneOmemo(XEP_0384):
-    """slixmpp-omemo's plugin for the legacy namespace, trusting blindly."""
+    """slixmpp-omemo's plugin for some namespaces, trusting blindly."""
 
     name = "xep_0384"
-    default_config = {**XEP_0384.default_config, "json_file": None}
+    default_config = {**XEP_0384.default_config, "json_file": None, "namespaces": [LEGACY]}
 
     def plugin_init(self) -> None:
         self._storage = JsonStorage(Path(self.json_file))
@@ -166,8 +192,10 @@ class PhoneOmemo(XEP_0384):
     async def get_session_manager(self) -> SessionManager:
         async with self._manager_lock:
             if self._manager is None:
+                backends = {LEGACY: oldmemo.Oldmemo, OMEMO2: twomemo.Twomemo}
                 manager = await _make_session_manager(self.xmpp, self).create(
-                    [oldmemo.Oldmemo(self.storage, 1000, None)], self.storage,
+                    [backends[it](self.storage, 1000, None) for it in self.namespaces],
+                    self.storage,
                     self.xmpp.boundjid.bare, initial_own_label=None,
                     undecided_trust_level_name=TrustLevel.UNDECIDED.value)
                 await manager.ensure_data_consistency()
@@ -200,6 +228,7 @@ class Phone(ClientXMPP):
         self.order = asyncio.Lock()
         self.ready: asyncio.Future = asyncio.get_event_loop().create_future()
         self.send_receipts = True
+        self.namespaces = [NAMESPACES[it] for it in options.namespaces.split(",")]
         self.logging_out = False
         self.enable_plaintext = False
         self.enable_direct_tls = False
@@ -211,7 +240,8 @@ class Phone(ClientXMPP):
         for plugin in ("0030", "0060", "0115", "0163", "0198", "0199", "0280", "0334", "0363",
                        "0380", "0359"):
             self.register_plugin(f"xep_{plugin}")
-        self.register_plugin("xep_0384", {"json_file": str(self.state / "omemo.json")},
+        self.register_plugin("xep_0384", {"json_file": str(self.state / "omemo.json"),
+                                          "namespaces": self.namespaces},
                              module=sys.modules[__name__])
         self.add_event_handler("session_start", self.on_start)
         self.add_event_handler("failed_all_auth", lambda _: self.fail("authentication failed"))
@@ -287,17 +317,21 @@ class Phone(ClientXMPP):
             emit("error", **about, xml=ET.tostring(stanza, encoding="unicode"))
             return
         asks = stanza.find(RECEIPTS + "request") is not None
-        encrypted = stanza.find(f"{{{LEGACY}}}encrypted")
+        namespace, encrypted = self.find_encrypted(stanza)
         if encrypted is None:
             if message["body"]:
                 emit("message", **about, encrypted=False, body=message["body"])
             return
+        about["namespace"] = namespace
         manager = await self.manager()
         own = (await self.own_device())["device"]
-        self.report_ratchet(encrypted, about, own)
+        self.report_ratchet(namespace, encrypted, about, own)
         try:
-            parsed = await oldmemo.etree.parse_message(
-                encrypted, message["from"].bare, self.boundjid.bare, manager)
+            if namespace == LEGACY:
+                parsed = await oldmemo.etree.parse_message(
+                    encrypted, message["from"].bare, self.boundjid.bare, manager)
+            else:
+                parsed = twomemo.etree.parse_message(encrypted, message["from"].bare)
             plaintext, device, _ = await manager.decrypt(parsed)
         except Exception as error:
             emit("undecryptable", **about, error=f"{type(error).__name__}: {error}")
@@ -307,23 +341,59 @@ class Phone(ClientXMPP):
         if plaintext is None:
             emit("empty", **about)
             return
-        body = plaintext.decode("utf-8", "replace")
+        inside: list[ET.Element] = []
+        if namespace == OMEMO2:
+            inside = self.read_sce(plaintext, message)
+            self.report_signs(inside, about)
+            asks = any(child.tag == RECEIPTS + "request" for child in inside)
+            bodies = [child.text for child in inside if child.tag == CLIENT + "body"]
+            if not bodies:
+                emit("bodiless", **about, inside=[child.tag for child in inside])
+                return
+            body = bodies[0] or ""
+        else:
+            body = plaintext.decode("utf-8", "replace")
         emit("message", **about, encrypted=True, body=body, asks_receipt=asks,
-             outer=[child.tag for child in stanza])
+             outer=[child.tag for child in stanza], inside=[child.tag for child in inside],
+             length=len(plaintext))
         if asks and self.send_receipts and carbon is None:
-            answer = self.make_message(mto=message["from"], mtype="chat")
-            answer.append(ET.Element(RECEIPTS + "received", {"id": stanza.get("id")}))
-            answer.send()
+            await self.send_receipt(namespace, message["from"].bare, stanza.get("id"))
         for line in body.split("\n"):
             if line.startswith("aesgcm://"):
                 await self.receive_file(line.strip(), about)
 
-    def report_signs(self, stanza: ET.Element, about: dict[str, Any]) -> None:
+    def find_encrypted(self, stanza: ET.Element) -> tuple[str, Optional[ET.Element]]:
+        """The encrypted element of the namespace that comes first in our own liking."""
+        for namespace in self.namespaces:
+            encrypted = stanza.find(f"{{{namespace}}}encrypted")
+            if encrypted is not None:
+                return namespace, encrypted
+        return LEGACY, None
+
+    def read_sce(self, plaintext: bytes, message) -> list[ET.Element]:
+        """The content of an envelope, checked as XEP-0420 and XEP-0384 want it."""
+        envelope = ET.fromstring(plaintext)
+        assert envelope.tag == SCE + "envelope", envelope.tag
+        affixes = {it.tag.removeprefix(SCE): it for it in envelope}
+        assert set(affixes) == {"content", "rpad", "time", "to", "from"}, affixes
+        assert affixes["from"].get("jid") == message["from"].bare
+        assert affixes["to"].get("jid") == self.boundjid.bare
+        return list(affixes["content"])
+
+    async def send_receipt(self, namespace: str, to: str, received: str) -> None:
+        element = ET.Element(RECEIPTS + "received", {"id": received})
+        if namespace == OMEMO2:
+            await self.send_sce(to, [element])
+            return
+        answer = self.make_message(mto=JID(to), mtype="chat")
+        answer.append(element)
+        answer.send()
+
+    def report_signs(self, elements: Iterable[ET.Element], about: dict[str, Any]) -> None:
         """Reports what accompanies a conversation without being one."""
-        receipt = stanza.find(RECEIPTS + "received")
-        if receipt is not None:
-            emit("receipt", **about, receipt_for=receipt.get("id"))
-        for child in stanza:
+        for child in elements:
+            if child.tag == RECEIPTS + "received":
+                emit("receipt", **about, receipt_for=child.get("id"))
             if child.tag.startswith(CHATSTATES):
                 emit("chatstate", **about, state=child.tag.removeprefix(CHATSTATES))
             if child.tag.startswith(MARKERS) and child.get("id"):
@@ -333,18 +403,20 @@ class Phone(ClientXMPP):
                 emit("reactions", **about, reactions_to=child.get("id"),
                      reactions=[it.text for it in child])
 
-    def report_ratchet(self, encrypted: ET.Element, about: dict[str, Any], own: int) -> None:
+    def report_ratchet(self, namespace: str, encrypted: ET.Element, about: dict[str, Any],
+                       own: int) -> None:
         """Reports which message key the sender has used for us, before anything is decrypted."""
-        header = encrypted.find(f"{{{LEGACY}}}header")
-        keys = [] if header is None else header.findall(f"{{{LEGACY}}}key")
+        header = encrypted.find(f"{{{namespace}}}header")
+        keys = [] if header is None else list(header.iter(f"{{{namespace}}}key"))
         recipients = sorted(int(key.get("rid")) for key in keys)
+        mark = "prekey" if namespace == LEGACY else "kex"
         for key in keys:
             if int(key.get("rid")) != own:
                 continue
             element = base64.b64decode(key.text or "")
-            prekey = key.get("prekey") in ("true", "1")
+            prekey = key.get(mark) in ("true", "1")
             try:
-                fields = ratchet_header(element, prekey)
+                fields = ratchet_header(element, prekey, namespace)
             except Exception as error:
                 emit("ratchet-unreadable", **about, error=f"{type(error).__name__}: {error}")
                 continue
@@ -377,27 +449,42 @@ class Phone(ClientXMPP):
     # ------------------------------------------------------------------------------- what goes out
 
     async def send_omemo(self, to: str, body: bytes, receipt: bool = True,
-                         fallback: bool = True) -> dict[str, Any]:
+                         fallback: bool = True, namespace: Optional[str] = None) -> dict[str, Any]:
+        """Sends a text in one namespace: the one given, or the first that we announce."""
+        if (NAMESPACES[namespace] if namespace else self.namespaces[0]) == OMEMO2:
+            text = ET.Element(CLIENT + "body")
+            text.text = body.decode()
+            asks = [ET.Element(RECEIPTS + "request")] if receipt else []
+            return await self.send_sce(to, [text, *asks])
+        around = [ET.Element(RECEIPTS + "request"), ET.Element(MARKERS + "markable")]
+        return await self.send_sealed(LEGACY, to, body, FALLBACK if fallback else None,
+                                      around if receipt else [])
+
+    async def send_sce(self, to: str, elements: list[ET.Element]) -> dict[str, Any]:
+        envelope = sce_envelope(elements, self.boundjid.bare, to)
+        return await self.send_sealed(OMEMO2, to, envelope, None, [])
+
+    async def send_sealed(self, namespace: str, to: str, content: bytes, body: Optional[str],
+                          around: list[ET.Element]) -> dict[str, Any]:
         manager = await self.manager()
-        await manager.refresh_device_list(LEGACY, to)
+        await manager.refresh_device_list(namespace, to)
         sealed, errors = await manager.encrypt(
-            frozenset({to}), {LEGACY: body}, backend_priority_order=[LEGACY])
+            frozenset({to}), {namespace: content}, backend_priority_order=[namespace])
         for error in errors:
             emit("encrypt-warning", error=str(error))
-        message = self.make_message(mto=JID(to), mtype="chat",
-                                    mbody=FALLBACK if fallback else None)
+        message = self.make_message(mto=JID(to), mtype="chat", mbody=body)
         message["id"] = self.new_id()
+        etree = oldmemo.etree if namespace == LEGACY else twomemo.etree
         devices = []
         for one in sealed:
-            message.append(oldmemo.etree.serialize_message(one))
+            message.append(etree.serialize_message(one))
             devices += [f"{key.bare_jid}/{key.device_id}" for key, _ in one.keys]
         message.append(ET.Element("{urn:xmpp:eme:0}encryption",
-                                  {"namespace": LEGACY, "name": "OMEMO"}))
+                                  {"namespace": namespace, "name": "OMEMO"}))
         message.append(ET.Element("{urn:xmpp:hints}store"))
         message.append(ET.Element("{urn:xmpp:sid:0}origin-id", {"id": message["id"]}))
-        if receipt:
-            message.append(ET.Element(RECEIPTS + "request"))
-            message.append(ET.Element(MARKERS + "markable"))
+        for element in around:
+            message.append(element)
         message.send()
         return {"id": message["id"], "devices": sorted(devices)}
 
@@ -424,8 +511,17 @@ class Phone(ClientXMPP):
 
     # --------------------------------------------------------------------------------- the orders
 
-    async def do_send_text(self, to: str, text: str, receipt: bool = True) -> dict[str, Any]:
-        return await self.send_omemo(to, text.encode(), receipt)
+    async def do_send_text(self, to: str, text: str, receipt: bool = True,
+                           namespace: Optional[str] = None) -> dict[str, Any]:
+        return await self.send_omemo(to, text.encode(), receipt, namespace=namespace)
+
+    async def do_send_envelope(self, to: str, xml: str) -> dict[str, Any]:
+        """Encrypts what is given in urn:xmpp:omemo:2, whether it is an envelope or not."""
+        return await self.send_sealed(OMEMO2, to, xml.encode(), None, [])
+
+    async def do_send_inside(self, to: str, xml: str) -> dict[str, Any]:
+        """Encrypts these elements as the content of an envelope."""
+        return await self.send_sce(to, list(ET.fromstring(f"<x>{xml}</x>")))
 
     async def do_send_bytes(self, to: str, body: str) -> dict[str, Any]:
         """Sends encrypted bytes, given in hex, that need not be a text."""
@@ -444,7 +540,8 @@ class Phone(ClientXMPP):
     async def do_send_empty(self, to: str) -> dict[str, Any]:
         """Builds a new session with each device of a contact, which sends an empty message."""
         manager = await self.manager()
-        await manager.refresh_device_list(LEGACY, to)
+        for namespace in self.namespaces:
+            await manager.refresh_device_list(namespace, to)
         for device in await manager.get_device_information(to):
             await manager.replace_sessions(device)
         return {}
@@ -499,10 +596,12 @@ class Phone(ClientXMPP):
 
     async def do_devices(self, jid: str) -> dict[str, Any]:
         manager = await self.manager()
-        await manager.refresh_device_list(LEGACY, jid)
+        for namespace in self.namespaces:
+            await manager.refresh_device_list(namespace, jid)
         return {"devices": [
             {"device": it.device_id, "fingerprint": fingerprint(it.identity_key),
-             "trust": it.trust_level_name, "active": dict(it.active).get(LEGACY, False)}
+             "trust": it.trust_level_name,
+             "active": any(dict(it.active).get(name, False) for name in self.namespaces)}
             for it in await manager.get_device_information(jid)]}
 
     async def do_trust(self, jid: str, device: int, trusted: bool) -> dict[str, Any]:
@@ -605,6 +704,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--cafile", required=True)
     parser.add_argument("--state", required=True, help="folder of the OMEMO state and of files")
+    parser.add_argument("--namespaces", default="legacy", help="of legacy,omemo2; the first is used")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO if options.verbose else logging.CRITICAL)

@@ -54,12 +54,30 @@ impl Phone {
         Self::resume(server, account, Arc::new(tempfile::tempdir().unwrap()))
     }
 
+    /// Logs a new device in that announces these namespaces, of `legacy` and `omemo2`, and writes
+    /// in the first one.
+    pub(crate) fn start_in(server: &Prosody, account: &str, namespaces: &str) -> Self {
+        let state = Arc::new(tempfile::tempdir().unwrap());
+        Self::resume_in(server, account, state, namespaces)
+    }
+
     /// Logs in with the OMEMO state of an earlier phone.
     pub(crate) fn resume(server: &Prosody, account: &str, state: Arc<TempDir>) -> Self {
+        Self::resume_in(server, account, state, "legacy")
+    }
+
+    /// Logs in with the OMEMO state of an earlier phone, and announces these namespaces.
+    pub(crate) fn resume_in(
+        server: &Prosody,
+        account: &str,
+        state: Arc<TempDir>,
+        namespaces: &str,
+    ) -> Self {
         let mut child = Command::new(python())
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/phone.py"))
             .args(["--jid", &jid(account), "--password", &password(account)])
             .args(["--port", &server.c2s_port().to_string()])
+            .args(["--namespaces", namespaces])
             .arg("--cafile")
             .arg(server.authority())
             .arg("--state")

@@ -7,6 +7,7 @@ use crate::peer::{Peer, account};
 use crate::prosody::Prosody;
 
 const LEGACY: Namespace = Namespace::Legacy;
+const OMEMO2: Namespace = Namespace::Omemo2;
 
 fn bundle() -> Bundle {
     Bundle {
@@ -132,22 +133,123 @@ async fn a_node_that_only_contacts_can_read_is_opened_when_publishing() {
 async fn our_own_device_list_is_pushed_to_us_when_it_changes() {
     let server = Prosody::start();
     let mut vault = Peer::online(account(&server, "vault")).await;
+    let link = vault.link.clone();
 
-    vault
-        .link
-        .publish_device_list(LEGACY, &list(&[3, 4]))
+    link.publish_device_list(LEGACY, &list(&[3, 4]))
         .await
         .unwrap();
-    let (jid, devices) = vault
-        .next(|arrival| match arrival {
-            Arrival::DeviceList { jid, devices, .. } => Some((jid, devices)),
-            _ => None,
-        })
-        .await;
+    let mut pushed = async || {
+        vault
+            .next(|arrival| match arrival {
+                Arrival::DeviceList {
+                    namespace,
+                    jid,
+                    devices,
+                } => Some((namespace, jid, devices)),
+                _ => None,
+            })
+            .await
+    };
+    let first = pushed().await;
+    link.publish_device_list(OMEMO2, &list(&[5])).await.unwrap();
+    let second = pushed().await;
 
-    assert_eq!(jid, "vault@localhost");
-    assert_eq!(devices, list(&[3, 4]));
+    let of = |namespace, ids: &[u32]| (namespace, "vault@localhost".to_owned(), list(ids));
+    assert_eq!(first, of(LEGACY, &[3, 4]));
+    assert_eq!(second, of(OMEMO2, &[5]));
     vault.link.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_omemo2_the_bundles_of_several_devices_lie_side_by_side() {
+    let server = Prosody::start();
+    let vault = Peer::online(account(&server, "vault")).await;
+    let stranger = Peer::online(account(&server, "mallory")).await;
+    let of = |device: u8| Bundle {
+        namespace: OMEMO2,
+        identity_key: vec![device; 32],
+        ..bundle()
+    };
+    let fetch = |device| {
+        stranger
+            .link
+            .fetch_bundle(OMEMO2, "vault@localhost", DeviceId(device))
+    };
+    let none = fetch(27).await;
+
+    for device in [27, 28] {
+        let id = DeviceId(device.into());
+        vault.link.publish_bundle(id, &of(device)).await.unwrap();
+    }
+    vault
+        .link
+        .publish_device_list(OMEMO2, &list(&[27, 28]))
+        .await
+        .unwrap();
+    let both = [fetch(27).await, fetch(28).await];
+    let missing = fetch(29).await;
+    let listed = stranger
+        .link
+        .fetch_device_list(OMEMO2, "vault@localhost")
+        .await;
+    let legacy = stranger
+        .link
+        .fetch_device_list(LEGACY, "vault@localhost")
+        .await;
+    vault
+        .link
+        .delete_bundle(OMEMO2, DeviceId(27))
+        .await
+        .unwrap();
+    let after = [fetch(27).await, fetch(28).await];
+
+    assert_eq!(none, Ok(None));
+    assert_eq!(both, [Ok(Some(of(27))), Ok(Some(of(28)))]);
+    assert_eq!(missing, Ok(None));
+    assert_eq!(listed, Ok(list(&[27, 28])));
+    assert_eq!(legacy, Ok(list(&[])));
+    assert_eq!(after, [Ok(None), Ok(Some(of(28)))]);
+    vault.link.stop().await;
+    stranger.link.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_holds_one_bundle_is_made_to_hold_more_when_publishing() {
+    let server = Prosody::start();
+    let vault = Peer::online(account(&server, "vault")).await;
+    let stranger = Peer::online(account(&server, "mallory")).await;
+    let of = |device: u8| Bundle {
+        namespace: OMEMO2,
+        identity_key: vec![device; 32],
+        ..bundle()
+    };
+    // As a client without publish options creates it: one item, for contacts only.
+    vault.link.send(
+        1,
+        "<iq xmlns='jabber:client' type='set' id='narrow'>\
+         <pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+         <publish node='urn:xmpp:omemo:2:bundles'><item id='1'/></publish></pubsub></iq>"
+            .to_owned(),
+    );
+
+    for device in [27, 28] {
+        let id = DeviceId(device.into());
+        vault.link.publish_bundle(id, &of(device)).await.unwrap();
+    }
+
+    for device in [27, 28] {
+        let found = stranger
+            .link
+            .fetch_bundle(OMEMO2, "vault@localhost", DeviceId(device.into()))
+            .await;
+        assert_eq!(found, Ok(Some(of(device))));
+    }
+    assert!(
+        server.log().contains("precondition-not-met"),
+        "the repair was needed"
+    );
+    vault.link.stop().await;
+    stranger.link.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

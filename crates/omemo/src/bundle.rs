@@ -8,7 +8,8 @@ use rand_core::CryptoRng;
 use crate::{
     IdentityKey, Namespace, OwnDevice, Prekey, SignedPrekey,
     key::PublicKey,
-    wire::{decode_key, encode_key},
+    profile::IdentityForm,
+    wire::{decode_identity, decode_key, encode_identity, encode_key},
     xeddsa,
 };
 
@@ -33,6 +34,8 @@ pub struct Bundle {
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) identity: IdentityKey,
+    /// Which of the two points on Ed25519 the identity key was shown as.
+    pub(crate) is_negative: bool,
     pub(crate) signed_prekey_id: u32,
     pub(crate) signed_prekey: PublicKey,
     pub(crate) prekey_id: u32,
@@ -55,13 +58,20 @@ impl Bundle {
         signed: &SignedPrekey,
         prekeys: &[Prekey],
     ) -> Self {
-        let encode = |key: &PublicKey| encode_key(namespace.profile(), key).to_vec();
+        let profile = namespace.profile();
+        let encode = |key: &PublicKey| encode_key(profile, key);
+        let signed_prekey = encode(&signed.public);
+        // one pair of keys serves all namespaces, but each signs its own encoding
+        let signature = match namespace {
+            Namespace::Legacy => signed.signature,
+            Namespace::Omemo2 => xeddsa::sign_same(&own.secret, &signed_prekey),
+        };
         Self {
             namespace,
-            identity_key: encode(&own.identity.public()),
+            identity_key: encode_identity(profile, own.shown()),
             signed_prekey_id: signed.id,
-            signed_prekey: encode(&signed.public),
-            signed_prekey_signature: signed.signature.to_vec(),
+            signed_prekey,
+            signed_prekey_signature: signature.to_vec(),
             prekeys: prekeys
                 .iter()
                 .map(|it| (it.id, encode(&it.public)))
@@ -72,8 +82,8 @@ impl Bundle {
     /// Returns the identity key that the bundle shows, checked for form but not for trust.
     #[must_use]
     pub fn identity(&self) -> Option<IdentityKey> {
-        let key = decode_key(self.namespace.profile(), &self.identity_key).ok()?;
-        IdentityKey::checked(key)
+        let shown = decode_identity(self.namespace.profile(), &self.identity_key).ok()?;
+        IdentityKey::checked(shown.key)
     }
 
     /// Checks the bundle and picks one of its prekeys.
@@ -86,16 +96,24 @@ impl Bundle {
             .try_into()
             .map_err(|_| BundleError::Malformed)?;
         let signed_prekey = decode(&self.signed_prekey)?;
-        let identity =
-            IdentityKey::checked(decode(&self.identity_key)?).ok_or(BundleError::NotAuthentic)?;
+        let shown =
+            decode_identity(profile, &self.identity_key).map_err(|_| BundleError::Malformed)?;
+        let identity = IdentityKey::checked(shown.key).ok_or(BundleError::NotAuthentic)?;
         // X3DH 3.3: the key exchange ends here if the signature does not hold
         let signed = encode_key(profile, &signed_prekey);
-        if signed_prekey.is_weak() || !xeddsa::verify(&identity.public(), &signed, signature) {
+        let is_signed = match profile.identity {
+            IdentityForm::Montgomery => xeddsa::verify(&shown.key, &signed, signature),
+            IdentityForm::Edwards => {
+                xeddsa::verify_edwards(&shown.key, shown.is_negative, &signed, signature)
+            }
+        };
+        if signed_prekey.is_weak() || !is_signed {
             return Err(BundleError::NotAuthentic);
         }
         let (prekey_id, prekey) = self.pick(rng).ok_or(BundleError::NoPrekey)?;
         Ok(Checked {
             identity,
+            is_negative: shown.is_negative,
             signed_prekey_id: self.signed_prekey_id,
             signed_prekey,
             prekey_id,

@@ -11,6 +11,7 @@ use crate::{
     Damaged, IdentityKey,
     encoding::{Reader, Writer},
     key::IdentitySecret,
+    wire::Shown,
 };
 
 const VERSION: u8 = 1;
@@ -130,6 +131,15 @@ impl OwnDevice {
     #[must_use]
     pub fn identity(&self) -> IdentityKey {
         self.identity
+    }
+
+    /// Returns the identity key as we show it: of its two points on Ed25519 the one that XEdDSA
+    /// signs with.
+    pub(crate) fn shown(&self) -> Shown {
+        Shown {
+            key: self.identity.public(),
+            is_negative: false,
+        }
     }
 
     /// Returns when the device was made, in seconds since 1970.

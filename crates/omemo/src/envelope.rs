@@ -19,10 +19,19 @@ pub struct Envelope {
     pub payload: Option<Vec<u8>>,
 }
 
+impl Envelope {
+    /// Drops the keys for devices of other accounts than `jid`, where the namespace names accounts:
+    /// a device's number is its own within its account only.
+    pub fn keep_only_for(&mut self, jid: &str) {
+        self.keys
+            .retain(|key| key.jid.as_deref().is_none_or(|it| it == jid));
+    }
+}
+
 /// The content key for one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderKey {
-    /// The bare address that the device belongs to, where the namespace tells it.
+    /// The bare address that the device belongs to, normalised, where the namespace tells it.
     pub jid: Option<String>,
     /// The device that can decrypt this key (`rid`).
     pub device: DeviceId,

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bundle;
+mod cbc_hmac;
 pub mod changes;
 pub mod device;
 mod encoding;
@@ -39,7 +40,7 @@ pub use envelope::{Envelope, HeaderKey};
 pub use error::{EncryptError, ReceiveError, StartError, TrustError};
 pub use machine::{MessageId, Opened};
 pub use prekey::{Prekey, SignedPrekey};
-pub use profile::Namespace;
+pub use profile::{Namespace, Namespaces};
 pub use session::{Session, SessionId};
 pub use store::{Damaged, MemoryStore, Store};
 pub use trust::{IdentityKey, KnownDevice, Trust};

@@ -80,18 +80,20 @@ pub fn encrypt<S: Store>(
         material,
         iv,
         payload,
-    } = payload::encrypt(body, rng).map_err(|payload::TooLong| EncryptError::TooLong)?;
+    } = payload::encrypt(namespace.profile(), body, rng)
+        .map_err(|payload::TooLong| EncryptError::TooLong)?;
     let mut keys = Vec::with_capacity(sessions.len());
     let mut changes = Changes::default();
     for (address, session) in sessions {
-        let Ok((session, data, key_exchange)) = session.encrypt(&own, &*material, rng, now) else {
+        let Ok((session, data, key_exchange)) = session.encrypt(&own, &material, rng, now) else {
             return Err(EncryptError::NoSession {
                 addresses: vec![address],
             });
         };
-        // XEP-0384 v0.3.0 4.5: the header names devices only, not their accounts
+        // XEP-0384 v0.3.0 4.5: the header names devices only; v0.9.1 5.5.3: their accounts too
+        let names_accounts = namespace.profile().names_accounts;
         keys.push(HeaderKey {
-            jid: None,
+            jid: names_accounts.then(|| address.jid.clone()),
             device: address.device,
             key_exchange,
             data,
@@ -102,7 +104,7 @@ pub fn encrypt<S: Store>(
         namespace,
         sender: own.device,
         keys,
-        iv: iv.to_vec(),
+        iv,
         payload,
     };
     Ok((envelope, changes))
@@ -188,19 +190,25 @@ pub fn start_session<S: Store>(
     if known.is_none() {
         changes
             .devices
-            .push(first_seen(device, checked.identity, now));
+            .push(first_seen(device, checked.identity, bundle.namespace, now));
     }
     put_first(&mut changes, device, session, &places(&earlier));
     Ok(changes)
 }
 
-fn first_seen(address: &Address, identity: IdentityKey, now: u64) -> KnownDevice {
+fn first_seen(
+    address: &Address,
+    identity: IdentityKey,
+    namespace: Namespace,
+    now: u64,
+) -> KnownDevice {
     KnownDevice {
         address: address.clone(),
         identity,
         trust: Trust::Undecided,
-        active: true,
+        active: namespace.into(),
         first_seen_at: now,
+        wrote_in: None,
     }
 }
 
@@ -250,13 +258,14 @@ pub fn set_trust<S: Store>(
     })
 }
 
-/// Takes in a device list of `jid`: marks known devices active or not, and returns the ids on the
-/// list that are not known yet.
+/// Takes in the device list of `jid` in one namespace: marks known devices active there or not, and
+/// returns the ids on the list that are not known yet.
 ///
 /// # Errors
 /// The store's.
 pub fn update_device_list<S: Store>(
     store: &S,
+    namespace: Namespace,
     jid: &str,
     list: &DeviceList,
 ) -> Result<(Vec<DeviceId>, Changes), S::Error> {
@@ -273,7 +282,8 @@ pub fn update_device_list<S: Store>(
     let devices = known
         .into_iter()
         .filter_map(|it| {
-            let active = list.contains(it.address.device);
+            let is_on_list = list.contains(it.address.device);
+            let active = it.active.with(namespace, is_on_list);
             (active != it.active).then_some(KnownDevice { active, ..it })
         })
         .collect();

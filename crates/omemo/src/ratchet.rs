@@ -10,16 +10,14 @@ use std::collections::VecDeque;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use self::message_keys::MessageKeys;
-
 use crate::{
+    cbc_hmac::{self, CbcHmac},
     kdf::{hkdf, hmac},
     key::{Agreement, ChainKey, MessageKey, PublicKey, RatchetSecret, RootKey, WeakKey},
     profile::Profile,
-    wire::{Message, write_message},
+    wire::{Message, write_authenticated, write_message},
 };
 
-mod message_keys;
 mod record;
 
 /// How many messages one message may skip, and how many skipped keys a session keeps.
@@ -95,6 +93,12 @@ impl From<WeakKey> for DecryptError {
     }
 }
 
+impl From<cbc_hmac::NotAuthentic> for DecryptError {
+    fn from(_: cbc_hmac::NotAuthentic) -> Self {
+        Self::NotAuthentic
+    }
+}
+
 impl Ratchet {
     /// Starts as the one who sends first, towards the signed prekey of the other.
     pub(crate) fn start(
@@ -145,16 +149,17 @@ impl Ratchet {
         };
         let after = next.checked_add(1).ok_or(Exhausted)?;
         let (message_key, key) = step(&key);
-        let keys = MessageKeys::expand(profile, &message_key);
-        let mut message = write_message(
+        let keys = CbcHmac::expand(message_key.expose_to_cipher(), profile.message_info);
+        let message = write_message(
             profile,
             &self.own_public,
             next,
             self.previous,
             &keys.encrypt(plaintext),
         );
-        let mac = keys.tag(associated, &message);
-        message.extend_from_slice(mac.get(..profile.mac_bytes).unwrap_or(&mac));
+        let mac = keys.tag(&[associated, &message]);
+        let mac = mac.get(..profile.mac_bytes).unwrap_or(&mac);
+        let message = write_authenticated(profile, message, mac);
         self.sending = Some(SendingChain { key, next: after });
         Ok((self, message))
     }
@@ -181,8 +186,15 @@ impl Ratchet {
         associated: &[u8],
         message: &Message<'_>,
     ) -> Result<(Self, Zeroizing<Vec<u8>>), DecryptError> {
-        let open =
-            |key: &MessageKey| MessageKeys::expand(profile, key).open(profile, associated, message);
+        let open = |key: &MessageKey| {
+            let covered = [associated, message.authenticated];
+            CbcHmac::expand(key.expose_to_cipher(), profile.message_info).open(
+                &covered,
+                message.mac,
+                profile.mac_bytes,
+                message.ciphertext,
+            )
+        };
         let is_chain = |chain: &ReceivingChain| chain.their == message.ratchet_key;
         if let Some(place) = self.find_skipped(message) {
             let skipped = self

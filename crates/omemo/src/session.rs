@@ -11,8 +11,9 @@ use crate::{
     bundle::Checked,
     encoding::{Reader, Writer},
     key::{BaseSecret, PrekeySecret, PublicKey, RatchetSecret, WeakKey},
+    profile::{First, IdentityForm},
     ratchet::{DecryptError, Exhausted, Ratchet},
-    wire::{Exchange, ExchangeHead, Message, encode_key, write_exchange},
+    wire::{Exchange, ExchangeHead, Message, Shown, encode_identity, write_exchange},
     x3dh::{Initiator, Responder},
 };
 
@@ -29,6 +30,8 @@ pub struct Session {
     namespace: Namespace,
     rank: u64,
     peer: IdentityKey,
+    /// Which of the two points on Ed25519 the peer shows its identity key as.
+    peer_is_negative: bool,
     started_by_us: bool,
     created_at: u64,
     used_at: u64,
@@ -73,6 +76,7 @@ impl Session {
             namespace,
             rank: 0,
             peer: bundle.identity,
+            peer_is_negative: bundle.is_negative,
             started_by_us: true,
             created_at: now,
             used_at: now,
@@ -107,6 +111,7 @@ impl Session {
             namespace,
             rank: 0,
             peer,
+            peer_is_negative: exchange.identity.is_negative,
             started_by_us: false,
             created_at: now,
             used_at: now,
@@ -125,7 +130,7 @@ impl Session {
         now: u64,
     ) -> Result<(Self, Vec<u8>, bool), Exhausted> {
         let profile = self.namespace.profile();
-        let associated = self.associated(own.identity, self.peer);
+        let associated = self.associated(own, true);
         let (ratchet, message) = self.ratchet.encrypt(profile, &associated, plaintext, rng)?;
         let session = Self {
             ratchet,
@@ -143,7 +148,7 @@ impl Session {
             prekey_id: *prekey_id,
             signed_prekey_id: *signed_prekey_id,
             base_key: &PublicKey(session.id.0),
-            identity_key: &own.identity.public(),
+            identity: own.shown(),
             registration_id: own.device.0,
         };
         let exchange = write_exchange(profile, &head, &message);
@@ -158,7 +163,7 @@ impl Session {
         message: &Message<'_>,
         now: u64,
     ) -> Result<(Self, Zeroizing<Vec<u8>>), DecryptError> {
-        let associated = self.associated(self.peer, own.identity);
+        let associated = self.associated(own, false);
         let (ratchet, plaintext) =
             self.ratchet
                 .decrypt(self.namespace.profile(), &associated, message)?;
@@ -172,13 +177,24 @@ impl Session {
         Ok((session, plaintext))
     }
 
-    /// What the MAC binds besides the message. // X3DH 3.3, in the order of XEP-0384 v0.3.0
-    fn associated(&self, sender: IdentityKey, receiver: IdentityKey) -> [u8; 66] {
+    /// What the MAC binds besides the message. // X3DH 3.3; XEP-0384 v0.3.0, v0.9.1 4.2
+    fn associated(&self, own: &OwnDevice, is_sending: bool) -> Vec<u8> {
         let profile = self.namespace.profile();
-        let mut associated = [0; 66];
-        associated[..33].copy_from_slice(&encode_key(profile, &sender.public()));
-        associated[33..].copy_from_slice(&encode_key(profile, &receiver.public()));
-        associated
+        let ours = encode_identity(profile, own.shown());
+        let their = Shown {
+            key: self.peer.public(),
+            is_negative: self.peer_is_negative,
+        };
+        let theirs = encode_identity(profile, their);
+        let ours_first = match profile.first {
+            First::Sender => is_sending,
+            First::Starter => self.started_by_us,
+        };
+        if ours_first {
+            [ours, theirs].concat()
+        } else {
+            [theirs, ours].concat()
+        }
     }
 
     /// Puts the session before one of rank `highest`.
@@ -224,18 +240,22 @@ impl Session {
             namespace,
             rank,
             peer,
+            peer_is_negative,
             started_by_us,
             created_at,
             used_at,
             pending,
             ratchet,
         } = self;
-        let mut out = Writer::new(100 + ratchet.record_bytes());
+        let mut out = Writer::new(101 + ratchet.record_bytes());
         out.u8(VERSION);
         out.u8(namespace.code());
         out.bytes(&id.0);
         out.u64(*rank);
         out.bytes(peer.as_bytes());
+        if shows_a_sign(*namespace) {
+            out.bool(*peer_is_negative);
+        }
         out.bool(*started_by_us);
         out.u64(*created_at);
         out.u64(*used_at);
@@ -262,6 +282,7 @@ impl Session {
         let id = SessionId(*from.array()?);
         let rank = from.u64()?;
         let peer = IdentityKey(*from.array()?);
+        let peer_is_negative = shows_a_sign(namespace) && from.bool()?;
         let started_by_us = from.bool()?;
         let created_at = from.u64()?;
         let used_at = from.u64()?;
@@ -280,6 +301,7 @@ impl Session {
             namespace,
             rank,
             peer,
+            peer_is_negative,
             started_by_us,
             created_at,
             used_at,
@@ -287,6 +309,11 @@ impl Session {
             ratchet,
         })
     }
+}
+
+/// Tells whether identity keys are shown with a sign, which is then part of the record.
+fn shows_a_sign(namespace: Namespace) -> bool {
+    namespace.profile().identity == IdentityForm::Edwards
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::fmt;
 use curve25519_dalek::MontgomeryPoint;
 
 use crate::{
-    Address, Damaged,
+    Address, Damaged, Namespace, Namespaces,
     encoding::{Reader, Writer},
     key::PublicKey,
 };
@@ -158,10 +158,12 @@ pub struct KnownDevice {
     pub identity: IdentityKey,
     /// What was decided about it.
     pub trust: Trust,
-    /// Whether its account's device list names it.
-    pub active: bool,
+    /// The namespaces in which its account's device list names it.
+    pub active: Namespaces,
     /// When it was first seen, in seconds since 1970.
     pub first_seen_at: u64,
+    /// The namespace of the last message that was opened; `None` before the first one.
+    pub wrote_in: Option<Namespace>,
 }
 
 impl KnownDevice {
@@ -174,13 +176,15 @@ impl KnownDevice {
             trust,
             active,
             first_seen_at,
+            wrote_in,
         } = self;
-        let mut out = Writer::new(43);
+        let mut out = Writer::new(44);
         out.u8(VERSION);
         out.bytes(identity.as_bytes());
         out.u8(trust.code());
-        out.bool(*active);
+        out.u8(active.code());
         out.u64(*first_seen_at);
+        out.u8(wrote_in.map_or(0, Namespace::code));
         out.finish().to_vec()
     }
 
@@ -194,8 +198,12 @@ impl KnownDevice {
             address,
             identity: IdentityKey(*from.array()?),
             trust: Trust::from_code(from.u8()?).ok_or(Damaged)?,
-            active: from.bool()?,
+            active: Namespaces::from_code(from.u8()?).ok_or(Damaged)?,
             first_seen_at: from.u64()?,
+            wrote_in: match from.u8()? {
+                0 => None,
+                code => Some(Namespace::from_code(code).ok_or(Damaged)?),
+            },
         };
         from.finish()?;
         Ok(device)

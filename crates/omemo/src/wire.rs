@@ -4,11 +4,20 @@
 //! the last counts, and what a MAC covers is handed out as received, never encoded again.
 //!
 //! ```text
-//! message      = version ‖ protobuf{ratchet key, counter, previous, ciphertext} ‖ MAC
-//! key exchange = version ‖ protobuf{prekey id, base key, identity key, message, …}
+//! legacy
+//!   message      = version ‖ protobuf{ratchet key, counter, previous, ciphertext} ‖ MAC
+//!   key exchange = version ‖ protobuf{prekey id, base key, identity key, message, …}
+//! urn:xmpp:omemo:2
+//!   message      = protobuf{MAC, protobuf{counter, previous, ratchet key, ciphertext}}
+//!   key exchange = protobuf{prekey id, signed prekey id, identity key, base key, message}
 //! ```
 
-use crate::{key::PublicKey, profile::Profile};
+use curve25519_dalek::{MontgomeryPoint, edwards::CompressedEdwardsY};
+
+use crate::{
+    key::PublicKey,
+    profile::{IdentityForm, Profile},
+};
 
 /// Bytes that are no message of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +41,16 @@ pub(crate) struct Exchange<'a> {
     pub(crate) prekey_id: Option<u32>,
     pub(crate) signed_prekey_id: u32,
     pub(crate) base_key: PublicKey,
-    pub(crate) identity_key: PublicKey,
+    pub(crate) identity: Shown,
     pub(crate) message: Message<'a>,
+}
+
+/// An identity key as it was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) key: PublicKey,
+    /// Which of the two points on Ed25519 it was, where the namespace shows one.
+    pub(crate) is_negative: bool,
 }
 
 /// What the key element of an envelope can hold.
@@ -60,8 +77,7 @@ pub(crate) fn parse<'a>(
 }
 
 fn parse_message<'a>(profile: &Profile, data: &'a [u8]) -> Result<Message<'a>, Malformed> {
-    let split = data.len().checked_sub(profile.mac_bytes).ok_or(Malformed)?;
-    let (authenticated, mac) = data.split_at(split);
+    let (authenticated, mac) = split_mac(profile, data)?;
     let mut ratchet_key = None;
     let mut counter = None;
     let mut previous = 0;
@@ -89,11 +105,29 @@ fn parse_message<'a>(profile: &Profile, data: &'a [u8]) -> Result<Message<'a>, M
     })
 }
 
+/// Parts what the MAC covers from the MAC.
+fn split_mac<'a>(profile: &Profile, data: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), Malformed> {
+    let Some(fields) = &profile.authenticated else {
+        let split = data.len().checked_sub(profile.mac_bytes).ok_or(Malformed)?;
+        return Ok(data.split_at(split));
+    };
+    let (mut message, mut mac) = (None, None);
+    for field in Fields(data) {
+        let (number, value) = field?;
+        if number == fields.message {
+            message = Some(value.bytes()?);
+        } else if number == fields.mac {
+            mac = Some(value.bytes()?);
+        }
+    }
+    Ok((message.ok_or(Malformed)?, mac.ok_or(Malformed)?))
+}
+
 fn parse_exchange<'a>(profile: &Profile, data: &'a [u8]) -> Result<Exchange<'a>, Malformed> {
     let mut prekey_id = None;
     let mut signed_prekey_id = None;
     let mut base_key = None;
-    let mut identity_key = None;
+    let mut identity = None;
     let mut message = None;
     for field in Fields::after_version(profile, data)? {
         let (number, value) = field?;
@@ -105,7 +139,7 @@ fn parse_exchange<'a>(profile: &Profile, data: &'a [u8]) -> Result<Exchange<'a>,
         } else if number == fields.base_key {
             base_key = Some(decode_key(profile, value.bytes()?)?);
         } else if number == fields.identity_key {
-            identity_key = Some(decode_key(profile, value.bytes()?)?);
+            identity = Some(decode_identity(profile, value.bytes()?)?);
         } else if number == fields.message {
             message = Some(value.bytes()?);
         }
@@ -114,12 +148,12 @@ fn parse_exchange<'a>(profile: &Profile, data: &'a [u8]) -> Result<Exchange<'a>,
         prekey_id,
         signed_prekey_id: signed_prekey_id.ok_or(Malformed)?,
         base_key: base_key.ok_or(Malformed)?,
-        identity_key: identity_key.ok_or(Malformed)?,
+        identity: identity.ok_or(Malformed)?,
         message: parse_message(profile, message.ok_or(Malformed)?)?,
     })
 }
 
-/// Writes a ratchet message up to its MAC, which the caller computes over it and appends.
+/// Writes a ratchet message, which the caller's MAC is to cover.
 pub(crate) fn write_message(
     profile: &Profile,
     ratchet_key: &PublicKey,
@@ -128,17 +162,28 @@ pub(crate) fn write_message(
     ciphertext: &[u8],
 ) -> Vec<u8> {
     let fields = &profile.message;
-    let mut out = Vec::with_capacity(ciphertext.len() + 64);
-    out.push(profile.version);
-    put_bytes(
-        &mut out,
-        fields.ratchet_key,
-        &encode_key(profile, ratchet_key),
-    );
-    put_u32(&mut out, fields.counter, counter);
-    put_u32(&mut out, fields.previous, previous);
-    put_bytes(&mut out, fields.ciphertext, ciphertext);
-    out
+    let ratchet_key = encode_key(profile, ratchet_key);
+    let parts = [
+        (fields.ratchet_key, Part::Bytes(&ratchet_key)),
+        (fields.counter, Part::Number(counter)),
+        (fields.previous, Part::Number(previous)),
+        (fields.ciphertext, Part::Bytes(ciphertext)),
+    ];
+    write(profile.version, parts)
+}
+
+/// Joins a ratchet message and its MAC.
+pub(crate) fn write_authenticated(profile: &Profile, message: Vec<u8>, mac: &[u8]) -> Vec<u8> {
+    match &profile.authenticated {
+        None => [message.as_slice(), mac].concat(),
+        Some(fields) => {
+            let parts = [
+                (fields.mac, Part::Bytes(mac)),
+                (fields.message, Part::Bytes(&message)),
+            ];
+            write(None, parts)
+        }
+    }
 }
 
 /// What a key exchange says besides the message in it.
@@ -147,7 +192,7 @@ pub(crate) struct ExchangeHead<'a> {
     pub(crate) prekey_id: u32,
     pub(crate) signed_prekey_id: u32,
     pub(crate) base_key: &'a PublicKey,
-    pub(crate) identity_key: &'a PublicKey,
+    pub(crate) identity: Shown,
     pub(crate) registration_id: u32,
 }
 
@@ -158,39 +203,92 @@ pub(crate) fn write_exchange(
     message: &[u8],
 ) -> Vec<u8> {
     let fields = &profile.exchange;
-    let mut out = Vec::with_capacity(message.len() + 96);
-    out.push(profile.version);
-    put_u32(&mut out, fields.prekey_id, head.prekey_id);
-    put_bytes(
-        &mut out,
-        fields.base_key,
-        &encode_key(profile, head.base_key),
-    );
-    put_bytes(
-        &mut out,
-        fields.identity_key,
-        &encode_key(profile, head.identity_key),
-    );
-    put_bytes(&mut out, fields.message, message);
-    put_u32(&mut out, fields.registration_id, head.registration_id);
-    put_u32(&mut out, fields.signed_prekey_id, head.signed_prekey_id);
-    out
+    let base_key = encode_key(profile, head.base_key);
+    let identity = encode_identity(profile, head.identity);
+    let parts = [
+        (fields.prekey_id, Part::Number(head.prekey_id)),
+        (fields.base_key, Part::Bytes(&base_key)),
+        (fields.identity_key, Part::Bytes(&identity)),
+        (fields.message, Part::Bytes(message)),
+        (fields.signed_prekey_id, Part::Number(head.signed_prekey_id)),
+    ];
+    let registration = Part::Number(head.registration_id);
+    let registration = fields.registration_id.map(|it| (it, registration));
+    write(profile.version, parts.into_iter().chain(registration))
 }
 
 /// Writes a public key as the namespace has it.
-pub(crate) fn encode_key(profile: &Profile, key: &PublicKey) -> [u8; 33] {
-    let mut encoded = [profile.key_prefix; 33];
-    encoded[1..].copy_from_slice(&key.0);
-    encoded
+pub(crate) fn encode_key(profile: &Profile, key: &PublicKey) -> Vec<u8> {
+    profile.key_prefix.into_iter().chain(key.0).collect()
 }
 
 /// Reads a public key, with its prefix or bare.
 pub(crate) fn decode_key(profile: &Profile, bytes: &[u8]) -> Result<PublicKey, Malformed> {
     let bare = match bytes {
-        [prefix, bare @ ..] if bytes.len() == 33 && *prefix == profile.key_prefix => bare,
+        [prefix, bare @ ..] if bytes.len() == 33 && Some(*prefix) == profile.key_prefix => bare,
         bare => bare,
     };
     bare.try_into().map(PublicKey).map_err(|_| Malformed)
+}
+
+/// Writes an identity key as the namespace shows it.
+pub(crate) fn encode_identity(profile: &Profile, identity: Shown) -> Vec<u8> {
+    match profile.identity {
+        IdentityForm::Montgomery => encode_key(profile, &identity.key),
+        // XEP-0384 v0.9.1 4.2, RFC 7748 4.1
+        IdentityForm::Edwards => MontgomeryPoint(identity.key.0)
+            .to_edwards(identity.is_negative.into())
+            // only what is no identity key has no such point
+            .map_or_else(Vec::new, |it| it.compress().to_bytes().to_vec()),
+    }
+}
+
+/// Reads an identity key as the namespace shows it; its worth is not checked.
+pub(crate) fn decode_identity(profile: &Profile, bytes: &[u8]) -> Result<Shown, Malformed> {
+    match profile.identity {
+        IdentityForm::Montgomery => Ok(Shown {
+            key: decode_key(profile, bytes)?,
+            is_negative: false,
+        }),
+        IdentityForm::Edwards => {
+            let point = CompressedEdwardsY::from_slice(bytes).map_err(|_| Malformed)?;
+            let is_negative = point.as_bytes()[31] >> 7 == 1;
+            let point = point.decompress().ok_or(Malformed)?;
+            Ok(Shown {
+                key: PublicKey(point.to_montgomery().to_bytes()),
+                is_negative,
+            })
+        }
+    }
+}
+
+/// The value of a field to be written.
+#[derive(Clone, Copy)]
+enum Part<'a> {
+    Number(u32),
+    Bytes(&'a [u8]),
+}
+
+/// Writes fields in the order of their numbers.
+fn write<'a>(version: Option<u8>, parts: impl IntoIterator<Item = (u32, Part<'a>)>) -> Vec<u8> {
+    let mut parts: Vec<_> = parts.into_iter().collect();
+    parts.sort_by_key(|(number, _)| *number);
+    let length: usize = parts
+        .iter()
+        .map(|(_, part)| match part {
+            Part::Number(_) => 6,
+            Part::Bytes(bytes) => bytes.len() + 6,
+        })
+        .sum();
+    let mut out = Vec::with_capacity(length + 1);
+    out.extend(version);
+    for (number, part) in parts {
+        match part {
+            Part::Number(value) => put_u32(&mut out, number, value),
+            Part::Bytes(value) => put_bytes(&mut out, number, value),
+        }
+    }
+    out
 }
 
 fn put_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -228,9 +326,10 @@ enum Value<'a> {
 
 impl<'a> Fields<'a> {
     fn after_version(profile: &Profile, data: &'a [u8]) -> Result<Self, Malformed> {
-        match data {
-            [version, fields @ ..] if version >> 4 == profile.version >> 4 => Ok(Self(fields)),
-            _ => Err(Malformed),
+        match (profile.version, data) {
+            (None, fields) => Ok(Self(fields)),
+            (Some(ours), [version, fields @ ..]) if version >> 4 == ours >> 4 => Ok(Self(fields)),
+            (Some(_), _) => Err(Malformed),
         }
     }
 

@@ -55,17 +55,43 @@ fn sign_with(key: &IdentitySecret, message: &[u8], random: &[u8; 64]) -> [u8; SI
     signature
 }
 
-/// Tells whether `signature` is by `key` over `message`. // XEdDSA 2.5
-pub(crate) fn verify(key: &PublicKey, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> bool {
-    try_verify(key, message, signature).is_some()
+/// Signs `message` without randomness: the same key gives the same signature each time.
+///
+/// The nonce is then a hash over the secret and the message only, as RFC 8032 5.1.6 has it.
+pub(crate) fn sign_same(key: &IdentitySecret, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
+    sign_with(key, message, &[0; 64])
 }
 
-fn try_verify(key: &PublicKey, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> Option<()> {
+/// Tells whether `signature` is by `key` over `message`. // XEdDSA 2.5
+pub(crate) fn verify(key: &PublicKey, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> bool {
+    let sign = signature[SIGNATURE_BYTES - 1] >> 7;
+    let mut bare = *signature;
+    bare[SIGNATURE_BYTES - 1] &= !SIGN;
+    try_verify(key, sign, message, &bare).is_some()
+}
+
+/// Tells whether `signature` is by the point on Ed25519 that stands for `key` and has this sign, or
+/// else says itself that it is by the negative one: both are the same holder's. // RFC 8032 5.1.7
+pub(crate) fn verify_edwards(
+    key: &PublicKey,
+    is_negative: bool,
+    message: &[u8],
+    signature: &[u8; SIGNATURE_BYTES],
+) -> bool {
+    if signature[SIGNATURE_BYTES - 1] & SIGN != 0 {
+        return verify(key, message, signature);
+    }
+    try_verify(key, is_negative.into(), message, signature).is_some()
+}
+
+fn try_verify(
+    key: &PublicKey,
+    sign: u8,
+    message: &[u8],
+    signature: &[u8; SIGNATURE_BYTES],
+) -> Option<()> {
     let (commitment, s) = signature.split_first_chunk::<32>()?;
-    let mut s: [u8; 32] = s.try_into().ok()?;
-    let sign = s[31] >> 7;
-    s[31] &= !SIGN;
-    let s = Option::<Scalar>::from(Scalar::from_canonical_bytes(s))?;
+    let s = Option::<Scalar>::from(Scalar::from_canonical_bytes(s.try_into().ok()?))?;
     let point = MontgomeryPoint(key.0).to_edwards(sign)?;
     if point.is_small_order() {
         return None;

@@ -14,16 +14,26 @@ use serde_json::Value;
 
 const NOW: u64 = 1_800_000_000;
 const SENDER: &str = "phone@example.org";
-const RECORDED: [&str; 2] = [
-    include_str!("vectors/from_oldmemo.jsonl"),
-    include_str!("vectors/from_omemo_dr.jsonl"),
+const RECORDED: [(Namespace, &str); 3] = [
+    (
+        Namespace::Legacy,
+        include_str!("vectors/from_oldmemo.jsonl"),
+    ),
+    (
+        Namespace::Legacy,
+        include_str!("vectors/from_omemo_dr.jsonl"),
+    ),
+    (
+        Namespace::Omemo2,
+        include_str!("vectors/from_twomemo.jsonl"),
+    ),
 ];
 
 #[test]
 fn recorded_messages_of_foreign_libraries_open_in_any_order() {
-    for recorded in RECORDED {
+    for (namespace, recorded) in RECORDED {
         let mut store = a_device();
-        let mut messages: Vec<_> = recorded.lines().map(read).collect();
+        let mut messages: Vec<_> = recorded.lines().map(|it| read(namespace, it)).collect();
         assert_eq!(messages.len(), 4);
         messages.swap(0, 2);
 
@@ -44,11 +54,11 @@ fn recorded_messages_of_foreign_libraries_open_in_any_order() {
 
 #[test]
 fn a_recorded_message_for_another_device_does_not_open() {
-    for recorded in RECORDED {
+    for (namespace, recorded) in RECORDED {
         let mut other = MemoryStore::new();
         let (own, changes) = machine::enrol(&mut FixedRng::new(2), NOW);
         other.apply(changes).unwrap();
-        let (mut envelope, _) = read(recorded.lines().next().unwrap());
+        let (mut envelope, _) = read(namespace, recorded.lines().next().unwrap());
         envelope.keys[0].device = own.device();
 
         let refused = machine::receive(&other, SENDER, &envelope, NOW).map(drop);
@@ -59,9 +69,9 @@ fn a_recorded_message_for_another_device_does_not_open() {
 
 #[test]
 fn no_flipped_bit_of_a_recorded_message_opens_as_another_message() {
-    for recorded in RECORDED {
+    for (namespace, recorded) in RECORDED {
         let store = a_device();
-        let (real, body) = read(recorded.lines().next().unwrap());
+        let (real, body) = read(namespace, recorded.lines().next().unwrap());
         let mut refused = 0;
         for bit in 0..8 * real.keys[0].data.len() {
             let mut forged = real.clone();
@@ -85,19 +95,19 @@ fn a_device() -> MemoryStore {
     store
 }
 
-fn read(line: &str) -> (Envelope, String) {
+fn read(namespace: Namespace, line: &str) -> (Envelope, String) {
     let message: Value = serde_json::from_str(line).unwrap();
     let bytes = |it: &Value| hex::decode(it.as_str().unwrap()).unwrap();
     let number = |it: &Value| DeviceId(it.as_u64().unwrap().try_into().unwrap());
     let envelope = Envelope {
-        namespace: Namespace::Legacy,
+        namespace,
         sender: number(&message["sid"]),
         keys: message["keys"]
             .as_array()
             .unwrap()
             .iter()
             .map(|key| HeaderKey {
-                jid: None,
+                jid: key["jid"].as_str().map(str::to_owned),
                 device: number(&key["rid"]),
                 key_exchange: key["prekey"].as_bool().unwrap(),
                 data: bytes(&key["data"]),

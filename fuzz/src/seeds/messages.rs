@@ -12,7 +12,7 @@ use crate::targets::{
 };
 
 pub(super) fn envelopes(seeds: &mut Seeds) {
-    let mut world = World::make();
+    let mut world = World::make(Namespace::Legacy);
     let mut rng = FixedRng::new(5);
     let message = world.known.write(&world.us, Some("get last"), &mut rng);
     let later = world.known.write(&world.us, Some("status"), &mut rng);
@@ -76,8 +76,35 @@ pub(super) fn envelopes(seeds: &mut Seeds) {
     add("refused-unknown-prekey", false, &with(&exchange, used_up));
 }
 
+pub(super) fn envelopes_of_omemo2(seeds: &mut Seeds) {
+    let mut world = World::make(Namespace::Omemo2);
+    let mut rng = FixedRng::new(5);
+    let message = world.known.write(&world.us, Some("get last"), &mut rng);
+    let empty = world.known.write(&world.us, None, &mut rng);
+    let exchange = world.unknown.write(&world.us, Some("hello"), &mut rng);
+    let mut add = |name: &str, from_known: bool, envelope: &Envelope| {
+        seeds.add("envelope", name, lay_out(from_known, envelope));
+    };
+    add("accepted-message--omemo2", true, &message);
+    add("accepted-message--omemo2-no-payload", true, &empty);
+    add("accepted-exchange--omemo2", false, &exchange);
+    let unmark = |it: &mut Envelope| it.keys[0].key_exchange = false;
+    let unmarked = with(&exchange, unmark);
+    add("accepted-exchange--omemo2-not-marked", false, &unmarked);
+    add("refused-already-received--omemo2", true, &world.first);
+    let cut = |it: &mut Envelope| it.keys[0].data.truncate(30);
+    add("refused-malformed--omemo2-cut", true, &with(&message, cut));
+    // tag and length of the MAC, then the MAC
+    let flip_mac = |it: &mut Envelope| it.keys[0].data[2] ^= 1;
+    let forged = with(&message, flip_mac);
+    add("refused-not-authentic--omemo2-mac", true, &forged);
+    let of_legacy = |it: &mut Envelope| it.namespace = Namespace::Legacy;
+    let confused = with(&message, of_legacy);
+    add("refused-malformed--omemo2-as-legacy", true, &confused);
+}
+
 pub(super) fn bundles(seeds: &mut Seeds) {
-    let world = World::make();
+    let world = World::make(Namespace::Legacy);
     let whole = machine::own_bundle(&world.unknown.store, Namespace::Legacy)
         .expect("memory does not fail")
         .expect("the phone is enrolled");
@@ -100,10 +127,18 @@ pub(super) fn bundles(seeds: &mut Seeds) {
     add("refused-not-authentic--weak-key", &with(&bundle, weak));
     let cut = |it: &mut Bundle| it.identity_key.truncate(20);
     add("refused-malformed", &with(&bundle, cut));
+    let whole = machine::own_bundle(&world.unknown.store, Namespace::Omemo2)
+        .expect("memory does not fail")
+        .expect("the phone is enrolled");
+    let bundle = with(&whole, |it| it.prekeys.truncate(3));
+    add("accepted-bundle-of-omemo2", &bundle);
+    let other_point = |it: &mut Bundle| it.identity_key[31] ^= 0x80;
+    let forged = with(&bundle, other_point);
+    add("refused-not-authentic--omemo2-other-point", &forged);
 }
 
 pub(super) fn records(seeds: &mut Seeds) {
-    let world = World::make();
+    let world = World::make(Namespace::Legacy);
     let store = &world.ours;
     let phone = &world.known.address;
     let own = store.own_device().expect("memory does not fail");
@@ -128,6 +163,10 @@ pub(super) fn records(seeds: &mut Seeds) {
     );
     seeds.add("record", "accepted-known-device", known);
     seeds.add("record", "accepted-session", session.as_slice());
+    let world = World::make(Namespace::Omemo2);
+    let sessions = world.ours.sessions(Namespace::Omemo2, &world.known.address);
+    let of_omemo2 = sessions.expect("memory does not fail")[0].to_bytes();
+    seeds.add("record", "accepted-session--omemo2", of_omemo2.as_slice());
     seeds.add(
         "record",
         "accepted-session--not-answered",
@@ -168,7 +207,7 @@ fn known_device(store: &impl Store, phone: &Address) -> Vec<u8> {
 
 /// A session that has received the third message of a chain, but not the first two.
 fn skipping_session() -> Vec<u8> {
-    let mut world = World::make();
+    let mut world = World::make(Namespace::Legacy);
     let mut rng = FixedRng::new(6);
     for _ in 0..2 {
         world.known.write(&world.us, None, &mut rng);

@@ -185,3 +185,47 @@ pub(super) fn others(seeds: &mut Seeds) {
         *b"<message xmlns='jabber:client'>\xFF</message>",
     );
 }
+
+pub(super) fn inside(seeds: &mut Seeds) {
+    let envelope = |inner: &str| format!("<envelope xmlns='urn:xmpp:sce:1'>{inner}</envelope>");
+    let list = "<content><body xmlns='jabber:client'>list</body></content>";
+    let with = |affix: &str| envelope(&format!("{list}<rpad>Zm9v</rpad>{affix}"));
+    let received = "<content><received xmlns='urn:xmpp:receipts' id='1'/></content>";
+    let deep = format!(
+        "<content>{}{}</content>",
+        "<x>".repeat(60),
+        "</x>".repeat(60)
+    );
+    for (name, text) in [
+        (
+            "accepted-text",
+            with("<time stamp='2026-11-22T12:00:00Z'/><from jid='owner@example.org'/>"),
+        ),
+        (
+            "accepted-text--declared",
+            format!(
+                "<?xml version='1.0'?>{}",
+                with("<to jid='vault@example.org'/>")
+            ),
+        ),
+        ("accepted-receipt", envelope(received)),
+        ("accepted-nothing", envelope("<content/>")),
+        (
+            "refused-other-stanza--from",
+            with("<from jid='mallory@example.org'/>"),
+        ),
+        (
+            "refused-other-stanza--to",
+            with("<to jid='mallory@example.org'/>"),
+        ),
+        ("refused-malformed--deep", envelope(&deep)),
+        ("refused-malformed--no-content", envelope("")),
+        ("refused-malformed--text", "list".to_owned()),
+        (
+            "refused-malformed--entity",
+            format!("<!DOCTYPE a [<!ENTITY b 'c'>]>{}", with("")),
+        ),
+    ] {
+        seeds.add("sce", name, text);
+    }
+}

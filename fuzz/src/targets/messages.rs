@@ -14,7 +14,8 @@ use super::{
     world::{NOW, World, copy_of, encrypt},
 };
 
-static WORLD: LazyLock<World> = LazyLock::new(World::make);
+static WORLD: LazyLock<World> = LazyLock::new(|| World::make(Namespace::Legacy));
+static WORLD_OF_OMEMO2: LazyLock<World> = LazyLock::new(|| World::make(Namespace::Omemo2));
 
 /// From the known phone, not from the unknown one.
 pub const FROM_KNOWN: u8 = 1;
@@ -22,6 +23,9 @@ pub const FROM_KNOWN: u8 = 1;
 pub const MARKED: u8 = 2;
 /// The element has a payload.
 pub const PAYLOAD: u8 = 4;
+
+/// Everybody speaks `urn:xmpp:omemo:2`, not the legacy namespace.
+pub const OMEMO2: u8 = 8;
 
 /// Lays an envelope out as [`envelope`] reads it: flags, length of the IV, length of the key
 /// element in two bytes, then IV, key element and payload.
@@ -33,6 +37,7 @@ pub fn lay_out(from_known: bool, envelope: &Envelope) -> Vec<u8> {
         (from_known, FROM_KNOWN),
         (key.is_some_and(|it| it.key_exchange), MARKED),
         (envelope.payload.is_some(), PAYLOAD),
+        (envelope.namespace == Namespace::Omemo2, OMEMO2),
     ];
     let flags = flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag);
     let [.., high, low] = data.len().to_be_bytes();
@@ -49,9 +54,13 @@ pub fn lay_out(from_known: bool, envelope: &Envelope) -> Vec<u8> {
 /// # Panics
 /// When a message opens twice, or leaves a session that cannot answer.
 pub fn envelope(bytes: &[u8]) -> Verdict {
-    let world = &*WORLD;
     let (head, rest) = take(bytes, 4);
     let [flags, iv, high, low] = head.try_into().unwrap_or_default();
+    let world = if flags & OMEMO2 == 0 {
+        &*WORLD
+    } else {
+        &*WORLD_OF_OMEMO2
+    };
     let (iv, rest) = take(rest, iv.into());
     let (data, payload) = take(rest, u16::from_be_bytes([high, low]).into());
     let phone = if flags & FROM_KNOWN == 0 {
@@ -60,7 +69,7 @@ pub fn envelope(bytes: &[u8]) -> Verdict {
         &world.known.address
     };
     let envelope = Envelope {
-        namespace: Namespace::Legacy,
+        namespace: world.namespace,
         sender: phone.device,
         keys: vec![HeaderKey {
             jid: None,
@@ -72,23 +81,30 @@ pub fn envelope(bytes: &[u8]) -> Verdict {
         payload: (flags & PAYLOAD != 0).then(|| payload.to_vec()),
     };
     match machine::receive(&world.ours, &phone.jid, &envelope, NOW) {
-        Ok((opened, changes)) => opened_once(&opened, changes, &envelope, phone),
+        Ok((opened, changes)) => opened_once(world, &opened, changes, &envelope, phone),
         Err(why) => Refused(why_not_received(&why)),
     }
 }
 
-fn opened_once(opened: &Opened, changes: Changes, envelope: &Envelope, phone: &Address) -> Verdict {
+fn opened_once(
+    world: &World,
+    opened: &Opened,
+    changes: Changes,
+    envelope: &Envelope,
+    phone: &Address,
+) -> Verdict {
     assert!(opened.from == *phone && opened.is_new_device == opened.key_exchange);
     assert_eq!(opened.body.is_some(), envelope.payload.is_some());
     if let Some(body) = &opened.body {
         // whatever it says, it is text or it is not
         let _ = machine::text(body);
     }
-    let mut store = copy_of(&WORLD.ours, phone);
+    let mut store = copy_of(&world.ours, phone);
     store.apply(changes).expect("memory does not fail");
     let again = machine::receive(&store, &phone.jid, envelope, NOW);
     assert!(matches!(again, Err(ReceiveError::AlreadyReceived)));
-    encrypt(&mut store, phone, Some("✓"), &mut FixedRng::new(2));
+    let to = (world.namespace, phone);
+    encrypt(&mut store, to, Some("✓"), &mut FixedRng::new(2));
     Accepted(if opened.key_exchange {
         "exchange"
     } else {
@@ -116,7 +132,16 @@ fn why_not_received<E>(why: &ReceiveError<E>) -> &'static str {
 /// # Panics
 /// When a session that was started cannot encrypt.
 pub fn bundle(bytes: &[u8]) -> Verdict {
-    let world = &*WORLD;
+    match bundle_in(&WORLD, bytes) {
+        Refused(why) => match bundle_in(&WORLD_OF_OMEMO2, bytes) {
+            Accepted(_) => Accepted("bundle-of-omemo2"),
+            Refused(_) => Refused(why),
+        },
+        accepted @ Accepted(_) => accepted,
+    }
+}
+
+fn bundle_in(world: &World, bytes: &[u8]) -> Verdict {
     let mut rest = bytes;
     let mut part = || {
         let (length, after) = take(rest, 1);
@@ -125,7 +150,7 @@ pub fn bundle(bytes: &[u8]) -> Verdict {
         part.to_vec()
     };
     let bundle = Bundle {
-        namespace: Namespace::Legacy,
+        namespace: world.namespace,
         identity_key: part(),
         signed_prekey_id: 1,
         signed_prekey: part(),
@@ -142,7 +167,8 @@ pub fn bundle(bytes: &[u8]) -> Verdict {
             assert!(bundle.identity().is_some());
             let mut store = copy_of(&world.ours, phone);
             store.apply(changes).expect("memory does not fail");
-            let envelope = encrypt(&mut store, phone, None, &mut rng);
+            let to = (world.namespace, phone);
+            let envelope = encrypt(&mut store, to, None, &mut rng);
             assert!(envelope.keys.iter().all(|it| it.key_exchange));
             Accepted("bundle")
         }
@@ -215,9 +241,11 @@ pub fn record(bytes: &[u8]) -> Verdict {
     store.apply(changes).expect("memory does not fail");
     let to = slice::from_ref(phone);
     let mut rng = FixedRng::new(4);
-    let sent = machine::encrypt(&store, Namespace::Legacy, to, None, &mut rng, NOW);
-    if let Ok((_, changes)) = sent {
-        store.apply(changes).expect("memory does not fail");
+    for namespace in Namespace::ALL {
+        let sent = machine::encrypt(&store, namespace, to, None, &mut rng, NOW);
+        if let Ok((_, changes)) = sent {
+            store.apply(changes).expect("memory does not fail");
+        }
     }
     // it is another session's message, or this one's first again
     assert!(machine::receive(&store, &phone.jid, &world.first, NOW).is_err());

@@ -11,6 +11,8 @@ pub const NOW: u64 = 1_800_000_000;
 
 /// Us, with a phone that we have a session with, and one that we have not.
 pub struct World {
+    /// The namespace that everybody speaks.
+    pub namespace: Namespace,
     /// Our store.
     pub ours: MemoryStore,
     /// Our own address.
@@ -29,6 +31,7 @@ pub struct Phone {
     pub store: MemoryStore,
     /// Its address.
     pub address: Address,
+    namespace: Namespace,
 }
 
 impl World {
@@ -37,21 +40,23 @@ impl World {
     /// # Panics
     /// When the honest way fails.
     #[must_use]
-    pub fn make() -> Self {
+    pub fn make(namespace: Namespace) -> Self {
         let mut rng = FixedRng::new(1);
         let mut ours = MemoryStore::new();
         let us = enrol(&mut ours, "vault@example.org", &mut rng);
-        let mut known = Phone::make("phone@example.org", &ours, &us, &mut rng);
-        let unknown = Phone::make("stranger@example.org", &ours, &us, &mut rng);
+        let mut known = Phone::make("phone@example.org", namespace, (&ours, &us), &mut rng);
+        let unknown = Phone::make("stranger@example.org", namespace, (&ours, &us), &mut rng);
         let first = known.write(&us, Some("help"), &mut rng);
         let (_, changes) = machine::receive(&ours, &known.address.jid, &first, NOW)
             .expect("an honest message opens");
         ours.apply(changes).expect("memory does not fail");
-        let answer = encrypt(&mut ours, &known.address, Some("What I can do"), &mut rng);
+        let to = (namespace, &known.address);
+        let answer = encrypt(&mut ours, to, Some("What I can do"), &mut rng);
         let (_, changes) =
             machine::receive(&known.store, &us.jid, &answer, NOW).expect("an honest answer opens");
         known.store.apply(changes).expect("memory does not fail");
         Self {
+            namespace,
             ours,
             us,
             known,
@@ -62,21 +67,30 @@ impl World {
 }
 
 impl Phone {
-    fn make(jid: &str, ours: &MemoryStore, us: &Address, rng: &mut FixedRng) -> Self {
+    fn make(
+        jid: &str,
+        namespace: Namespace,
+        (ours, us): (&MemoryStore, &Address),
+        rng: &mut FixedRng,
+    ) -> Self {
         let mut store = MemoryStore::new();
         let address = enrol(&mut store, jid, rng);
-        let bundle = machine::own_bundle(ours, Namespace::Legacy)
+        let bundle = machine::own_bundle(ours, namespace)
             .expect("memory does not fail")
             .expect("we are enrolled");
         let changes =
             machine::start_session(&store, us, &bundle, rng, NOW).expect("our bundle is good");
         store.apply(changes).expect("memory does not fail");
-        Self { store, address }
+        Self {
+            store,
+            address,
+            namespace,
+        }
     }
 
     /// Encrypts the phone's next message.
     pub fn write(&mut self, to: &Address, body: Option<&str>, rng: &mut FixedRng) -> Envelope {
-        encrypt(&mut self.store, to, body, rng)
+        encrypt(&mut self.store, (self.namespace, to), body, rng)
     }
 }
 
@@ -88,13 +102,13 @@ fn enrol(store: &mut MemoryStore, jid: &str, rng: &mut FixedRng) -> Address {
 
 pub(super) fn encrypt(
     store: &mut MemoryStore,
-    to: &Address,
+    (namespace, to): (Namespace, &Address),
     body: Option<&str>,
     rng: &mut FixedRng,
 ) -> Envelope {
     let (envelope, changes) = machine::encrypt(
         store,
-        Namespace::Legacy,
+        namespace,
         slice::from_ref(to),
         body.map(str::as_bytes),
         rng,
@@ -107,8 +121,10 @@ pub(super) fn encrypt(
 
 /// Copies what our store holds about us and one phone.
 pub(super) fn copy_of(store: &MemoryStore, phone: &Address) -> MemoryStore {
-    let sessions = store.sessions(Namespace::Legacy, phone);
-    let sessions = sessions.expect("memory does not fail").into_iter();
+    let sessions = Namespace::ALL.into_iter().flat_map(|namespace| {
+        let sessions = store.sessions(namespace, phone);
+        sessions.expect("memory does not fail")
+    });
     let changes = Changes {
         own_device: store.own_device().expect("memory does not fail"),
         signed_prekeys: store.signed_prekeys().expect("memory does not fail"),

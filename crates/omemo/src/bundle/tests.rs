@@ -74,7 +74,7 @@ fn a_signed_prekey_of_small_order_is_not_authentic_though_its_signature_holds() 
     let bundle_of = |signed_prekey: Vec<u8>| {
         let signature = xeddsa::sign(&own.secret, &signed_prekey, &mut FixedRng::new(3));
         Bundle {
-            identity_key: encode_key(Namespace::Legacy.profile(), &own.identity.public()).to_vec(),
+            identity_key: encode_key(Namespace::Legacy.profile(), &own.identity.public()),
             signed_prekey,
             signed_prekey_signature: signature.to_vec(),
             ..a_bundle()
@@ -171,4 +171,44 @@ fn keys_without_their_prefix_are_read_too() {
     };
 
     assert!(check(&bare).is_ok());
+}
+
+#[test]
+fn a_bundle_of_omemo2_shows_bare_keys_and_is_signed_over_them() {
+    let mut store = MemoryStore::new();
+    let (own, changes) = machine::enrol(&mut FixedRng::new(1), 0);
+    store.apply(changes).unwrap();
+    let bundle = || {
+        machine::own_bundle(&store, Namespace::Omemo2)
+            .unwrap()
+            .unwrap()
+    };
+
+    let good = bundle();
+    let checked = check(&good).unwrap();
+
+    assert_eq!(good, bundle(), "published again it is the same");
+    assert_eq!(checked.identity, own.identity());
+    assert_eq!(good.identity(), Some(own.identity()));
+    assert!(!checked.is_negative);
+    let keys = good.prekeys.iter().map(|(_, key)| key);
+    for key in keys.chain([&good.identity_key, &good.signed_prekey]) {
+        assert_eq!(key.len(), 32);
+    }
+    // the other point of the same key has not signed it
+    let mut other_point = good.clone();
+    other_point.identity_key[31] ^= 0x80;
+    let legacy = a_bundle();
+    let other_encoding = Bundle {
+        signed_prekey_signature: legacy.signed_prekey_signature.clone(),
+        ..good.clone()
+    };
+    let other_form = Bundle {
+        identity_key: legacy.identity_key[1..].to_vec(),
+        ..good
+    };
+    for bad in [other_point, other_encoding] {
+        assert_eq!(check(&bad).err(), Some(BundleError::NotAuthentic));
+    }
+    assert!(check(&other_form).is_err());
 }

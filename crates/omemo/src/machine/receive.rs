@@ -24,6 +24,8 @@ const MAX_KEYS_TRIED: usize = 4;
 pub struct Opened {
     /// The device that sent it.
     pub from: Address,
+    /// The namespace it came in.
+    pub namespace: Namespace,
     /// The identity key that authenticated it.
     pub identity: IdentityKey,
     /// What the store says about the device; `Undecided` for one not seen before.
@@ -36,6 +38,8 @@ pub struct Opened {
     ///
     /// In the legacy namespace every device that the sender encrypted for knows the content's key
     /// and can forge another body under it: a body alone must never authorise what can't be undone.
+    /// In `urn:xmpp:omemo:2` it is the envelope of XEP-0420, which did not pass any server: bound its
+    /// depth before it is parsed.
     pub body: Option<Zeroizing<Vec<u8>>>,
     /// What identifies the message among all of the sending device.
     pub id: MessageId,
@@ -133,19 +137,28 @@ impl<S: Store> Receiver<'_, S> {
             return Err(ReceiveError::IdentityChanged);
         }
         let body = match &envelope.payload {
-            Some(payload) => Some(payload::decrypt(&material, &envelope.iv, payload)?),
+            Some(payload) => Some(payload::decrypt(
+                self.namespace.profile(),
+                &material,
+                &envelope.iv,
+                payload,
+            )?),
             None => None,
         };
         let mut changes = Changes::default();
-        if self.known.is_none() {
-            changes
-                .devices
-                .push(first_seen(&self.from, identity, self.now));
+        let wrote_in = Some(self.namespace);
+        let known = match &self.known {
+            Some(known) => known.clone(),
+            None => first_seen(&self.from, identity, self.namespace, self.now),
+        };
+        if known.wrote_in != wrote_in {
+            changes.devices.push(KnownDevice { wrote_in, ..known });
         }
         changes.removed_prekeys.extend(used_prekey);
         put_first(&mut changes, &self.from, session, &others);
         let opened = Opened {
             from: self.from.clone(),
+            namespace: self.namespace,
             identity,
             trust: self.known.as_ref().map_or(Trust::Undecided, |it| it.trust),
             is_new_device: self.known.is_none(),
@@ -186,7 +199,7 @@ impl<S: Store> Receiver<'_, S> {
     /// Decrypts the message in a key exchange: in the session that the exchange started before, or
     /// in a new one.
     fn answer(&self, exchange: &Exchange<'_>) -> Result<Decrypted, ReceiveError<S::Error>> {
-        let peer = IdentityKey::checked(exchange.identity_key).ok_or(ReceiveError::NotAuthentic)?;
+        let peer = IdentityKey::checked(exchange.identity.key).ok_or(ReceiveError::NotAuthentic)?;
         if self.known.as_ref().is_some_and(|it| it.identity != peer) {
             return Err(ReceiveError::IdentityChanged);
         }

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Address, DeviceId, KnownDevice, MemoryStore, Prekey, SignedPrekey, Store, Trust, machine,
-    store::suite::FixedRng,
+    Address, DeviceId, KnownDevice, MemoryStore, Namespaces, Prekey, SignedPrekey, Store, Trust,
+    machine, store::suite::FixedRng,
 };
 
 static_assertions::assert_not_impl_any!(Session: Clone, Copy, PartialEq);
@@ -148,8 +148,9 @@ fn a_known_device_is_read_back_and_an_unknown_trust_is_damaged() {
             address: Address::new("a@x", DeviceId(1)),
             identity: a_session().peer(),
             trust,
-            active: trust != Trust::Revoked,
+            active: Namespaces::default().with(Namespace::Omemo2, trust != Trust::Revoked),
             first_seen_at: 5,
+            wrote_in: (trust != Trust::Pinned).then_some(Namespace::Legacy),
         };
         let bytes = device.to_bytes();
         assert_eq!(

@@ -6,8 +6,8 @@ use rand_core::{TryCryptoRng, TryRng};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Address, Changes, DeviceId, IdentityKey, KnownDevice, MemoryStore, Namespace, OwnDevice,
-    Prekey, ReceiveError, Session, SignedPrekey, Store, Trust, machine,
+    Address, Changes, DeviceId, IdentityKey, KnownDevice, MemoryStore, Namespace, Namespaces,
+    OwnDevice, Prekey, ReceiveError, Session, SignedPrekey, Store, Trust, machine,
 };
 
 /// Makes a test of each rule that a store must keep; the argument makes an empty store.
@@ -28,6 +28,7 @@ macro_rules! store_suite {
             signed_prekeys_come_newest_first
             sessions_come_highest_rank_first_and_are_replaced_by_id
             sessions_are_kept_apart_by_account_and_device
+            sessions_are_kept_apart_by_namespace
             devices_are_replaced_and_listed_by_account
             two_stores_talk_to_each_other
         }
@@ -125,8 +126,9 @@ fn a_device(jid: &str, device: u32, trust: Trust) -> Result<KnownDevice, Box<dyn
         address: Address::new(jid, DeviceId(device)),
         identity: IdentityKey::from_fingerprint(identity)?,
         trust,
-        active: trust != Trust::Revoked,
+        active: Namespaces::default().with(Namespace::Omemo2, trust != Trust::Revoked),
         first_seen_at: NOW,
+        wrote_in: Some(Namespace::Omemo2),
     })
 }
 
@@ -290,6 +292,32 @@ pub fn sessions_are_kept_apart_by_account_and_device<S: Store>(make: impl Fn() -
             .sessions(NS, &Address::new("c@example", DeviceId(6)))?
             .is_empty()
     );
+    Ok(())
+}
+
+/// Sessions with one device in two namespaces do not know each other.
+///
+/// # Errors
+/// The store's.
+pub fn sessions_are_kept_apart_by_namespace<S: Store>(make: impl Fn() -> S) -> Outcome {
+    let mut store = enrolled(&make, 1)?;
+    let mut peer = MemoryStore::new();
+    peer.apply(machine::enrol(&mut FixedRng::new(99), NOW).1)?;
+    let device = Address::new("a@example", DeviceId(7));
+    let mut ids = Vec::new();
+    for (namespace, seed) in Namespace::ALL.into_iter().zip(1..) {
+        let bundle = machine::own_bundle(&peer, namespace)?.ok_or("the peer has a bundle")?;
+        let mut rng = FixedRng::new(seed);
+        let changes = machine::start_session(&store, &device, &bundle, &mut rng, NOW)?;
+        ids.extend(changes.sessions.iter().map(|(_, it)| it.id()));
+        store.apply(changes)?;
+    }
+
+    for (namespace, id) in Namespace::ALL.into_iter().zip(ids) {
+        let found = store.sessions(namespace, &device)?;
+        let found: Vec<_> = found.iter().map(|it| (it.namespace(), it.id())).collect();
+        assert_eq!(found, [(namespace, id)]);
+    }
     Ok(())
 }
 

@@ -3,10 +3,17 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::Namespace;
+use crate::{IdentityKey, Namespace};
 
 fn legacy() -> &'static Profile {
     Namespace::Legacy.profile()
+}
+
+fn shown(key: [u8; 32]) -> Shown {
+    Shown {
+        key: PublicKey(key),
+        is_negative: false,
+    }
 }
 
 fn a_message() -> Vec<u8> {
@@ -20,7 +27,7 @@ fn an_exchange() -> Vec<u8> {
         prekey_id: 1,
         signed_prekey_id: 0x00FF_FFFF,
         base_key: &PublicKey([1; 32]),
-        identity_key: &PublicKey([2; 32]),
+        identity: shown([2; 32]),
         registration_id: u32::MAX,
     };
     write_exchange(legacy(), &head, &a_message())
@@ -67,7 +74,7 @@ fn an_exchange_is_read_back() {
     assert_eq!(read.prekey_id, Some(1));
     assert_eq!(read.signed_prekey_id, 0x00FF_FFFF);
     assert_eq!(read.base_key, PublicKey([1; 32]));
-    assert_eq!(read.identity_key, PublicKey([2; 32]));
+    assert_eq!(read.identity, shown([2; 32]));
     assert_eq!(read.message.counter, 300);
 }
 
@@ -133,7 +140,7 @@ fn registration_and_prekey_id_may_be_absent_and_unknown_fields_are_ignored() {
     let read = exchange(&data);
 
     assert_eq!(read.prekey_id, None);
-    assert_eq!(read.identity_key, PublicKey([2; 32]));
+    assert_eq!(read.identity, shown([2; 32]));
     assert_eq!(read.signed_prekey_id, 3);
 }
 
@@ -224,5 +231,109 @@ proptest! {
         prop_assert_eq!(read.ratchet_key, PublicKey(key));
         prop_assert_eq!((read.counter, read.previous), (counter, previous));
         prop_assert_eq!(read.ciphertext, ciphertext.as_slice());
+    }
+}
+
+fn omemo2() -> &'static Profile {
+    Namespace::Omemo2.profile()
+}
+
+/// An identity key: the u coordinate of RFC 7748 6.1, and its two points on Ed25519.
+fn identity(is_negative: bool) -> Shown {
+    let digits = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a";
+    let key = IdentityKey::from_fingerprint(digits).unwrap();
+    Shown {
+        key: key.public(),
+        is_negative,
+    }
+}
+
+#[test]
+fn the_bytes_of_omemo2_are_those_that_protobuf_makes() {
+    let profile = omemo2();
+    let message = write_message(profile, &PublicKey([9; 32]), 300, 0, &[0xAB; 200]);
+    let whole = write_authenticated(profile, message.clone(), &[0xEE; 16]);
+    let head = ExchangeHead {
+        prekey_id: 1,
+        signed_prekey_id: 0x00FF_FFFF,
+        base_key: &PublicKey([1; 32]),
+        identity: identity(false),
+        registration_id: 5,
+    };
+    let exchange = write_exchange(profile, &head, b"message");
+
+    // XEP-0384 v0.9.1 15: n, pn, dh_pub, ciphertext; mac, message; pk_id, spk_id, ik, ek, message
+    let expected = format!(
+        "08ac0210001a20{}22c801{}",
+        "09".repeat(32),
+        "ab".repeat(200)
+    );
+    assert_eq!(hex::encode(&message), expected);
+    let expected = format!("0a10{}12f401{expected}", "ee".repeat(16));
+    assert_eq!(hex::encode(whole), expected);
+    let identity = hex::encode(encode_identity(profile, identity(false)));
+    let expected = format!(
+        "080110ffffff071a20{identity}2220{}2a07{}",
+        "01".repeat(32),
+        hex::encode("message")
+    );
+    assert_eq!(hex::encode(exchange), expected);
+}
+
+#[test]
+fn in_omemo2_the_bytes_tell_a_message_from_an_exchange_whatever_the_mark_says() {
+    let profile = omemo2();
+    let message = write_message(profile, &PublicKey([9; 32]), 0, 0, b"ciphertext");
+    let message = write_authenticated(profile, message, &[0xEE; 16]);
+    let head = ExchangeHead {
+        prekey_id: 1,
+        signed_prekey_id: 2,
+        base_key: &PublicKey([1; 32]),
+        identity: identity(true),
+        registration_id: 0,
+    };
+    let exchange = write_exchange(profile, &head, &message);
+
+    assert_eq!((message[0], exchange[0]), (0x0A, 0x08));
+    for mark in [true, false] {
+        let Ok(Parsed::Message(read)) = parse(profile, &message, mark) else {
+            panic!("a message")
+        };
+        assert_eq!((read.counter, read.previous), (0, 0));
+        assert_eq!(
+            (read.mac, read.ciphertext),
+            (&[0xEE; 16][..], &b"ciphertext"[..])
+        );
+        let Ok(Parsed::Exchange(read)) = parse(profile, &exchange, mark) else {
+            panic!("an exchange")
+        };
+        assert_eq!(read.identity, identity(true));
+        assert_eq!((read.prekey_id, read.signed_prekey_id), (Some(1), 2));
+    }
+}
+
+#[test]
+fn an_identity_key_of_omemo2_is_a_point_on_ed25519_with_its_sign() {
+    let profile = omemo2();
+    for sign in [false, true] {
+        let encoded = encode_identity(profile, identity(sign));
+
+        assert_eq!(encoded.len(), 32);
+        assert_eq!(encoded[31] >> 7 == 1, sign);
+        assert_eq!(decode_identity(profile, &encoded), Ok(identity(sign)));
+    }
+    // y = 2 is on no point; and 33 bytes are none
+    let mut none = [0; 32];
+    none[0] = 2;
+    assert_eq!(decode_identity(profile, &none), Err(Malformed));
+    assert_eq!(decode_identity(profile, &[5; 33]), Err(Malformed));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_upset_the_reader_of_omemo2(data in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = parse(omemo2(), &data, false);
+        let _ = parse(omemo2(), &data, true);
+        let _ = decode_identity(omemo2(), &data);
     }
 }

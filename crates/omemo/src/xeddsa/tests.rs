@@ -63,6 +63,46 @@ fn both_sign_conventions_verify_and_the_wrong_sign_does_not() {
 }
 
 #[test]
+fn a_signature_verifies_under_the_point_that_made_it() {
+    for it in vectors() {
+        let is_negative = it.with_sign[63] & SIGN != 0;
+        let mut bare = it.with_sign;
+        bare[63] &= !SIGN;
+
+        assert!(verify_edwards(&it.public, is_negative, &it.message, &bare));
+        assert!(!verify_edwards(
+            &it.public,
+            !is_negative,
+            &it.message,
+            &bare
+        ));
+        assert!(verify_edwards(
+            &it.public,
+            false,
+            &it.message,
+            &it.specified
+        ));
+        // the sign that a signature shows by itself counts whatever the key shows
+        let shown = verify_edwards(&it.public, !is_negative, &it.message, &it.with_sign);
+        assert_eq!(shown, is_negative);
+        bare[0] ^= 1;
+        assert!(!verify_edwards(&it.public, is_negative, &it.message, &bare));
+    }
+}
+
+#[test]
+fn a_signature_without_randomness_is_the_same_each_time_and_another_for_another_message() {
+    for it in vectors() {
+        let signature = sign_same(&it.key, b"x");
+
+        assert_eq!(signature, sign_same(&it.key, b"x"));
+        assert!(verify_edwards(&it.public, false, b"x", &signature));
+        // a nonce used for two messages would give the key away
+        assert_ne!(signature[..32], sign_same(&it.key, b"y")[..32]);
+    }
+}
+
+#[test]
 fn our_signatures_have_sign_zero_whatever_the_key_and_differ_each_time() {
     let mut rng = FixedRng::new(1);
     for it in vectors() {

@@ -10,15 +10,18 @@ use std::{
 use omemo::{Bundle, DeviceId, Envelope, HeaderKey, Namespace};
 use serde_json::{Value, json};
 
-/// The library `name`, running.
+/// A library, running.
 pub struct Foreign {
+    /// The namespace it speaks.
+    pub namespace: Namespace,
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
 impl Foreign {
-    pub fn start(name: &str) -> Self {
+    /// Starts the library `name`.
+    pub fn start(name: &str, namespace: Namespace) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/differential")
             .join(format!("peer_{name}.py"));
@@ -33,6 +36,7 @@ impl Foreign {
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().unwrap());
         Self {
+            namespace,
             child,
             input,
             output,
@@ -75,7 +79,7 @@ fn python() -> PathBuf {
     assert!(
         made.exists(),
         "the foreign OMEMO libraries are not installed: run `make setup`, or set \
-         STRONGROOM_PEERS_PYTHON to a python that has oldmemo and omemo-dr"
+         STRONGROOM_PEERS_PYTHON to a python that has oldmemo, twomemo and omemo-dr"
     );
     made
 }
@@ -94,9 +98,9 @@ pub fn bundle_to_json(bundle: &Bundle) -> Value {
     })
 }
 
-pub fn bundle_from_json(bundle: &Value) -> Bundle {
+pub fn bundle_from_json(namespace: Namespace, bundle: &Value) -> Bundle {
     Bundle {
-        namespace: Namespace::Legacy,
+        namespace,
         identity_key: bytes(&bundle["identity_key"]),
         signed_prekey_id: number(&bundle["signed_prekey_id"]),
         signed_prekey: bytes(&bundle["signed_prekey"]),
@@ -119,6 +123,7 @@ pub fn envelope_to_json(envelope: &Envelope) -> Value {
             .keys
             .iter()
             .map(|key| json!({
+                "jid": key.jid,
                 "rid": key.device.0,
                 "prekey": key.key_exchange,
                 "data": hex::encode(&key.data),
@@ -127,16 +132,16 @@ pub fn envelope_to_json(envelope: &Envelope) -> Value {
     })
 }
 
-pub fn envelope_from_json(message: &Value) -> Envelope {
+pub fn envelope_from_json(namespace: Namespace, message: &Value) -> Envelope {
     Envelope {
-        namespace: Namespace::Legacy,
+        namespace,
         sender: DeviceId(number(&message["sid"])),
         keys: message["keys"]
             .as_array()
             .unwrap()
             .iter()
             .map(|key| HeaderKey {
-                jid: None,
+                jid: key["jid"].as_str().map(str::to_owned),
                 device: DeviceId(number(&key["rid"])),
                 key_exchange: key["prekey"].as_bool().unwrap(),
                 data: bytes(&key["data"]),

@@ -1,4 +1,4 @@
-//! This crate against two foreign OMEMO libraries: what either side sends, the other reads.
+//! This crate against three foreign OMEMO libraries: what either side sends, the other reads.
 //!
 //! The libraries run as processes of their own (see `foreign.rs`), the network between them and us
 //! is played here: it delays, reorders, repeats and alters.
@@ -15,6 +15,7 @@
 use std::time::Instant;
 
 use foreign::Foreign;
+use omemo::Namespace;
 use pair::{Figures, Pair};
 
 mod foreign;
@@ -25,17 +26,22 @@ const MESSAGES: usize = 400;
 
 #[test]
 fn nothing_is_lost_or_wrong_between_us_and_oldmemo() {
-    run("oldmemo");
+    run("oldmemo", Namespace::Legacy);
 }
 
 #[test]
 fn nothing_is_lost_or_wrong_between_us_and_omemo_dr() {
-    run("omemo_dr");
+    run("omemo_dr", Namespace::Legacy);
 }
 
-fn run(library: &str) {
+#[test]
+fn nothing_is_lost_or_wrong_between_us_and_twomemo() {
+    run("twomemo", Namespace::Omemo2);
+}
+
+fn run(library: &str, namespace: Namespace) {
     let begun = Instant::now();
-    let mut foreign = Foreign::start(library);
+    let mut foreign = Foreign::start(library, namespace);
     let mut figures = Figures::default();
 
     for peer in 0..SESSIONS {

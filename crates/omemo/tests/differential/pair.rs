@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use omemo::{
-    Address, Changes, DeviceId, Envelope, MemoryStore, Namespace, ReceiveError, Store, machine,
+    Address, Changes, DeviceId, Envelope, MemoryStore, ReceiveError, Store, machine,
     store::suite::FixedRng,
 };
 use serde_json::json;
@@ -66,7 +66,7 @@ impl<'a> Pair<'a> {
         let mut store = MemoryStore::new();
         let (own, changes) = machine::enrol(&mut rng, NOW);
         store.apply(changes).unwrap();
-        let ours = machine::own_bundle(&store, Namespace::Legacy)
+        let ours = machine::own_bundle(&store, foreign.namespace)
             .unwrap()
             .unwrap();
         let made = foreign.ask(peer, "new", json!({}));
@@ -75,13 +75,14 @@ impl<'a> Pair<'a> {
         let met = foreign.ask(peer, "meet", request);
         assert!(met["error"].is_null(), "{met}");
         figures.sessions += 1;
+        let bundle = bundle_from_json(foreign.namespace, &made["bundle"]);
         Self {
             foreign,
             peer,
             store,
             theirs: Address::new(THEIRS, device),
             rng,
-            bundle: bundle_from_json(&made["bundle"]),
+            bundle,
             started: false,
             heard_since_sent: false,
             turn: 0,
@@ -136,7 +137,7 @@ impl<'a> Pair<'a> {
         }
         let (envelope, changes) = machine::encrypt(
             &self.store,
-            Namespace::Legacy,
+            self.foreign.namespace,
             std::slice::from_ref(&self.theirs),
             body.as_deref().map(str::as_bytes),
             &mut self.rng,
@@ -158,7 +159,7 @@ impl<'a> Pair<'a> {
             .foreign
             .ask(self.peer, "encrypt", json!({"body": body}));
         assert!(answer["error"].is_null(), "{answer}");
-        let envelope = envelope_from_json(&answer["message"]);
+        let envelope = envelope_from_json(self.foreign.namespace, &answer["message"]);
         self.to_us.push(Flying {
             envelope,
             body: Some(body),
@@ -194,7 +195,7 @@ impl<'a> Pair<'a> {
         let request = json!({"message": envelope_to_json(&flying.envelope)});
         let answer = self.foreign.ask(self.peer, "decrypt", request);
         for message in answer["sent"].as_array().unwrap() {
-            let envelope = envelope_from_json(message);
+            let envelope = envelope_from_json(self.foreign.namespace, message);
             self.to_us.push(Flying {
                 envelope,
                 body: None,
@@ -269,7 +270,7 @@ impl<'a> Pair<'a> {
     pub fn lose_our_sessions(&mut self) {
         let sessions = self
             .store
-            .sessions(Namespace::Legacy, &self.theirs)
+            .sessions(self.foreign.namespace, &self.theirs)
             .unwrap();
         let removed_sessions = sessions
             .iter()
@@ -282,7 +283,7 @@ impl<'a> Pair<'a> {
             })
             .unwrap();
         let made = self.foreign.ask(self.peer, "new", json!({}));
-        self.bundle = bundle_from_json(&made["bundle"]);
+        self.bundle = bundle_from_json(self.foreign.namespace, &made["bundle"]);
         self.started = false;
     }
 
@@ -312,7 +313,7 @@ pub fn record(foreign: &mut Foreign, library: &str) {
     let mut store = MemoryStore::new();
     let (own, changes) = machine::enrol(&mut FixedRng::new(1), NOW);
     store.apply(changes).unwrap();
-    let ours = machine::own_bundle(&store, Namespace::Legacy)
+    let ours = machine::own_bundle(&store, foreign.namespace)
         .unwrap()
         .unwrap();
     foreign.ask(peer, "new", json!({}));

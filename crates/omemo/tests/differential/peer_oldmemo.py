@@ -1,79 +1,14 @@
 """A phone that speaks with python-omemo and its legacy backend `oldmemo`."""
 
-import asyncio
-import base64
 import xml.etree.ElementTree as ET
 
+import memo
 import oldmemo
 import oldmemo.etree
-import omemo
-from lines import NAMESPACE, OUR_JID, THEIR_JID, serve
-from omemo.storage import Just, Nothing
+from lines import NAMESPACE, OUR_JID, THEIR_JID
+from memo import enbase64, unbase64
 
 NS = "{" + NAMESPACE + "}"
-
-
-def unbase64(text):
-    return base64.b64decode(text or "").hex()
-
-
-def enbase64(hexed):
-    return base64.b64encode(bytes.fromhex(hexed)).decode()
-
-
-class Memory(omemo.Storage):
-    def __init__(self):
-        super().__init__(True)
-        self.kept = {}
-
-    async def _load(self, key):
-        return Just(self.kept[key]) if key in self.kept else Nothing()
-
-    async def _store(self, key, value):
-        self.kept[key] = value
-
-    async def _delete(self, key):
-        self.kept.pop(key, None)
-
-
-def session_manager(peer):
-    """A class of its own for each device: the library wants its network as class methods."""
-
-    class Manager(omemo.SessionManager):
-        @staticmethod
-        async def _upload_bundle(bundle):
-            peer.bundle = bundle
-
-        @staticmethod
-        async def _download_bundle(namespace, bare_jid, device_id):
-            if (bare_jid, device_id) != (THEIR_JID, peer.their_device):
-                raise omemo.BundleNotFound("no such bundle")
-            return oldmemo.etree.parse_bundle(peer.their_bundle, bare_jid, device_id)
-
-        @staticmethod
-        async def _delete_bundle(namespace, device_id):
-            pass
-
-        @staticmethod
-        async def _upload_device_list(namespace, device_list):
-            peer.device = next(iter(device_list))
-
-        @staticmethod
-        async def _download_device_list(namespace, bare_jid):
-            device = peer.their_device if bare_jid == THEIR_JID else peer.device
-            return {} if device is None else {device: None}
-
-        async def _evaluate_custom_trust_level(self, device):
-            return omemo.TrustLevel.TRUSTED
-
-        async def _make_trust_decision(self, undecided, identifier):
-            raise AssertionError("every device is trusted")
-
-        @staticmethod
-        async def _send_message(message, bare_jid):
-            peer.sent.append(to_json(oldmemo.etree.serialize_message(message)))
-
-    return Manager
 
 
 def to_json(element):
@@ -136,58 +71,18 @@ def bundle_from_json(bundle):
     return element
 
 
-class Peer:
-    def __init__(self, number):
-        self.sent = []
-        self.device = None
-        self.their_device = None
-        self.loop = asyncio.new_event_loop()
-        storage = Memory()
-        self.manager = self.run(
-            session_manager(self).create(
-                [oldmemo.Oldmemo(storage)], storage, OUR_JID, None, "trusted"
-            )
-        )
-        self.run(self.manager.after_history_sync())
+class Backend:
+    namespace = NAMESPACE
+    library = oldmemo.Oldmemo
+    etree = oldmemo.etree
+    to_json = staticmethod(to_json)
+    from_json = staticmethod(from_json)
+    bundle_to_json = staticmethod(bundle_to_json)
+    bundle_from_json = staticmethod(bundle_from_json)
 
-    def run(self, task):
-        return self.loop.run_until_complete(task)
-
-    def take_sent(self):
-        sent, self.sent = self.sent, []
-        return sent
-
-    def do_new(self, request):
-        element = oldmemo.etree.serialize_bundle(self.bundle)
-        return {"device": self.device, "bundle": bundle_to_json(element)}
-
-    def do_meet(self, request):
-        self.their_device = request["device"]
-        self.their_bundle = bundle_from_json(request["bundle"])
-        self.run(
-            self.manager.update_device_list(NAMESPACE, THEIR_JID, {self.their_device: None})
-        )
-        return {}
-
-    def do_encrypt(self, request):
-        messages, errors = self.run(
-            self.manager.encrypt(
-                frozenset({THEIR_JID}), {NAMESPACE: request["body"].encode()}
-            )
-        )
-        assert not errors, errors
-        (message,) = messages
-        return {"message": to_json(oldmemo.etree.serialize_message(message))}
-
-    def do_decrypt(self, request):
-        message = self.run(
-            oldmemo.etree.parse_message(
-                from_json(request["message"]), THEIR_JID, OUR_JID, self.manager
-            )
-        )
-        body, device, _ = self.run(self.manager.decrypt(message))
-        assert device.device_id == self.their_device
-        return {"body": None if body is None else body.decode()}
+    @staticmethod
+    async def parse_message(element, manager):
+        return await oldmemo.etree.parse_message(element, THEIR_JID, OUR_JID, manager)
 
 
-serve(Peer)
+memo.run(Backend)

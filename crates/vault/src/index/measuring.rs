@@ -22,6 +22,12 @@ impl Index {
         entries: impl Iterator<Item = (BlobId, Metadata)>,
         now: SystemTime,
     ) -> Result<(), IndexError> {
+        // With the usual 2 MB of pages nearly every entry would write one to the drive.
+        let usual: i64 = self
+            .database
+            .pragma_query_value(None, "cache_size", |row| row.get(0))?;
+        self.database
+            .pragma_update(None, "cache_size", -512 * 1024)?;
         let at = metadata::to_millis(Some(now));
         let mut number = query::next_number(&self.database)?;
         let transaction = self.database.transaction()?;
@@ -50,6 +56,8 @@ impl Index {
         let sequence = schema::last_sequence(&transaction)? + 1;
         schema::set_last_sequence(&transaction, sequence)?;
         transaction.commit()?;
+        self.database.pragma_update(None, "cache_size", usual)?;
+        self.database.pragma_update(None, "shrink_memory", 0)?;
         Ok(())
     }
 }

@@ -1,40 +1,37 @@
-//! The cipher of one message: AES-256-CBC, then HMAC, under keys expanded from the message key.
+//! AES-256-CBC, then HMAC, under keys expanded from one key: the cipher of ratchet messages, and of
+//! content in `urn:xmpp:omemo:2`.
 //!
-//! It knows no chains: whoever has the message key opens the message.
+//! It knows neither: callers bring the key, the HKDF info, and what the MAC covers.
 
 use aes::Aes256;
 use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit, block_padding::Pkcs7};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::DecryptError;
 use crate::{
     kdf::{hkdf, hmac},
-    key::MessageKey,
-    profile::Profile,
-    wire::Message,
+    key::KEY_BYTES,
 };
 
 /// Block length of AES, in bytes.
 const BLOCK_BYTES: usize = 16;
 
-/// A message key, expanded.
-pub(super) struct MessageKeys {
+/// Cipher key, MAC key and IV, for one message only.
+pub(crate) struct CbcHmac {
     cipher: Box<Zeroizing<[u8; 32]>>,
     mac: Box<Zeroizing<[u8; 32]>>,
     iv: Zeroizing<[u8; 16]>,
 }
 
-impl MessageKeys {
-    // Double Ratchet 5.2 (CBC with HMAC)
-    pub(super) fn expand(profile: &Profile, key: &MessageKey) -> Self {
+/// A MAC that does not hold, or a padding that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotAuthentic;
+
+impl CbcHmac {
+    // Double Ratchet 5.2 (CBC with HMAC); XEP-0384 v0.9.1 4.4
+    pub(crate) fn expand(key: &[u8; KEY_BYTES], info: &[u8]) -> Self {
         let mut out = Zeroizing::new([0; 80]);
-        hkdf(
-            &[0; 32],
-            key.expose_to_cipher(),
-            profile.message_info,
-            out.as_mut(),
-        );
+        hkdf(&[0; 32], key, info, out.as_mut());
         let (cipher, rest) = out.split_at(32);
         let (mac, iv) = rest.split_at(32);
         let mut keys = Self {
@@ -60,9 +57,10 @@ impl MessageKeys {
         clippy::expect_used,
         reason = "the buffer is made with room for the padding"
     )]
-    pub(super) fn encrypt(&self, plaintext: &[u8]) -> Vec<u8> {
+    pub(crate) fn encrypt(&self, plaintext: &[u8]) -> Vec<u8> {
         let padded = (plaintext.len() / BLOCK_BYTES + 1) * BLOCK_BYTES;
-        let mut buffer = Zeroizing::new(plaintext.to_vec());
+        let mut buffer = Zeroizing::new(Vec::with_capacity(padded));
+        buffer.extend_from_slice(plaintext);
         buffer.resize(padded, 0);
         cbc::Encryptor::<Aes256>::new(self.cipher().into(), self.iv().into())
             .encrypt_padded::<Pkcs7>(&mut buffer, plaintext.len())
@@ -70,27 +68,30 @@ impl MessageKeys {
             .to_vec()
     }
 
-    pub(super) fn tag(&self, associated: &[u8], message: &[u8]) -> [u8; 32] {
+    /// Returns the whole MAC of all `parts`; senders cut it off.
+    pub(crate) fn tag(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = [0; 32];
-        hmac(&self.mac, &[associated, message], &mut mac);
+        hmac(&self.mac, parts, &mut mac);
         mac
     }
 
-    pub(super) fn open(
+    /// Opens `ciphertext` if `mac`, of the length that is sent, is the one of all `parts`.
+    pub(crate) fn open(
         &self,
-        profile: &Profile,
-        associated: &[u8],
-        message: &Message<'_>,
-    ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
-        let mac = self.tag(associated, message.authenticated);
-        let mac = mac.get(..profile.mac_bytes).unwrap_or(&mac);
-        if !bool::from(mac.ct_eq(message.mac)) {
-            return Err(DecryptError::NotAuthentic);
+        parts: &[&[u8]],
+        mac: &[u8],
+        mac_bytes: usize,
+        ciphertext: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
+        let expected = self.tag(parts);
+        let expected = expected.get(..mac_bytes).unwrap_or(&expected);
+        if !bool::from(expected.ct_eq(mac)) {
+            return Err(NotAuthentic);
         }
-        let mut buffer = Zeroizing::new(message.ciphertext.to_vec());
+        let mut buffer = Zeroizing::new(ciphertext.to_vec());
         let length = cbc::Decryptor::<Aes256>::new(self.cipher().into(), self.iv().into())
             .decrypt_padded::<Pkcs7>(&mut buffer)
-            .map_err(|_| DecryptError::NotAuthentic)?
+            .map_err(|_| NotAuthentic)?
             .len();
         buffer.truncate(length);
         Ok(buffer)
