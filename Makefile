@@ -15,7 +15,7 @@ DENY := $(TARGET)/tools/bin/cargo-deny
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup check test demo bench cross faults fuzz advisories
+.PHONY: help setup check test demo bench cross faults hostile fuzz advisories
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ cross: ## build for the Raspberry Pi and start the program under qemu
 
 faults: setup ## kill, cut the power, fill and flip: 25 minutes, a table at the end
 	scripts/faults.sh
+
+hostile: setup ## hostile servers and contacts, lines that break: 15 minutes, a table at the end
+	scripts/hostile.sh
 
 fuzz: ## a minute of fuzzing for every parser
 	scripts/fuzz.sh $(FUZZ_SECONDS)

@@ -23,6 +23,7 @@ use tokio::{
 use vault::IntakeKey;
 
 use crate::{
+    clock,
     config::Config,
     keeper::{Input, JobId, Keeper, Moment},
     keydevice::{KeyDevice, Presence},
@@ -134,6 +135,8 @@ struct Daemon {
     settling: Option<AbortHandle>,
     /// Outbox rows given to the stream and not yet acknowledged.
     under_way: HashSet<i64>,
+    /// Messages of strangers since one of them saved the archive cursor.
+    passed_over: u32,
     /// Devices whose bundle is being fetched.
     fetching_bundles: HashSet<(Namespace, Address)>,
     own: Own,
@@ -203,6 +206,7 @@ impl Daemon {
         let mut watchdog = service::watchdog_period().map(tokio::time::interval);
         loop {
             let wake = self.wake_at();
+            let was_open = self.vault.is_some();
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
@@ -215,6 +219,10 @@ impl Daemon {
                 Some(happening) = happenings.recv() => self.happening(happening)?,
                 () = tokio::time::sleep_until(wake) => self.woke()?,
                 () = tick(&mut watchdog) => service::alive(),
+            }
+            if was_open && self.vault.is_none() {
+                let forgotten = self.state.forget_freed();
+                forgotten.context("while opening the state anew after a lock")?;
             }
         }
     }
@@ -417,7 +425,7 @@ async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
 
 /// Returns the seconds since 1970; 0 for a clock that stands before.
 fn now() -> i64 {
-    seconds(SystemTime::now())
+    seconds(clock::now())
 }
 
 /// Returns what both clocks show.

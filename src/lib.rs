@@ -12,6 +12,7 @@ compile_error!(
      AES is used where the processor has it"
 );
 
+pub mod clock;
 pub mod config;
 pub mod console;
 pub mod crash;
@@ -20,6 +21,7 @@ pub mod disk;
 pub mod keeper;
 pub mod keydevice;
 pub mod keys;
+pub mod pinned;
 pub mod service;
 pub mod setup;
 pub mod state;

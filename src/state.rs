@@ -87,6 +87,7 @@ impl From<omemo::Damaged> for StateError {
 /// The open database.
 pub struct State {
     connection: Connection,
+    folder: PathBuf,
 }
 
 /// A row of the outbox.
@@ -147,7 +148,10 @@ impl State {
         connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        let mut state = Self { connection };
+        let mut state = Self {
+            connection,
+            folder: folder.to_owned(),
+        };
         state.migrate()?;
         Ok(state)
     }
@@ -171,6 +175,19 @@ impl State {
                 step.commit()?;
             }
         }
+        Ok(())
+    }
+
+    /// Closes the database and opens it anew: what SQLite took from a pool of small pieces it gives
+    /// back there without overwriting it, and names are small.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::open`]; the state is of no use then.
+    pub fn forget_freed(&mut self) -> Result<(), StateError> {
+        // The exclusive lock goes with the connection that holds it.
+        self.connection = Connection::open_in_memory()?;
+        *self = Self::open(&self.folder.clone())?;
         Ok(())
     }
 

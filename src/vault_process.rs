@@ -183,6 +183,8 @@ pub struct Row {
     pub bytes: u64,
     /// When it was received, in seconds since 1970.
     pub received_at: i64,
+    /// Whether a check found it damaged and nothing has mended it since; said in listings only.
+    pub damaged: bool,
 }
 
 /// Why the vault did not open.
@@ -382,7 +384,11 @@ impl VaultProcess {
             .stdin(Stdio::from(OwnedFd::from(its_control)))
             .stdout(Stdio::from(OwnedFd::from(its_data)))
             .kill_on_drop(true);
-        for name in ["JOURNAL_STREAM", crate::crash::VARIABLE] {
+        for name in [
+            "JOURNAL_STREAM",
+            crate::crash::VARIABLE,
+            crate::clock::VARIABLE,
+        ] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }

@@ -288,13 +288,19 @@ impl World {
                 name,
                 retrying: false,
                 ..
-            }
-            | Reply::Storage(StorageReply::Expired { name, .. }) => {
-                self.given_up
-                    .insert(name.trim_end_matches(".jpg").parse().unwrap());
+            } => self.give_up(name),
+            Reply::Storage(StorageReply::Expired { files }) => {
+                for (name, _) in files {
+                    self.give_up(name);
+                }
             }
             _ => {}
         }
+    }
+
+    fn give_up(&mut self, name: &str) {
+        let number = name.trim_end_matches(".jpg").parse().unwrap();
+        assert!(self.given_up.insert(number), "told twice: {name}");
     }
 
     fn happen(&mut self, what: Happens) {
@@ -506,6 +512,7 @@ impl World {
                 name: intake.name,
                 bytes: 1,
                 received_at: 0,
+                damaged: false,
             };
             self.tell(Input::Indexed {
                 job,
@@ -555,6 +562,7 @@ impl World {
                     name: String::new(),
                     bytes: 1,
                     received_at: 0,
+                    damaged: false,
                 },
                 link: String::new(),
             }

@@ -1,6 +1,6 @@
 //! Words become stanzas, stanzas leave, and are kept until the server has them.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use omemo::{Address, DeviceId, EncryptError, Namespace, Store as _, machine};
@@ -208,7 +208,7 @@ impl Desk<'_> {
             Saying::Received(id) => SceDraft::default().received(id),
         };
         let (from, to) = (&self.config.account.jid, &self.config.owner.jid);
-        let inside = draft.write(from, to, SystemTime::now(), &mut rng());
+        let inside = draft.write(from, to, crate::clock::now(), &mut rng());
         Some((inside, Wrapping::default()))
     }
 }

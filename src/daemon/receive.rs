@@ -21,6 +21,7 @@ use bytes::Bytes;
 use omemo::media::{MediaDecryptor, MediaError, MediaLink};
 use tokio::sync::{mpsc, oneshot};
 use vault::{BlobId, HeaderHash, IntakeKey, IntakeMac, Metadata, Sealer, StoreError};
+use zeroize::Zeroize as _;
 
 use super::{
     Daemon, Happening,
@@ -34,6 +35,8 @@ use crate::{
 /// Pieces of ciphertext between the network and the sealing thread. One is enough to keep both
 /// busy, and each may be as large as the HTTP library's buffer, some 400 KiB.
 const QUEUED_PIECES: usize = 1;
+/// Bytes of stack that are overwritten after a file; sealing one takes less.
+const WIPED_BYTES: usize = 256 * 1024;
 /// Bytes a sealed file needs beyond its content, at most: header, tags, metadata, padding 12 %.
 const OVERHEAD_BYTES: u64 = 64 * 1024;
 
@@ -132,6 +135,14 @@ impl Daemon {
     }
 }
 
+/// Overwrites what the calls before have left on the stack below: ciphers and hashes work there, with
+/// the file's key and the last piece of its content, and a thread that waits for work keeps its stack.
+#[inline(never)]
+fn wipe_stack() {
+    let mut below = [0_u8; WIPED_BYTES];
+    std::hint::black_box(&mut below).zeroize();
+}
+
 /// What the task that takes one file in has at hand.
 struct Taking {
     client: transfer::Client,
@@ -168,7 +179,11 @@ impl Taking {
         let announced = download.announced().unwrap_or(0);
         let _promise = Promise::new(Arc::clone(&self.promised), announced);
         let (pieces, queue) = mpsc::channel(QUEUED_PIECES);
-        let sealing = tokio::task::spawn_blocking(move || self.seal(&sealer, &link, queue));
+        let sealing = tokio::task::spawn_blocking(move || {
+            let sealed = self.seal(&sealer, &link, queue);
+            wipe_stack();
+            sealed
+        });
         let fetched = loop {
             match download.chunk().await {
                 Ok(Some(bytes)) => {
@@ -233,6 +248,7 @@ impl Taking {
     }
 
     /// Decrypts and seals one file. Runs on a thread of its own because it waits for the drive.
+    #[inline(never)]
     fn seal(
         &self,
         sealer: &Sealer,

@@ -401,6 +401,7 @@ pub(super) fn line(row: Row) -> Line {
         name: row.name,
         bytes: row.bytes,
         received_at: row.received_at,
+        damaged: row.damaged,
     }
 }
 

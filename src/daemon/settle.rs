@@ -1,13 +1,13 @@
 //! What a new stream needs, in this order: our lists, presence, subscription, the archive, the
 //! outbox.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use omemo::{Bundle, DeviceId, Namespace};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{BundleState, Daemon, Happening, bundles::may_refuse, inbox};
+use super::{BundleState, Daemon, Happening, bundles::may_refuse, inbox, now};
 use crate::xmpp::{ArchiveError, ArchivePosition, Link, RequestError};
 
 /// Messages asked of the archive at a time.
@@ -124,6 +124,7 @@ impl Settling {
             Some((id, _)) if id.is_empty() => ArchivePosition::Start,
             Some((id, _)) => ArchivePosition::After(id.clone()),
         };
+        let mut by_time = false;
         loop {
             let page = match self
                 .link
@@ -132,7 +133,10 @@ impl Settling {
             {
                 Ok(page) => page,
                 Err(ArchiveError::None) => return Ok(()),
-                Err(ArchiveError::Expired) if matches!(position, ArchivePosition::After(_)) => {
+                Err(ArchiveError::Expired)
+                    if !by_time && matches!(position, ArchivePosition::After(_)) =>
+                {
+                    by_time = true;
                     position = self.since_cursor();
                     continue;
                 }
@@ -144,22 +148,62 @@ impl Settling {
             if done.await.is_err() {
                 return Ok(());
             }
-            match last {
-                Some(last) if !complete => position = ArchivePosition::After(last),
-                _ => return Ok(()),
+            let next = last
+                .filter(|_| !complete)
+                .map(ArchivePosition::After)
+                // A server that points to where we stand would have us read for ever.
+                .filter(|next| *next != position);
+            match next {
+                Some(next) => position = next,
+                None => return Ok(()),
             }
         }
     }
 
-    /// The time of the last message known less a day: what overlaps is known to the ratchet.
     fn since_cursor(&self) -> ArchivePosition {
         let at = self.cursor.as_ref().map_or(0, |(_, at)| *at);
-        let since = u64::try_from(at)
-            .unwrap_or(0)
-            .saturating_sub(OVERLAP_SECONDS);
-        UNIX_EPOCH.checked_add(Duration::from_secs(since)).map_or(
-            ArchivePosition::Since(SystemTime::now()),
-            ArchivePosition::Since,
-        )
+        since(at, now())
+    }
+}
+
+/// Returns where to read on when the archive has forgotten the message at the cursor, which came at
+/// `at`: a day before that. What overlaps is known to the ratchet.
+fn since(at: i64, now: i64) -> ArchivePosition {
+    // The clock stood ahead when the cursor was moved, or is behind: neither tells what is new.
+    if at > now {
+        return ArchivePosition::Start;
+    }
+    let since = u64::try_from(at)
+        .unwrap_or(0)
+        .saturating_sub(OVERLAP_SECONDS);
+    UNIX_EPOCH
+        .checked_add(Duration::from_secs(since))
+        .map_or(ArchivePosition::Start, ArchivePosition::Since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+    const DAY: i64 = 86_400;
+
+    #[test]
+    fn a_forgotten_cursor_is_replaced_by_its_time_less_a_day() {
+        let position = since(NOW - DAY, NOW);
+
+        let wanted = UNIX_EPOCH + Duration::from_secs(1_800_000_000 - 2 * 86_400);
+        assert_eq!(position, ArchivePosition::Since(wanted));
+    }
+
+    #[test]
+    fn a_cursor_from_a_clock_that_stood_ahead_leaves_nothing_out() {
+        let ten_years_ahead = since(NOW + 3_650 * DAY, NOW);
+        let in_1970 = since(NOW, 0);
+        let written_in_1970 = since(0, NOW);
+
+        assert_eq!(ten_years_ahead, ArchivePosition::Start);
+        assert_eq!(in_1970, ArchivePosition::Start);
+        assert_eq!(written_in_1970, ArchivePosition::Since(UNIX_EPOCH));
     }
 }

@@ -38,8 +38,8 @@ pub const INTAKE_KEY_FILE: &str = "intake.key";
 pub const PAIRING_FILE: &str = "pairing-code";
 /// The resource of the vault's stream: fixed, so that a new stream replaces a lost one.
 const RESOURCE: &str = "strongroom";
-/// Reports that may wait for the loop before the stream has to.
-const ARRIVALS: usize = 64;
+/// Reports on their way to the loop. All others wait in the stream's own queue, which counts bytes.
+const ARRIVALS: usize = 2;
 
 pub(super) fn public_half_path(config: &Config) -> PathBuf {
     config.vault.system.join(PUBLIC_HALF_FILE)
@@ -106,6 +106,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         catch_up: CatchUp::Behind,
         settling: None,
         under_way: HashSet::new(),
+        passed_over: 0,
         fetching_bundles: HashSet::new(),
         own,
         bundle: BundleState::Published,

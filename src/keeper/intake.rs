@@ -136,6 +136,9 @@ pub(super) struct Intakes {
     indexing: BTreeSet<JobId>,
     /// Files that the drive did not take, with how often since the process began.
     held: BTreeMap<JobId, usize>,
+    /// Files that waited until their servers had them no longer, not told yet. Their jobs are open
+    /// until they are, so that a crash only has them found out once more.
+    expired: BTreeSet<JobId>,
     /// What is sealed now could not be opened by the vault's key: nothing is fetched.
     halted: bool,
     online: bool,
@@ -161,6 +164,7 @@ impl Intakes {
             fetching: BTreeSet::new(),
             indexing: BTreeSet::new(),
             held: BTreeMap::new(),
+            expired: BTreeSet::new(),
             halted,
             online: false,
             opening: None,
@@ -198,13 +202,14 @@ impl Intakes {
         self.open
             .values()
             .filter(|it| matches!(it.stage, Stage::Announced { .. }) && it.held.is_none())
+            .filter(|it| !self.expired.contains(&it.job))
             .count() as u64
     }
 
     /// Returns whether this file is known and not sealed yet.
     pub(super) fn is_announced(&self, job: &JobId) -> bool {
         let stage = self.open.get(job).map(|intake| intake.stage);
-        matches!(stage, Some(Stage::Announced { .. }))
+        matches!(stage, Some(Stage::Announced { .. })) && !self.expired.contains(job)
     }
 
     /// Returns whether files are kept back by the drive.
@@ -230,7 +235,7 @@ impl Intakes {
     /// one while we are logged in to it.
     pub(super) fn online(&mut self, now: i64) -> Vec<Effect> {
         self.online = true;
-        self.start_due(now)
+        self.go_ahead(now)
     }
 
     pub(super) fn offline(&mut self) {
@@ -258,12 +263,35 @@ impl Intakes {
     }
 
     pub(super) fn woke(&mut self, now: i64) -> Vec<Effect> {
-        self.start_due(now)
+        self.go_ahead(now)
     }
 
-    /// Returns whether a step of this intake is under way.
+    /// Returns whether a step of this intake is under way, or none is left but to tell its end.
     fn is_busy(&self, job: &JobId) -> bool {
-        self.fetching.contains(job) || self.indexing.contains(job)
+        self.fetching.contains(job) || self.indexing.contains(job) || self.expired.contains(job)
+    }
+
+    /// Starts what is due, and tells what has expired once nothing that waited is being asked for:
+    /// a drive that comes back after weeks has many files asked for, and gives one message.
+    fn go_ahead(&mut self, now: i64) -> Vec<Effect> {
+        let mut effects = self.start_due(now);
+        let asked_for = |it: &Intake| {
+            let waited = matches!(it.stage, Stage::Announced { attempts, .. } if attempts > 0);
+            let due = self.online && !self.is_busy(&it.job) && is_due(it, now);
+            it.held.is_none() && waited && (due || self.fetching.contains(&it.job))
+        };
+        if self.expired.is_empty() || self.halted || self.open.values().any(asked_for) {
+            return effects;
+        }
+        let mut ended: Vec<Intake> = std::mem::take(&mut self.expired)
+            .iter()
+            .filter_map(|job| self.open.remove(job))
+            .collect();
+        ended.sort_by_key(|intake| intake.order);
+        effects.extend(ended.iter().map(|intake| Effect::Close(intake.job)));
+        let files = ended.into_iter().map(|it| (it.name, it.sent_at)).collect();
+        effects.push(Effect::Say(Reply::Storage(StorageReply::Expired { files })));
+        effects
     }
 
     /// Starts as many fetches as may run, the oldest first.
@@ -328,7 +356,7 @@ impl Intakes {
             }
         }
         effects.extend(self.discard(&job));
-        effects.extend(self.start_due(now));
+        effects.extend(self.go_ahead(now));
         effects
     }
 
@@ -346,12 +374,23 @@ impl Intakes {
             self.hold(job, why, now)
         } else if transient {
             self.try_again(job, why, now)
+        } else if why == IntakeFailure::Gone && self.has_waited(&job) {
+            self.held.remove(&job);
+            self.expired.insert(job);
+            Vec::new()
         } else {
             self.end(job, why)
         };
         effects.extend(discarded);
-        effects.extend(self.start_due(now));
+        effects.extend(self.go_ahead(now));
         effects
+    }
+
+    /// Returns whether an attempt to fetch this file has failed before, and its end is told.
+    fn has_waited(&self, job: &JobId) -> bool {
+        let told = self.open.get(job).filter(|intake| intake.held.is_none());
+        let stage = told.map(|intake| intake.stage);
+        matches!(stage, Some(Stage::Announced { attempts, .. }) if attempts > 0)
     }
 
     fn try_again(&mut self, job: JobId, why: IntakeFailure, now: i64) -> Vec<Effect> {
@@ -421,7 +460,7 @@ impl Intakes {
     /// What is sealed can be opened again.
     pub(super) fn go_on(&mut self, now: i64) -> Vec<Effect> {
         self.halted = false;
-        self.start_due(now)
+        self.go_ahead(now)
     }
 
     /// Takes note of an index entry. A file that arrives while the vault is open is told at
@@ -476,14 +515,7 @@ impl Intakes {
 
     fn end(&mut self, job: JobId, why: IntakeFailure) -> Vec<Effect> {
         self.held.remove(&job);
-        let Some(Intake {
-            name,
-            stage,
-            sent_at,
-            held,
-            ..
-        }) = self.open.remove(&job)
-        else {
+        let Some(Intake { name, held, .. }) = self.open.remove(&job) else {
             return Vec::new();
         };
         if let Some(held) = held {
@@ -491,15 +523,11 @@ impl Intakes {
             self.lost.push(held.device);
             return vec![Effect::Close(job)];
         }
-        let waited = !matches!(stage, Stage::Announced { attempts: 0, .. });
-        let reply = if why == IntakeFailure::Gone && waited {
-            Reply::Storage(StorageReply::Expired { name, sent_at })
-        } else {
-            Reply::NotStored {
-                name,
-                why,
-                retrying: false,
-            }
+        let retrying = false;
+        let reply = Reply::NotStored {
+            name,
+            why,
+            retrying,
         };
         vec![Effect::Close(job), Effect::Say(reply)]
     }

@@ -48,7 +48,8 @@ impl Pairing {
         self.tries_left == 0
             || self
                 .first_login_at
-                .is_some_and(|at| now.saturating_sub(at) > PAIRING_SECONDS)
+                // A clock that was set back does not keep a code good for longer.
+                .is_some_and(|at| now.abs_diff(at) > PAIRING_SECONDS.unsigned_abs())
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Line {
     pub bytes: u64,
     /// When it was received, in seconds since 1970.
     pub received_at: i64,
+    /// Whether a check found it damaged and nothing has mended it since; said in listings only.
+    pub damaged: bool,
 }
 
 /// What `status` can tell without the key.
@@ -381,12 +383,10 @@ pub enum CustodyReply {
 /// What is said about the data drive and about files of unproven origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StorageReply {
-    /// A file waited for the drive or its server until its server had it no longer.
+    /// Files waited for the drive or their servers until their servers had them no longer.
     Expired {
-        /// Its name in the link.
-        name: String,
-        /// When it was sent, in seconds since 1970.
-        sent_at: i64,
+        /// Their names in the links, each with when it was sent, in seconds since 1970.
+        files: Vec<(String, i64)>,
     },
     /// Files were kept under a key that nobody with the vault's key has.
     KeptInVain {

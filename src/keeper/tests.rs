@@ -13,6 +13,7 @@ use super::{
     *,
 };
 
+mod clock;
 mod modes;
 mod pairing;
 mod trust;
@@ -88,6 +89,7 @@ fn line(number: u64) -> Line {
         name: format!("photo-{number}.jpg"),
         bytes: 10,
         received_at: NOW,
+        damaged: false,
     }
 }
 
@@ -707,11 +709,83 @@ fn a_file_that_waited_for_the_drive_too_long_is_named_as_expired() {
     assert_eq!(
         says(&expired),
         [Reply::Storage(StorageReply::Expired {
-            name: "photo-1.jpg".to_owned(),
-            sent_at: NOW
+            files: vec![("photo-1.jpg".to_owned(), NOW)]
         })]
     );
     assert!(!keeper.waits_for_the_drive());
+}
+
+/// A keeper with `count` photos that the drive did not take.
+fn with_held(count: u8) -> Keeper {
+    let mut keeper = started(memory());
+    let _ = keeper.handle(drive(Some(DriveTrouble::Missing), 0), NOW);
+    for number in 1..=count {
+        let _ = keeper.handle(Input::Told(photo(number)), NOW);
+        let _ = keeper.handle(
+            not_sealed(number, IntakeFailure::Drive(DriveTrouble::Missing)),
+            NOW,
+        );
+    }
+    keeper
+}
+
+fn not_sealed(number: u8, why: IntakeFailure) -> Input {
+    Input::NotSealed {
+        job: JobId([number; 32]),
+        why,
+        transient: matches!(why, IntakeFailure::Drive(_)),
+    }
+}
+
+#[test]
+fn many_files_that_expired_are_told_in_one_message_when_all_were_asked_for() {
+    let mut keeper = with_held(5);
+
+    let mut asked_for = fetched(&keeper.handle(drive(None, 1 << 30), NOW + 100_000));
+    let (mut told, mut closed) = (Vec::new(), 0);
+    while !asked_for.is_empty() {
+        let number = asked_for.remove(0);
+        // The third one is still there.
+        let input = if number == 3 {
+            let job = JobId([3; 32]);
+            Input::Sealed { job }
+        } else {
+            not_sealed(number, IntakeFailure::Gone)
+        };
+        let effects = keeper.handle(input, NOW + 100_001);
+        closed += effects
+            .iter()
+            .filter(|it| matches!(it, Effect::Close(_)))
+            .count();
+        asked_for.extend(fetched(&effects));
+        told.push(says(&effects));
+    }
+
+    let named = |it: u8| (format!("photo-{it}.jpg"), NOW);
+    let files = vec![named(1), named(2), named(4), named(5)];
+    let last = told.pop().unwrap();
+    assert_eq!(last, [Reply::Storage(StorageReply::Expired { files })]);
+    let before: Vec<Reply> = told.into_iter().flatten().collect();
+    assert!(
+        before.iter().all(|it| matches!(it, Reply::Kept { .. })),
+        "{before:?}"
+    );
+    assert_eq!(
+        closed, 4,
+        "what is told is closed in the same step, and nothing before"
+    );
+}
+
+#[test]
+fn a_file_that_expired_is_not_asked_for_again_while_the_others_are() {
+    let mut keeper = with_held(4);
+    let first = fetched(&keeper.handle(drive(None, 1 << 30), NOW + 100_000));
+
+    let then = fetched(&keeper.handle(not_sealed(1, IntakeFailure::Gone), NOW + 100_001));
+    let woken = keeper.handle(Input::Woke, NOW + 200_000);
+
+    assert_eq!((first, then), (vec![1, 2], vec![3]));
+    assert!(fetched(&woken).is_empty() && says(&woken).is_empty());
 }
 
 #[test]
@@ -895,4 +969,43 @@ fn while_locked_nothing_is_said_of_unproven_origin() {
 
     let way = WayIn::PutIn;
     assert_eq!(says(&effects), [Reply::NeedsKey { waiting: 0, way }]);
+}
+
+#[test]
+fn what_a_job_brings_is_for_who_asked_whatever_is_said_meanwhile_and_after_a_restart() {
+    let mut keeper = Keeper::new(memory());
+    let _ = open(&mut keeper);
+    let in_omemo2 = |told: Told| Told {
+        namespace: Namespace::Omemo2,
+        ..told
+    };
+    let asker = in_omemo2(told(1, "")).asker();
+    let answer = |number| Input::Answered {
+        job: JobId([number; 32]),
+        answer: Answer::Failed,
+        free: None,
+    };
+    let sealed = |number| Input::Sealed {
+        job: JobId([number; 32]),
+    };
+
+    let mut effects = keeper.handle(Input::Told(in_omemo2(told(1, "list"))), NOW);
+    effects.extend(keeper.handle(Input::Told(in_omemo2(photo(2))), NOW));
+    let _ = keeper.handle(Input::Told(told(3, "list")), NOW);
+
+    assert_eq!(keeper.asker(&answer(1)), Some(asker));
+    assert_eq!(keeper.asker(&sealed(2)), Some(asker));
+    assert_eq!(keeper.asker(&answer(3)), Some(told(3, "").asker()));
+    assert_eq!(keeper.asker(&Input::Woke), None);
+    let mut saved = memory();
+    for effect in effects {
+        match effect {
+            Effect::SaveIntake(intake) => saved.intakes = vec![intake],
+            Effect::SaveDelivery(delivery) => saved.deliveries = vec![delivery],
+            _ => {}
+        }
+    }
+    let restarted = Keeper::new(saved);
+    assert_eq!(restarted.asker(&answer(1)), Some(asker));
+    assert_eq!(restarted.asker(&sealed(2)), Some(asker));
 }

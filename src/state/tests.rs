@@ -429,3 +429,20 @@ fn what_was_remembered_before_devices_were_is_read_with_none() {
         [JobAfter { mac, held }]
     );
 }
+
+#[test]
+fn a_state_that_was_closed_and_opened_anew_has_all_it_had_and_keeps_others_out() {
+    let place = tempfile::tempdir().unwrap();
+    let mut state = State::open(place.path()).unwrap();
+    let step = state.begin().unwrap();
+    step.set_note("before", Some(&7_u64)).unwrap();
+    step.commit().unwrap();
+
+    state.forget_freed().unwrap();
+
+    let step = state.begin().unwrap();
+    assert_eq!(step.note::<u64>("before").unwrap(), Some(7));
+    step.set_note("after", Some(&8_u64)).unwrap();
+    step.commit().unwrap();
+    assert!(State::open(place.path()).is_err(), "it is locked again");
+}

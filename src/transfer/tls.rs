@@ -6,15 +6,13 @@
 use std::sync::Arc;
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
 };
-use sha2::{Digest, Sha256};
 
-/// Length of a certificate's SHA-256 fingerprint, in bytes.
-pub const FINGERPRINT_BYTES: usize = 32;
+pub use crate::pinned::FINGERPRINT_BYTES;
+use crate::pinned::Pinned;
 
 /// Whose certificates are believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,22 +55,18 @@ pub fn client_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|_| TrustError::Unavailable)?;
-    let builder =
-        match trust {
-            Trust::System => builder.with_root_certificates(system_authorities()?),
-            Trust::Authority(pem) => builder.with_root_certificates(own_authorities(pem)?),
-            Trust::SystemAnd(pem) => {
-                let mut roots = own_authorities(pem)?;
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                builder.with_root_certificates(roots)
-            }
-            Trust::Certificate(fingerprint) => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(OneCertificate {
-                    fingerprint: *fingerprint,
-                    provider,
-                })),
-        };
+    let builder = match trust {
+        Trust::System => builder.with_root_certificates(system_authorities()?),
+        Trust::Authority(pem) => builder.with_root_certificates(own_authorities(pem)?),
+        Trust::SystemAnd(pem) => {
+            let mut roots = own_authorities(pem)?;
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            builder.with_root_certificates(roots)
+        }
+        Trust::Certificate(fingerprint) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Pinned::new(*fingerprint, provider))),
+    };
     Ok(builder.with_no_client_auth())
 }
 
@@ -99,55 +93,5 @@ fn own_authorities(pem: &[u8]) -> Result<RootCertStore, TrustError> {
         Err(TrustError::BadAuthority)
     } else {
         Ok(roots)
-    }
-}
-
-/// Believes one certificate and checks that the server holds its key.
-#[derive(Debug)]
-struct OneCertificate {
-    fingerprint: [u8; FINGERPRINT_BYTES],
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for OneCertificate {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if Sha256::digest(end_entity).as_slice() == self.fingerprint {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
     }
 }

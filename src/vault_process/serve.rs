@@ -19,7 +19,7 @@ use std::{
         mpsc,
     },
     thread,
-    time::{SystemTime, UNIX_EPOCH},
+    time::UNIX_EPOCH,
 };
 
 use serde::Serialize;
@@ -376,7 +376,7 @@ impl Clerk {
             origin: Origin::Proven,
             caption: None,
         };
-        let number = match self.index.adopt(&blob, attributes, SystemTime::now())? {
+        let number = match self.index.adopt(&blob, attributes, crate::clock::now())? {
             Adopted::New(number) | Adopted::Already(number) => number,
             Adopted::SameContentAs(number) => {
                 return self.compare(job, &blob, number);
@@ -431,7 +431,7 @@ impl Clerk {
             },
             Question::List { lines } => {
                 let entries = index.list(None, limit(lines))?;
-                let rows: Vec<Row> = entries.iter().map(row).collect();
+                let rows = listed(index, &entries)?;
                 let more = totals.entries > rows.len() as u64;
                 Word::Rows {
                     job,
@@ -444,7 +444,7 @@ impl Clerk {
                 let limit = limit(lines);
                 let found = index.find(&words, None, limit + 1)?;
                 let more = found.len() > limit;
-                let rows = found.iter().take(limit).map(row).collect();
+                let rows = listed(index, found.get(..limit).unwrap_or(&found))?;
                 Word::Rows {
                     job,
                     rows,
@@ -514,6 +514,18 @@ fn limit(lines: u32) -> usize {
     usize::try_from(lines).unwrap_or(MAX_ROWS).min(MAX_ROWS)
 }
 
+/// Describes entries for a listing, with what checks have found.
+fn listed(index: &Index, entries: &[Entry]) -> Result<Vec<Row>, IndexError> {
+    let listed = entries.iter().map(|entry| {
+        let damaged = index.damage_of(entry.number)?.is_some();
+        Ok(Row {
+            damaged,
+            ..row(entry)
+        })
+    });
+    listed.collect()
+}
+
 pub(super) fn row(entry: &Entry) -> Row {
     let at = entry.metadata.received_at.or(entry.adopted_at);
     let received_at = at
@@ -525,6 +537,7 @@ pub(super) fn row(entry: &Entry) -> Row {
         name: entry.name().unwrap_or(UNNAMED).to_owned(),
         bytes: entry.size,
         received_at,
+        damaged: false,
     }
 }
 

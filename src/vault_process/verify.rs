@@ -13,7 +13,6 @@ use std::{
         mpsc,
     },
     thread,
-    time::SystemTime,
 };
 
 use omemo::media::{MediaDecryptor, MediaEncryptor, MediaSecret};
@@ -420,7 +419,7 @@ impl Verifier {
     fn damaged(&self, entry: &Verifiable, damage: Damage) -> Result<(), Stop> {
         let (number, blob) = (entry.entry.number, entry.entry.blob_id);
         log::error!("a file does not hold: {damage:?}");
-        let now = SystemTime::now();
+        let now = crate::clock::now();
         let news = self.ask(move |index| index.note_damage(number, damage, now))?;
         crate::crash::point("damage noted");
         if damage == Damage::Unsound

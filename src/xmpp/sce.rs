@@ -133,7 +133,7 @@ fn parse(payload: &[u8]) -> Option<Element> {
         None => text,
     };
     // XEP-0420 v0.5.0 10: only what is whole and harmless is looked at.
-    if !sieve::is_harmless(text.as_bytes()) {
+    if !sieve::is_harmless_element(text.as_bytes()) {
         return None;
     }
     let envelope: Element = text.parse().ok()?;

@@ -23,6 +23,9 @@ use super::xml::{self, Xml, ns};
 
 /// Most messages kept of one archive query, whatever the server sends.
 const MAX_ARCHIVED: usize = 500;
+/// So many stanzas of ours may wait for the server before questions stay unanswered: who asks and
+/// does not read must not fill our memory with answers.
+const MAX_WAITING: usize = 1_000;
 /// Stands before the number in the ids of our IQs that no caller waits for.
 const OWN_ID: &str = "own";
 
@@ -396,6 +399,9 @@ impl Session {
                 self.drop_counted("an answer to nothing");
             }
             return;
+        }
+        if self.queue.len().saturating_add(self.counts.unacked()) >= MAX_WAITING {
+            return self.drop_counted("a question too many");
         }
         let own_side = self.parties.is_own_side(from);
         let bare = sender.as_ref().map(|sender| sender.bare.as_str());

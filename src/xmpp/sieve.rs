@@ -22,6 +22,9 @@ const MAX_NAME_BYTES: usize = 1_000;
 const MAX_TAG_BYTES: usize = 64 * 1024;
 /// Largest stanza. Servers pass on 256 KiB at most; rosters may be larger.
 const MAX_STANZA_BYTES: usize = 4 * 1024 * 1024;
+/// Most elements and attributes in a stanza: in memory each is a hundred times what it is on the
+/// wire. A roster of thousands has fewer.
+const MAX_NODES: usize = 40_000;
 /// Stands in for what was cut. The domain is reserved: it is nobody's address.
 const CUT_VALUE: &[u8] = b"overlong.invalid";
 /// Stands in for a stanza whose head was cut, so that XEP-0198 still counts it.
@@ -49,6 +52,8 @@ pub(crate) struct Rules {
     /// An element at this depth, and all within, is being cut out.
     cutting: Option<usize>,
     stanza_bytes: usize,
+    /// Elements and attributes of the stanza until now.
+    nodes: usize,
     cut: u64,
 }
 
@@ -63,6 +68,7 @@ impl Rules {
             depth: 0,
             cutting: None,
             stanza_bytes: 0,
+            nodes: 0,
             cut: 0,
         }
     }
@@ -163,6 +169,7 @@ impl Rules {
         }
         if self.depth <= 1 {
             self.stanza_bytes = 0;
+            self.nodes = 0;
         }
         self.tag = tag;
         self.tag.clear();
@@ -180,7 +187,10 @@ impl Rules {
         }
         if self.cutting.is_none() {
             let before = out.len();
+            let attributes = tag.iter().filter(|byte| **byte == b'=').count();
+            self.nodes = self.nodes.saturating_add(1).saturating_add(attributes);
             let passes = !overlong
+                && self.nodes <= MAX_NODES
                 && self.depth < MAX_DEPTH
                 && name.len() <= MAX_NAME_BYTES
                 && write_tag(tag, out);
@@ -201,14 +211,25 @@ impl Rules {
     }
 }
 
-/// Tells whether a document that did not come through a stream may be given to the parser: nothing
-/// in it would be cut.
-pub(crate) fn is_harmless(document: &[u8]) -> bool {
-    let mut rules = Rules::new();
+/// Tells whether a text that did not come through a stream is one element, of which nothing would
+/// be cut, so that it may be given to the parser as it is.
+pub(crate) fn is_harmless_element(text: &[u8]) -> bool {
     // It stands where the content of a stanza would: no stream begins in it.
-    rules.depth = 2;
-    let mut passed = Vec::with_capacity(document.len());
-    rules.pass(document, &mut passed).is_ok() && passed == document
+    const AROUND: usize = 2;
+    let mut rules = Rules::new();
+    rules.depth = AROUND;
+    let mut passed = Vec::with_capacity(text.len());
+    for (place, byte) in text.iter().enumerate() {
+        let was_inside = rules.depth > AROUND;
+        if rules.pass(&[*byte], &mut passed).is_err() {
+            return false;
+        }
+        // The parser reads no further than to the end of the first element.
+        if was_inside && rules.depth <= AROUND {
+            return place + 1 == text.len() && passed == text;
+        }
+    }
+    false
 }
 
 fn element_name(tag: &[u8]) -> &[u8] {

@@ -164,6 +164,11 @@ impl Counts {
         self.unacked.is_empty()
     }
 
+    /// Returns how many of ours the server may not have.
+    pub(crate) fn unacked(&self) -> usize {
+        self.unacked.len()
+    }
+
     /// Returns whether a stanza with this token is kept.
     pub(crate) fn keeps(&self, token: u64) -> bool {
         self.unacked

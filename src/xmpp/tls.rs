@@ -5,18 +5,14 @@
 use std::io;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 use super::account::TlsTrust;
 use super::arrival::FatalReason;
+use crate::pinned::Pinned;
 
 /// Builds the settings for connections that begin with TLS, or that switch to it.
 pub(crate) fn client_config(
@@ -32,10 +28,7 @@ pub(crate) fn client_config(
         TlsTrust::Ca(pem) => builder.with_root_certificates(own_roots(pem)?),
         TlsTrust::PinnedCertificate(sha256) => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Pinned {
-                sha256: *sha256,
-                provider,
-            })),
+            .with_custom_certificate_verifier(Arc::new(Pinned::new(*sha256, provider))),
     };
     let mut config = builder.with_no_client_auth();
     if direct_tls {
@@ -69,57 +62,6 @@ fn own_roots(pem: &[u8]) -> Result<RootCertStore, FatalReason> {
     }
 }
 
-/// Believes exactly one certificate.
-#[derive(Debug)]
-struct Pinned {
-    sha256: [u8; 32],
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let found = Sha256::digest(end_entity.as_ref());
-        if bool::from(found.as_slice().ct_eq(&self.sha256)) {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
-}
-
 /// What a failed handshake means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HandshakeFailure {
@@ -140,6 +82,12 @@ pub(crate) fn judge_handshake(error: &io::Error) -> HandshakeFailure {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
         )) => HandshakeFailure::Passing(
             "the server's certificate is not valid yet (is the clock set?)".to_owned(),
+        ),
+        // The server renews it, or the clock stands in the future and is set right.
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        )) => HandshakeFailure::Passing(
+            "the server's certificate has expired (is the clock right?)".to_owned(),
         ),
         Some(rustls::Error::InvalidCertificate(
             CertificateError::ApplicationVerificationFailure,
@@ -167,13 +115,15 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_issuer_is_for_the_owner_and_a_clock_in_the_past_is_not() {
+    fn an_unknown_issuer_is_for_the_owner_and_a_wrong_clock_is_not() {
         let unknown = judge_handshake(&failed(CertificateError::UnknownIssuer));
         let early = judge_handshake(&failed(CertificateError::NotValidYet));
+        let late = judge_handshake(&failed(CertificateError::Expired));
         let broken = judge_handshake(&io::Error::from(io::ErrorKind::ConnectionReset));
 
         assert!(matches!(unknown, HandshakeFailure::NotTrusted(_)));
         assert!(matches!(early, HandshakeFailure::Passing(_)));
+        assert!(matches!(late, HandshakeFailure::Passing(_)));
         assert!(matches!(broken, HandshakeFailure::Passing(_)));
     }
 

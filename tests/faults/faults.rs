@@ -21,6 +21,9 @@ const PHASES: [(&str, Task); 5] = [
     ("rebuilding", task("rebuild", 8)),
 ];
 
+/// A bulk import by itself, in several groups.
+const IMPORT: [(&str, Task); 1] = [("bulk import", task("import", 24))];
+
 const fn task(manner: &'static str, messages: u64) -> Task {
     Task {
         manner,
@@ -111,6 +114,9 @@ fn settle(home: &Home, task: Task, said: &mut Said) -> (Wrong, Option<String>) {
     if let Err(why) = recover(home, task, said) {
         return (wrong, Some(why));
     }
+    if task.manner == "import" {
+        return (home.check_quiet(said, task.messages), None);
+    }
     if matches!(task.manner, "rotate" | "rebuild") {
         let wrong = home.check_told(said);
         if !wrong.is_nothing() {
@@ -154,13 +160,18 @@ pub(crate) fn controls(_: Extent) -> Vec<Row> {
         }
         rows.push(row);
     }
-    let mut row = Row::control("control: power cut, fsync lies");
     let lies = Harm {
         lies: true,
         ..Harm::default()
     };
-    cut(&mut stage, &lies, 8, &mut row);
-    rows.push(row);
+    for (name, phases) in [
+        ("control: power cut, fsync lies", &PHASES[..]),
+        ("control: power cut in an import, syncfs lies", &IMPORT),
+    ] {
+        let mut row = Row::control(name);
+        cut((&mut stage, phases), &lies, 8, &mut row);
+        rows.push(row);
+    }
     rows
 }
 
@@ -230,14 +241,19 @@ pub(crate) fn killed_at_any_time(extent: Extent) -> Vec<Row> {
     vec![row]
 }
 
-/// Cuts the power `count` times anywhere in a story of all phases.
-fn cut(stage: &mut Stage, harm: &Harm, count: usize, row: &mut Row) {
+/// Cuts the power `count` times anywhere in a story of these phases.
+fn cut(
+    (stage, phases): (&mut Stage, &[(&'static str, Task)]),
+    harm: &Harm,
+    count: usize,
+    row: &mut Row,
+) {
     let place = stage.fresh();
     let home = stage.scenes[0].home.copy_to(&place);
     let mut story = Story::of(&home);
     let mut changes = Vec::new();
     let mut said = Said::default();
-    for (phase, task) in PHASES {
+    for &(phase, task) in phases {
         let run = work(&home, task, harm, &mut said);
         assert!(matches!(run.ended, Ended::Status(0)), "{}", run.complaint);
         changes.extend(run.record.changes.into_iter().map(|it| (phase, task, it)));
@@ -275,14 +291,21 @@ fn cut(stage: &mut Stage, harm: &Harm, count: usize, row: &mut Row) {
 /// F3, by a model of the devices: the whole daemon loses power in `tests/peers`.
 pub(crate) fn power_cut(extent: Extent) -> Vec<Row> {
     let mut stage = Stage::set();
-    let mut row = Row::new("F3 power cut, card and drive forget apart");
-    cut(
-        &mut stage,
-        &Harm::default(),
-        extent.times(24, 200),
-        &mut row,
-    );
-    vec![row]
+    let mut rows = Vec::new();
+    for (name, phases, times) in [
+        (
+            "F3 power cut, card and drive forget apart",
+            &PHASES[..],
+            (24, 200),
+        ),
+        ("F3 power cut in a bulk import", &IMPORT, (8, 100)),
+    ] {
+        let mut row = Row::new(name);
+        let count = extent.times(times.0, times.1);
+        cut((&mut stage, phases), &Harm::default(), count, &mut row);
+        rows.push(row);
+    }
+    rows
 }
 
 /// F7.

@@ -1,7 +1,7 @@
 //! The record that the shim makes, and what a power cut at any place in it leaves on the devices.
 //!
 //! The model is the most forgetful one that POSIX allows: what was written to a file is there for sure
-//! only after an fsync of that file, and a name only after an fsync of its folder. Until then every single
+//! only after an fsync of that file, and a name only after an fsync of its folder, or after a syncfs. Until then every single
 //! write, or a part of it, may be on the device or not; of the changes to one folder's names, a first part.
 //! Card and drive forget independently.
 
@@ -85,7 +85,7 @@ impl Record {
 
 impl Change {
     pub(crate) fn is_sync(&self) -> bool {
-        matches!(self.kind, b'F' | b'S')
+        matches!(self.kind, b'F' | b'S' | b'Y')
     }
 }
 
@@ -252,18 +252,14 @@ impl Device {
                 .push((change.offset, None)),
             b'R' => self.rename(&path, &String::from_utf8_lossy(&change.two)),
             b'U' | b'D' => drop(self.remove(&path)),
-            b'F' => {
-                let file = &mut self.files[file.unwrap()];
-                for (offset, bytes) in std::mem::take(&mut file.pending) {
-                    apply(&mut file.durable, offset, bytes.as_deref());
-                }
-            }
+            b'F' => self.files[file.unwrap()].sync(),
             b'S' => {
                 let folder = self.folder(&path);
-                let folder = &mut self.folders[folder];
-                for change in std::mem::take(&mut folder.pending) {
-                    change.apply(&mut folder.durable);
-                }
+                self.folders[folder].sync();
+            }
+            b'Y' => {
+                self.files.iter_mut().for_each(File::sync);
+                self.folders.iter_mut().for_each(Folder::sync);
             }
             other => panic!("a change of kind {other}"),
         }
@@ -301,6 +297,14 @@ impl Device {
     }
 }
 
+impl Folder {
+    fn sync(&mut self) {
+        for change in std::mem::take(&mut self.pending) {
+            change.apply(&mut self.durable);
+        }
+    }
+}
+
 impl NameChange {
     fn apply(self, names: &mut BTreeMap<String, Node>) {
         match self {
@@ -315,6 +319,12 @@ impl NameChange {
 }
 
 impl File {
+    fn sync(&mut self) {
+        for (offset, bytes) in std::mem::take(&mut self.pending) {
+            apply(&mut self.durable, offset, bytes.as_deref());
+        }
+    }
+
     fn after(&self, memory: Memory, dice: &mut Dice) -> Vec<u8> {
         let mut bytes = self.durable.clone();
         for (offset, write) in &self.pending {

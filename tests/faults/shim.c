@@ -213,6 +213,21 @@ static int sync_fd(int fd, long call) {
 int fsync(int fd) { return sync_fd(fd, SYS_fsync); }
 int fdatasync(int fd) { return sync_fd(fd, SYS_fdatasync); }
 
+/* Only recorded: carried out, it would wait for everything that anybody writes to the same file system. */
+int syncfs(int fd) {
+    char path[PATH_MAX];
+    const char *inside;
+    int device = device_of_fd(fd, path, &inside);
+    if (device == OTHER) return syscall(SYS_syncfs, fd);
+    pthread_mutex_lock(&lock);
+    int done = harmed(device, 0, 0) ? -1 : 0;
+    if (!done && (only < 0 || only == device) && ++syncs == harm_at && !strcmp(harm, "nosync"))
+        errno = EIO, done = -1;
+    if (!done && !lies) record('Y', device, 0, 0, 0, NULL, 0, NULL);
+    pthread_mutex_unlock(&lock);
+    return done;
+}
+
 static int change_by_open(int folder, const char *path, int flags, mode_t mode) {
     const char *inside;
     struct stat about;

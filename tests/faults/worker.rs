@@ -3,10 +3,11 @@
 //! world what an owner would hear, one line each on its standard output.
 //!
 //! ```text
-//! worker HOME open|locked|rotate|rebuild MESSAGES [FLAW]
+//! worker HOME open|locked|rotate|rebuild|import MESSAGES [FLAW]
 //! ```
 //!
-//! The server has the messages 1 to MESSAGES; each announces one file. The worker ends when nothing is
+//! The server has the messages 1 to MESSAGES; each announces one file. An import has the same files and no
+//! server. The worker ends when nothing is
 //! left to do, with status 0; with 3 when something is left for later; with 1 when it had to give up.
 
 use std::{
@@ -41,6 +42,8 @@ const SECRET: &str =
 const CURSOR: &str = "faults cursor";
 /// Times that a failing step is tried again before the run is ended.
 const PATIENCE: usize = 3;
+/// Files that an import makes durable together.
+const IMPORT_GROUP: usize = 7;
 
 /// A wrong order that the checker has to find: its control.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,6 +97,7 @@ pub(crate) fn main(arguments: &[String]) -> u8 {
     let run = match manner.as_str() {
         "rotate" => rotate(&home),
         "rebuild" => rebuild(&home),
+        "import" => import(&home, messages.parse().unwrap_or(0)),
         _ => Worker::start(home, flaw)
             .and_then(|it| it.run(manner == "open", messages.parse().unwrap_or(0))),
     };
@@ -139,6 +143,50 @@ fn rebuild(home: &Path) -> Result<bool, End> {
     let (index, _) = Index::open(&opened, SystemTime::now())?;
     let _ = index.rebuild(SystemTime::now())?;
     Ok(true)
+}
+
+/// Takes the files in as an import does: in groups, each of which is told once it is durable.
+fn import(home: &Path, count: u64) -> Result<bool, End> {
+    let opened = open(home)?;
+    let (mut index, _) = Index::open(&opened, SystemTime::now())?;
+    let public = PublicHalf::from_bytes(&fs::read(public_half_path(home))?)?;
+    let sealer = Sealer::new(&public, VaultFolder::open(&home.join("drive/vault"))?)?;
+    sealer.sweep(&[])?;
+    let mut bulk = sealer.bulk()?;
+    for number in 1..=count {
+        let blob = BlobId::from_bytes(told(number).blob);
+        match bulk.add(
+            &blob,
+            &content(number),
+            metadata(&file_name(number)),
+            &mut SysRng,
+        ) {
+            // An import that was cut short came as far as that.
+            Err(StoreError::AlreadyKept) if sealer.has(&blob)? => {
+                let attributes = Attributes {
+                    origin: Origin::Proven,
+                    caption: None,
+                };
+                let adopted = index.adopt(&blob, attributes, SystemTime::now())?;
+                tell_imported(&file_name(number), adopted);
+            }
+            added => added?,
+        }
+        if bulk.len() == IMPORT_GROUP || number == count {
+            let kept = bulk.commit()?;
+            let adopted = index.adopt_kept(&kept, SystemTime::now())?;
+            for (kept, adopted) in kept.iter().zip(adopted) {
+                tell_imported(kept.metadata.name.as_deref().unwrap_or_default(), adopted);
+            }
+        }
+    }
+    Ok(true)
+}
+
+fn tell_imported(name: &str, adopted: Adopted) {
+    let (Adopted::New(number) | Adopted::Already(number) | Adopted::SameContentAs(number)) =
+        adopted;
+    say(&format!("import-{name} stored {number} {name}"));
 }
 
 /// Tells the world, in one write.
@@ -369,12 +417,7 @@ impl Worker {
         for piece in content(message_of(&intake.name)).chunks(5_000) {
             writer.write_all(piece).map_err(StoreError::Write)?;
         }
-        let metadata = Metadata {
-            name: Some(intake.name.clone()),
-            received_at: Some(UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
-            ..Metadata::default()
-        };
-        writer.finish(metadata).map(drop)
+        writer.finish(metadata(&intake.name)).map(drop)
     }
 
     fn adopt(&mut self, intake: &Intake) -> Input {
@@ -399,6 +442,7 @@ impl Worker {
                     name: intake.name.clone(),
                     bytes: 0,
                     received_at: 0,
+                    damaged: false,
                 }),
             },
             Ok(Adopted::SameContentAs(number)) => Input::Indexed {
@@ -412,6 +456,14 @@ impl Worker {
                 Input::VaultEnded
             }
         }
+    }
+}
+
+fn metadata(name: &str) -> Metadata {
+    Metadata {
+        name: Some(name.to_owned()),
+        received_at: Some(UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
+        ..Metadata::default()
     }
 }
 

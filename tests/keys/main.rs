@@ -13,3 +13,4 @@ mod place;
 mod recover;
 mod secrets;
 mod slots;
+mod vfat;

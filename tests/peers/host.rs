@@ -24,11 +24,15 @@ use crate::prosody::Prosody;
 /// Answers by path, whole and raw: status line, head and body.
 type Answers = Arc<Mutex<HashMap<String, Vec<u8>>>>;
 
+/// The heads of all requests.
+type Heads = Arc<Mutex<Vec<String>>>;
+
 /// A host on `localhost`. It serves until the test process ends.
 pub(crate) struct Host {
     port: u16,
     accepted: Arc<AtomicUsize>,
     answers: Answers,
+    heads: Heads,
 }
 
 impl Host {
@@ -52,16 +56,19 @@ impl Host {
         let config = Arc::new(config);
         let accepted = Arc::new(AtomicUsize::new(0));
         let answers = Answers::default();
+        let heads = Heads::default();
         let host = Self {
             port,
             accepted: Arc::clone(&accepted),
             answers: Arc::clone(&answers),
+            heads: Arc::clone(&heads),
         };
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 accepted.fetch_add(1, Ordering::SeqCst);
                 let (config, answers) = (Arc::clone(&config), Arc::clone(&answers));
-                thread::spawn(move || serve(stream, config, &answers));
+                let heads = Arc::clone(&heads);
+                thread::spawn(move || serve(stream, config, &answers, &heads));
             }
         });
         Ok(host)
@@ -86,6 +93,11 @@ impl Host {
         self.accepted.load(Ordering::SeqCst)
     }
 
+    /// Returns the heads of all requests so far.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+
     /// The port on 127.0.0.1.
     pub(crate) fn port(&self) -> u16 {
         self.port
@@ -97,7 +109,7 @@ impl Host {
     }
 }
 
-fn serve(tcp: TcpStream, config: Arc<ServerConfig>, answers: &Answers) {
+fn serve(tcp: TcpStream, config: Arc<ServerConfig>, answers: &Answers, heads: &Heads) {
     // Whoever connects may hang up at any time, which is his own affair.
     tcp.set_read_timeout(Some(Duration::from_secs(30))).ok();
     let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), tcp);
@@ -109,7 +121,8 @@ fn serve(tcp: TcpStream, config: Arc<ServerConfig>, answers: &Answers) {
             _ => return,
         }
     }
-    let head = String::from_utf8_lossy(&head);
+    let head = String::from_utf8_lossy(&head).into_owned();
+    heads.lock().unwrap().push(head.clone());
     let path = head.split(' ').nth(1).unwrap_or_default();
     let answer = answers.lock().unwrap().get(path).cloned();
     let answer = answer.unwrap_or_else(|| b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n".to_vec());

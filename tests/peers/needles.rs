@@ -12,8 +12,8 @@ use crate::home::noise;
 
 /// Bytes by which a needle is first looked up; every needle is longer.
 const HEAD: usize = 8;
-/// Bytes looked at at a time.
-const PIECE: usize = 1024 * 1024;
+/// Most of an image or of a stack was never written.
+const NOTHING: [u8; 4096] = [0; 4096];
 
 /// Returns `count` words of 20 letters and digits that nothing else contains.
 pub(crate) fn canaries(count: usize, seed: u64) -> Vec<String> {
@@ -85,32 +85,38 @@ impl Needles {
 
     /// Returns which of them stand in `bytes`.
     pub(crate) fn find(&self, bytes: &[u8]) -> BTreeSet<String> {
-        let mut found = BTreeSet::new();
-        let longest = self.forms.iter().map(|(_, form)| form.len()).max().unwrap();
-        for start in (0..bytes.len()).step_by(PIECE) {
-            let end = (start + PIECE + longest).min(bytes.len());
-            let piece = &bytes[start..end];
-            // Most of an image or of a stack was never written.
-            if piece.iter().all(|byte| *byte == 0) {
+        let hits = self.hits(bytes).into_iter();
+        hits.map(|(_, name)| name.to_owned()).collect()
+    }
+
+    /// Returns where in `bytes` they stand.
+    pub(crate) fn hits(&self, bytes: &[u8]) -> Vec<(usize, &str)> {
+        let mut found = Vec::new();
+        let skips = !self.first[0];
+        let mut at = 0;
+        while at + HEAD <= bytes.len() {
+            if skips && bytes[at] == 0 && bytes[at..].starts_with(&NOTHING) {
+                at += NOTHING.len() - 1;
                 continue;
             }
-            for (at, pair) in piece.windows(2).enumerate() {
-                if !self.first[usize::from(pair[0]) << 8 | usize::from(pair[1])] {
-                    continue;
-                }
-                let head = piece.get(at..at + HEAD).map(|it| it.try_into().unwrap());
-                let Some(forms) = head.and_then(|it: [u8; HEAD]| self.heads.get(&it)) else {
-                    continue;
-                };
-                for form in forms {
+            if self.first[usize::from(bytes[at]) << 8 | usize::from(bytes[at + 1])] {
+                let head: [u8; HEAD] = bytes[at..at + HEAD].try_into().unwrap();
+                for form in self.heads.get(&head).into_iter().flatten() {
                     let (name, form) = &self.forms[*form];
-                    if piece[at..].starts_with(form) {
-                        found.insert(name.clone());
+                    if bytes[at..].starts_with(form) {
+                        found.push((at, name.as_str()));
                     }
                 }
             }
+            at += 1;
         }
         found
+    }
+
+    /// Returns how long the longest form is.
+    pub(crate) fn longest(&self) -> usize {
+        let lengths = self.forms.iter().map(|(_, form)| form.len());
+        lengths.max().unwrap_or_default()
     }
 
     /// Returns which of them stand in a file.
@@ -128,14 +134,16 @@ fn every_form_is_found_wherever_it_stands() {
     let needles = Needles::default().words(&words).bytes("key", &noise(32, 9));
 
     for (name, form) in &needles.forms {
-        let before = noise(PIECE - 10, 3);
-        let found = needles.find(&[before, form.clone(), noise(100, 4)].concat());
-        assert!(found.contains(name), "{name}");
+        for before in [noise(1000, 3), vec![0; 3 * NOTHING.len() + 7]] {
+            let at = before.len();
+            let bytes = [before, form.clone(), noise(100, 4)].concat();
+            assert!(needles.hits(&bytes).contains(&(at, name)), "{name}");
+        }
         assert!(needles.find(&form[..form.len() - 1]).is_empty(), "{name}");
     }
     for before in ["", "x", "xy"] {
         let text = STANDARD_NO_PAD.encode(format!("{before}{}, and more", words[0]));
         assert_eq!(needles.find(text.as_bytes()).len(), 1, "{text}");
     }
-    assert!(needles.find(&noise(PIECE, 5)).is_empty());
+    assert!(needles.find(&noise(1 << 20, 5)).is_empty());
 }

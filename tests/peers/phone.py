@@ -531,6 +531,25 @@ class Phone(ClientXMPP):
         """Sends an encrypted text without the sentence for clients that cannot decrypt."""
         return await self.send_omemo(to, text.encode(), fallback=False)
 
+    async def do_send_forged(self, to: str, text: str, forged: Optional[str]) -> dict[str, Any]:
+        """Encrypts a text as ever, then puts another body under the same key and tag, as any device
+        can that the text was encrypted for; without `forged` the text itself."""
+        honest = oldmemo.Oldmemo.encrypt_plaintext
+
+        async def encrypt(backend, plaintext):
+            content, material = await honest(backend, plaintext)
+            if forged is not None:
+                ciphertext = forged_under(material.key, content.initialization_vector,
+                                          material.auth_tag, forged.encode())
+                content = oldmemo.oldmemo.ContentImpl(ciphertext, content.initialization_vector)
+            return content, material
+
+        oldmemo.Oldmemo.encrypt_plaintext = encrypt
+        try:
+            return await self.send_omemo(to, text.encode())
+        finally:
+            oldmemo.Oldmemo.encrypt_plaintext = honest
+
     async def do_send_plain(self, to: str, text: str) -> dict[str, Any]:
         message = self.make_message(mto=JID(to), mtype="chat", mbody=text)
         message["id"] = self.new_id()
@@ -693,6 +712,41 @@ def opened(blob: bytes, iv: bytes, key: bytes) -> bytes:
         raise ValueError("shorter than its tag")
     cipher = Cipher(algorithms.AES(key), modes.GCM(iv, blob[-TAG_BYTES:])).decryptor()
     return cipher.update(blob[:-TAG_BYTES]) + cipher.finalize()
+
+
+def forged_under(key: bytes, iv: bytes, tag: bytes, body: bytes) -> bytes:
+    """Ciphertext of `body`, padded with blanks, and one more block that makes GCM's tag hold."""
+    ecb = Cipher(algorithms.AES(key), modes.ECB())
+
+    def block(data: bytes) -> int:
+        return int.from_bytes(ecb.encryptor().update(data), "big")
+
+    def times(x: int, y: int) -> int:
+        product = 0
+        for bit in range(127, -1, -1):
+            if x >> bit & 1:
+                product ^= y
+            y = y >> 1 ^ (0xE1 << 120 if y & 1 else 0)
+        return product
+
+    def inverse(x: int) -> int:
+        result = 1 << 127
+        for bit in range(127, -1, -1):
+            result = times(result, result)
+            if ((1 << 128) - 2) >> bit & 1:
+                result = times(result, x)
+        return result
+
+    body = body.ljust(-len(body) // 16 * -16)
+    counter = iv + (2).to_bytes(4, "big")
+    ciphertext = Cipher(algorithms.AES(key), modes.CTR(counter)).encryptor().update(body)
+    hash_key, hashed = block(bytes(16)), 0
+    for at in range(0, len(ciphertext), 16):
+        hashed = times(hashed ^ int.from_bytes(ciphertext[at:at + 16], "big"), hash_key)
+    wanted = int.from_bytes(tag, "big") ^ block(iv + (1).to_bytes(4, "big"))
+    undo = inverse(hash_key)
+    last = times(times(wanted, undo) ^ (len(body) + 16) * 8, undo) ^ hashed
+    return ciphertext + last.to_bytes(16, "big")
 
 
 def main() -> int:

@@ -20,7 +20,8 @@ use crate::{
     phone::Phone,
 };
 
-fn times(short: u64, all: u64) -> u64 {
+/// How often: the short number in the tests, all of them in `make faults`.
+pub(crate) fn times(short: u64, all: u64) -> u64 {
     if env::var_os("STRONGROOM_FAULTS").is_some_and(|it| it == "all") {
         all
     } else {

@@ -152,6 +152,11 @@ impl Prosody {
         self.start_again();
     }
 
+    /// The process id, for looking at its memory.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// The port for STARTTLS.
     pub(crate) fn c2s_port(&self) -> u16 {
         self.c2s

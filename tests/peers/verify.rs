@@ -148,3 +148,86 @@ fn the_command_line_checks_a_vault_that_the_daemon_leaves_alone() {
     let named = phone.wait_reply("⚠");
     assert!(named.starts_with("⚠ #1 one.jpg is damaged"), "{named}");
 }
+
+/// Files of the check that is killed: at the slowest pace about a second each.
+const SLOW_FILES: u64 = 14;
+
+/// Waits until a check of everything has said, and so saved, that it is past this many files.
+fn wait_checked(phone: &mut Phone, past: u64) -> u64 {
+    loop {
+        let told = ask(
+            phone,
+            "verify",
+            &format!(" of {SLOW_FILES} files checked so far"),
+        );
+        let checked: u64 = told.split(' ').next().unwrap().parse().unwrap();
+        if checked > past {
+            return checked;
+        }
+    }
+}
+
+#[test]
+fn a_check_that_is_killed_goes_on_where_it_was_and_a_listing_marks_what_it_found() {
+    let mut home = Home::new();
+    home.change_settings(
+        "[vault]\n",
+        "[verify]\nbytes_per_second = 65536\n\n[vault]\n",
+    );
+    home.start();
+    let mut phone = home.paired_phone();
+    let names: Vec<String> = (1..=SLOW_FILES).map(|it| format!("{it}.jpg")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let blobs = store(&home, &mut phone, &names);
+    flip(&blobs[1], 30_000);
+
+    ask(&mut phone, "verify", "I check every file");
+    let named = phone.wait_reply("⚠");
+    assert!(named.starts_with("⚠ #2 2.jpg is damaged"), "{named}");
+    let before = wait_checked(&mut phone, 2);
+    assert!(before < SLOW_FILES, "{before}: it was to be killed midway");
+    home.daemon.take().unwrap().kill_9();
+    // Checked already: only a check that began anew would meet this.
+    flip(&blobs[0], 30_000);
+    home.start();
+    let sum = phone.wait_reply("Full check done");
+
+    let hold = SLOW_FILES - 1;
+    let bytes = "715.0 kB";
+    assert_eq!(
+        sum,
+        format!(
+            "Full check done: {hold} of {SLOW_FILES} files hold, {bytes}; 1 damaged or missing. I \
+             deleted nothing."
+        )
+    );
+    let warnings = |phone: &Phone| {
+        let said = phone.seen("message").into_iter();
+        let named = |it: &serde_json::Value| it["body"].as_str().is_some_and(|it| it.contains('⚠'));
+        said.filter(named).count()
+    };
+    assert_eq!(warnings(&phone), 1, "and no file that is whole");
+    let listed = ask(&mut phone, "list", "#1 1.jpg");
+    let marked: Vec<&str> = listed.lines().filter(|it| it.contains('⚠')).collect();
+    assert!(
+        marked.len() == 1 && marked[0].starts_with("#2 2.jpg, 55.0 kB, "),
+        "{listed}"
+    );
+    assert!(marked[0].ends_with(", ⚠ damaged"), "{listed}");
+    let found = ask(&mut phone, "find 2.jpg", "#2 2.jpg");
+    assert!(found.contains(", ⚠ damaged"), "{found}");
+    // The control: what was altered behind the check's back is seen by a check that looks.
+    ask(&mut phone, "verify 1", "#1 does not hold");
+
+    let path = home.path("to-share.bin");
+    fs::write(&path, noise(FILE_BYTES, 2)).unwrap();
+    phone.send_file(&jid(VAULT), &path, "again.jpg");
+    phone.wait_reply("already kept as #2");
+    let found = ask(&mut phone, "find 2.jpg", "#2 2.jpg");
+    assert!(
+        !found.contains("#2 2.jpg, 55.0 kB, ⚠") && !found.contains('⚠'),
+        "{found}"
+    );
+    let status = ask(&mut phone, "status", "The vault is");
+    assert!(status.contains("\nDamaged: 1 file."), "only #1: {status}");
+}

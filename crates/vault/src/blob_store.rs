@@ -181,6 +181,10 @@ impl Sealer {
     /// # Errors
     /// When the drive fails.
     pub fn sweep(&self, keep: &[BlobId]) -> io::Result<usize> {
+        // A killed process may have made folders, and not come to making their names durable.
+        if self.folder.blobs_folder().is_dir() {
+            disk::sync_folder(&self.folder.blobs_folder())?;
+        }
         let mut swept = 0;
         for fan in disk::list(&self.folder.blobs_folder())? {
             for path in disk::list(&fan)? {

@@ -14,9 +14,18 @@ pub(crate) const UNFINISHED: &str = "tmp";
 
 /// Makes a folder only we may enter, unless it is there, and makes its name durable.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    if make_folder_in_passing(path)? {
+        sync_parent(path)?;
+    }
+    Ok(())
+}
+
+/// Makes a folder only we may enter, unless it is there, and tells whether it was not. Its name is
+/// durable once the folder around it was synced.
+pub(crate) fn make_folder_in_passing(path: &Path) -> io::Result<bool> {
     match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => sync_parent(path),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -116,7 +125,14 @@ pub(crate) fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
 /// Makes the names in the folder of `path` durable.
 pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    sync_folder(parent.unwrap_or(Path::new("."))).map(drop)
+}
+
+/// Makes the names in a folder durable, and returns it opened.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<File> {
+    let folder = File::open(path)?;
+    folder.sync_all()?;
+    Ok(folder)
 }
 
 /// Removes a file, if it is there.

@@ -232,6 +232,7 @@ pub(super) fn words(seeds: &mut Seeds) {
         name: "Müller Urlaub 🏖.jpg".to_owned(),
         bytes: 3_100_000,
         received_at: 1_800_000_000,
+        damaged: false,
     };
     let rows = Word::Rows {
         job,

@@ -207,11 +207,12 @@ fn rows(lines: &[Line]) -> String {
         .iter()
         .map(|line| {
             format!(
-                "#{} {}, {}, {}",
+                "#{} {}, {}, {}{}",
                 line.number,
                 show(&line.name),
                 bytes(line.bytes),
-                day(line.received_at)
+                day(line.received_at),
+                verify::mark(line.damaged)
             )
         })
         .collect();
@@ -531,15 +532,20 @@ mod tests {
             name: "a\n\u{202e}gpj.exe".into(),
             bytes: 1,
             received_at: 1_777_888_999,
+            damaged: false,
         };
+        let lines = vec![
+            line.clone(),
+            Line {
+                damaged: true,
+                ..line
+            },
+        ];
 
-        let text = Reply::Listing {
-            lines: vec![line],
-            total: 1,
-        }
-        .text();
+        let text = Reply::Listing { lines, total: 2 }.text();
 
-        assert_eq!(text, "#7 a··gpj.exe, 1 byte, 4 May 2026");
+        let sound = "#7 a··gpj.exe, 1 byte, 4 May 2026";
+        assert_eq!(text, format!("{sound}\n{sound}, ⚠ damaged"));
     }
 
     #[test]

@@ -74,6 +74,7 @@ fn file(number: u64) -> (Line, Fault) {
         name: format!("{number}.jpg"),
         bytes: 1,
         received_at: 0,
+        damaged: true,
     };
     (line, Fault::Unsound)
 }

@@ -4,7 +4,6 @@
 use std::{
     io,
     sync::mpsc::{Receiver, Sender},
-    time::SystemTime,
 };
 
 use vault::{
@@ -60,7 +59,7 @@ impl Clerk {
                 return self.mouth.say(&Word::NotAdopted { job });
             }
         };
-        let now = SystemTime::now();
+        let now = crate::clock::now();
         match self.index.settle(&double.duplicate, compared, now) {
             Ok(Settled::SetAside) => {
                 log::error!("neither of two equal blobs is sound: entry {number}");
@@ -69,6 +68,7 @@ impl Clerk {
             Ok(settled) => {
                 if settled == Settled::TookOver {
                     log::warn!("entry {number} has a sound blob again; the other was set aside");
+                    self.tell_damage()?;
                 }
                 self.mouth.say(&Word::SameAs { job, number })
             }

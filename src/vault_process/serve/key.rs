@@ -1,7 +1,7 @@
 //! The key that the vault is opened with, from a file, a pipe, or what somebody types; and the
 //! opening.
 
-use std::{fs::File, io, os::unix::net::UnixStream, path::Path, time::SystemTime};
+use std::{fs::File, io, os::unix::net::UnixStream, path::Path};
 
 use vault::{
     BlobId, Index, OpenError, OpenVault, PublicHalf, SlotSecret, key::file::KeyFileError,
@@ -86,7 +86,7 @@ pub(super) fn open(
     public_half: &[u8],
     waiting: &[[u8; 16]],
 ) -> Result<(OpenVault, Index), Shut> {
-    let now = SystemTime::now();
+    let now = crate::clock::now();
     let vault = OpenVault::open(folder, secret, now).map_err(|error| {
         log::warn!("the vault did not open: {error}");
         match error {

@@ -5,7 +5,7 @@
 use std::{
     io,
     sync::mpsc::{self, RecvTimeoutError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use vault::{BlobId, IndexError, IntakeMac};
@@ -132,7 +132,9 @@ impl Clerk {
         waiting: &[[u8; 16]],
     ) -> io::Result<()> {
         let waiting = ids(waiting);
-        let taken = self.index.take_unlisted(&waiting, seen, SystemTime::now());
+        let taken = self
+            .index
+            .take_unlisted(&waiting, seen, crate::clock::now());
         crate::crash::point("unproven taken");
         match taken {
             Ok(numbers) => {

@@ -127,6 +127,25 @@ fn a_stream_head_inside_a_stanza_does_not_reset_the_depth() {
 }
 
 #[test]
+fn what_is_too_much_to_hold_in_memory_is_cut_out_and_the_next_stanza_is_whole() {
+    let many = format!("<message>{}<late/></message>", "<a/>".repeat(50_000));
+    let attributes: String = (0..2_000).map(|it| format!(" a{it}=''")).collect();
+    let wide = format!(
+        "<message>{}</message>",
+        format!("<a{attributes}/>").repeat(30)
+    );
+    let next = "<message><a/></message>";
+
+    let many = pass(&format!("{HEAD}{many}{next}"));
+    let wide = pass(&format!("{HEAD}{wide}{next}"));
+
+    assert_eq!(many.matches("<a/>").count(), 40_000 - 1 + 1);
+    assert!(!many.contains("<late/>"));
+    assert_eq!(wide.matches(" a7=").count(), 19);
+    assert!(many.ends_with(next) && wide.ends_with(next));
+}
+
+#[test]
 fn an_endless_stanza_ends_in_an_error() {
     let mut rules = Rules::new();
     let mut out = Vec::new();

@@ -269,7 +269,7 @@ fn the_bytes_of_omemo2_are_those_that_protobuf_makes() {
         "ab".repeat(200)
     );
     assert_eq!(hex::encode(&message), expected);
-    let expected = format!("0a10{}12f401{expected}", "ee".repeat(16));
+    let expected = format!("0a10{}12f201{expected}", "ee".repeat(16));
     assert_eq!(hex::encode(whole), expected);
     let identity = hex::encode(encode_identity(profile, identity(false)));
     let expected = format!(

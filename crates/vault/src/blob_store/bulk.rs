@@ -3,6 +3,17 @@
 //! A blob of its own costs three waits for the drive (file, name, index). A group shares them,
 //! and promises the same: what [`Bulk::commit`] returns survives a power cut, and nothing has its
 //! final name before all its bytes are durable.
+//!
+//! ```text
+//! all fan-out folders -- fsync of the folder around them: from here on their names are durable
+//! temporary names, bytes ...
+//! syncfs, or fsync of each file: the bytes are durable
+//! renames
+//! syncfs, or fsync of each folder with a new name: the names are durable, and may be told
+//! ```
+//!
+//! The folders are not made one by one as blobs need them: another process may keep a blob in one
+//! that it finds there, and takes its name for durable.
 
 use std::{
     collections::HashSet,
@@ -33,7 +44,6 @@ pub struct Bulk<'a> {
     /// Opened before anything is written: it is told of every write that fails from then on.
     drive: File,
     whole: bool,
-    folders: HashSet<PathBuf>,
     group: Vec<Pending>,
     names: HashSet<BlobId>,
 }
@@ -53,13 +63,16 @@ impl Sealer {
         let blobs = self.folder.blobs_folder();
         let open = || {
             disk::make_folder(&blobs)?;
-            File::open(&blobs)
+            for fan in 0..=u8::MAX {
+                disk::make_folder_in_passing(&blobs.join(format!("{fan:02x}")))?;
+            }
+            // One wait for all of them; also for those that a process made that was killed then.
+            disk::sync_folder(&blobs)
         };
         Ok(Bulk {
             sealer: self,
             drive: open().map_err(StoreError::Write)?,
             whole: tells_of_failures(),
-            folders: HashSet::new(),
             group: Vec::new(),
             names: HashSet::new(),
         })
@@ -82,11 +95,6 @@ impl Bulk<'_> {
         let unfinished = finished.with_extension(disk::UNFINISHED);
         if self.names.contains(blob_id) || finished.exists() {
             return Err(StoreError::AlreadyKept);
-        }
-        let folder = finished.parent().unwrap_or(self.sealer.folder.path());
-        if !self.folders.contains(folder) {
-            disk::make_folder(folder).map_err(StoreError::Write)?;
-            self.folders.insert(folder.to_owned());
         }
         match self.write(blob_id, content, metadata, &unfinished, rng) {
             Ok(kept) => {
@@ -163,7 +171,7 @@ impl Bulk<'_> {
     /// The bytes of all files, in one wait for the drive.
     fn confirm_bytes(&self) -> io::Result<()> {
         if self.whole {
-            return Ok(rustix::fs::syncfs(&self.drive)?);
+            return Ok(nix::unistd::syncfs(&self.drive)?);
         }
         for pending in &self.group {
             File::open(&pending.unfinished)?.sync_all()?;
@@ -180,7 +188,7 @@ impl Bulk<'_> {
 
     fn confirm_names(&self) -> io::Result<()> {
         if self.whole {
-            return Ok(rustix::fs::syncfs(&self.drive)?);
+            return Ok(nix::unistd::syncfs(&self.drive)?);
         }
         let folders: HashSet<_> = self.group.iter().map(|it| it.finished.parent()).collect();
         for folder in folders.into_iter().flatten() {

@@ -382,3 +382,5 @@ fn a_long_segment_is_followed_by_another() {
     assert_eq!(open(&vault).1.changes.len(), 2201);
     assert!(segments(&vault).len() >= 2);
 }
+
+mod vectors;

@@ -219,7 +219,7 @@ impl Index {
     pub fn damage_of(&self, number: EntryNumber) -> Result<Option<Damage>, IndexError> {
         Ok(self
             .database
-            .prepare("SELECT kind FROM damaged WHERE number = ?1")?
+            .prepare_cached("SELECT kind FROM damaged WHERE number = ?1")?
             .query_row([number], |row| Ok(Damage::from_byte(row.get(0)?)))
             .optional()?)
     }

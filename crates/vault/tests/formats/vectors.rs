@@ -174,3 +174,77 @@ fn every_blob_of_the_vectors_opens_or_is_refused_as_it_says() {
     }
     assert_eq!((right, wrong), (7, 24));
 }
+
+/// The parts of a vector of the change log: what it was made of, and its bytes.
+fn log_vector(file: &str) -> (Vec<Vec<u8>>, Vec<u8>) {
+    let text = fs::read_to_string(vectors().join(file)).unwrap();
+    let (head, body) = text.split_once("\n\n").unwrap();
+    let changes = head.lines().filter_map(|it| it.strip_prefix("change: "));
+    let changes = changes.map(|it| hex::decode(it).unwrap()).collect();
+    (changes, hex::decode(body.replace('\n', "")).unwrap())
+}
+
+/// Opens the records of a segment or snapshot by docs/formats/index.md alone: each one's number and
+/// plaintext.
+fn log_records(bytes: &[u8], magic: &[u8; 8], label: &str) -> Vec<(u64, Vec<u8>)> {
+    let text = fs::read_to_string(vectors().join("vault.txt")).unwrap();
+    let id: VaultId = field(&text, "vault-id").parse().unwrap();
+    let (head, mut rest) = bytes.split_at(36);
+    let numbers = [0, 0, 0, 1, 0, 0, 0, 1];
+    let wanted = [&magic[..], &[0, 0, 0, 1], id.as_bytes(), &numbers].concat();
+    assert_eq!(head, wanted);
+    let key = oracle::expand(&self::bytes(&text, "epoch-secret"), label);
+    let mut records = Vec::new();
+    let mut last_tag = [0; 16].to_vec();
+    while !rest.is_empty() {
+        let length = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
+        let number: [u8; 8] = rest[4..12].try_into().unwrap();
+        let sealed = &rest[12..12 + length];
+        let aad = [head, &number, &last_tag].concat();
+        let plain = oracle::open_record(&key, &aad, sealed).unwrap();
+        records.push((u64::from_be_bytes(number), plain));
+        last_tag = sealed[length - 16..].to_vec();
+        rest = &rest[12 + length..];
+    }
+    records
+}
+
+#[test]
+fn the_segment_of_the_vectors_says_what_it_was_made_of_by_the_documents_alone() {
+    let (changes, bytes) = log_vector("change_log_segment.txt");
+
+    let records = log_records(&bytes, b"SRLOG\0\0\0", "change-log");
+
+    assert_eq!(records.len(), changes.len());
+    for ((change, (number, plain)), place) in changes.iter().zip(&records).zip(1..) {
+        assert_eq!(*number, place);
+        assert_eq!(plain.len(), change.len().next_multiple_of(256));
+        assert!(plain.starts_with(change), "change {place}");
+        assert!(plain[change.len()..].iter().all(|it| *it == 0));
+    }
+    let mut kinds: Vec<u8> = changes.iter().map(|it| it[0]).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds, (1..=11).collect::<Vec<u8>>());
+}
+
+#[test]
+fn the_snapshot_of_the_vectors_says_what_it_was_made_of_by_the_documents_alone() {
+    let (changes, bytes) = log_vector("change_log_snapshot.txt");
+    let in_the_log = log_vector("change_log_segment.txt").0.len() as u64;
+
+    let records = log_records(&bytes, b"SRSNAP\0\0", "snapshot");
+
+    let padded = |parts: &[&[u8]]| {
+        let mut plain = parts.concat();
+        plain.resize(plain.len().next_multiple_of(4096), 0);
+        plain
+    };
+    let begin = padded(&[&[1], &in_the_log.to_be_bytes(), &3_u64.to_be_bytes()]);
+    let each = changes
+        .iter()
+        .map(|it| [&(it.len() as u16).to_be_bytes(), &it[..]].concat());
+    let list = padded(&[&[2], &each.collect::<Vec<_>>().concat()]);
+    let end = padded(&[&[3], &(changes.len() as u64).to_be_bytes()]);
+    assert!(records == [(1, begin), (2, list), (3, end)]);
+}

@@ -13,10 +13,12 @@ use crate::keeper::{
 
 /// A forecast further ahead is no forecast.
 const MOST_WEEKS: u64 = 520;
+/// Expired files that are named; the others are counted.
+const MOST_NAMES: usize = 50;
 
 pub(super) fn text(reply: &StorageReply) -> String {
     match reply {
-        StorageReply::Expired { name, sent_at } => expired(name, *sent_at),
+        StorageReply::Expired { files } => expired(files),
         StorageReply::KeptInVain { files } => kept_in_vain(*files),
         StorageReply::UnprovenFound { count } => unproven_found(*count),
         StorageReply::Unproven { found, number } => unproven(found, *number),
@@ -92,12 +94,33 @@ fn rounded(number: u64) -> u64 {
     number / scale * scale
 }
 
-fn expired(name: &str, sent_at: i64) -> String {
-    let name = show(name);
-    let sent = DateTime::from_timestamp(sent_at, 0).map_or_else(String::new, |at| {
-        format!(", sent {},", at.format("%-d %b %Y %H:%M UTC"))
-    });
-    format!("{name}{sent} is not stored: its server has it no longer. Please share it again.")
+fn expired(files: &[(String, i64)]) -> String {
+    let time = |at: i64| {
+        DateTime::from_timestamp(at, 0).map(|it| it.format("%-d %b %Y %H:%M UTC").to_string())
+    };
+    if let [(name, sent_at)] = files {
+        let name = show(name);
+        let sent = time(*sent_at).map_or_else(String::new, |it| format!(", sent {it},"));
+        return format!(
+            "{name}{sent} is not stored: its server has it no longer. Please share it again."
+        );
+    }
+    let names: Vec<String> = files
+        .iter()
+        .take(MOST_NAMES)
+        .map(|(name, _)| show(name))
+        .collect();
+    let mut text = format!("{} uploads expired: {}", files.len(), names.join(", "));
+    if files.len() > names.len() {
+        let _ = write!(text, " and {} more", files.len() - names.len());
+    }
+    let sent = || files.iter().map(|(_, at)| *at);
+    if let (Some(first), Some(last)) = (sent().min().and_then(time), sent().max().and_then(time)) {
+        let _ = write!(text, ", sent from {first} to {last}");
+    }
+    text +=
+        ". Their servers have them no longer, and they are not stored; please share them again.";
+    text
 }
 
 fn kept_in_vain(files: u64) -> String {
@@ -204,12 +227,21 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_file_is_named_with_its_time() {
+    fn expired_files_are_named_with_their_times() {
+        let file = |name: &str, at| (name.to_owned(), at);
         assert_eq!(
-            expired("photo.jpg", 1_777_888_999),
+            expired(&[file("photo.jpg", 1_777_888_999)]),
             "photo.jpg, sent 4 May 2026 10:03 UTC, is not stored: its server has it no longer. \
              Please share it again."
         );
+        assert_eq!(
+            expired(&[file("a.jpg", 1_777_888_999), file("b\n.jpg", 1_777_802_599)]),
+            "2 uploads expired: a.jpg, b·.jpg, sent from 3 May 2026 10:03 UTC to 4 May 2026 10:03 \
+             UTC. Their servers have them no longer, and they are not stored; please share them \
+             again."
+        );
+        let many: Vec<(String, i64)> = (0..60).map(|it| file(&format!("{it}.jpg"), 0)).collect();
+        assert!(expired(&many).contains("48.jpg, 49.jpg and 10 more, sent from 1 Jan 1970"));
     }
 
     #[test]

@@ -70,6 +70,11 @@ impl VerifyReply {
     }
 }
 
+/// What a line of a listing adds.
+pub(super) fn mark(damaged: bool) -> &'static str {
+    if damaged { ", ⚠ damaged" } else { "" }
+}
+
 /// What `status` adds.
 pub(super) fn status(facts: &Facts) -> String {
     let mut text = String::new();
@@ -236,6 +241,7 @@ mod tests {
             name: "summer.jpg".into(),
             bytes: 1,
             received_at: 0,
+            damaged: true,
         };
 
         assert_eq!(

@@ -131,6 +131,24 @@ fn a_crash_between_any_two_steps_leaves_whole_blobs_or_none() {
 }
 
 #[test]
+fn every_folder_a_blob_may_need_is_there_before_the_first_and_none_is_made_later() {
+    let mut vault = TestVault::new();
+    let blobs = vault.path.join("blobs");
+    vault.keep(b"alone", named("a"));
+    let before = disk::list(&blobs).unwrap().len();
+    let sealer = vault.sealer();
+
+    let mut bulk = sealer.bulk().unwrap();
+    let at_the_start = disk::list(&blobs).unwrap();
+    fill(&mut bulk, &mut vault.rng, 300);
+    bulk.commit().unwrap();
+
+    assert_eq!((before, at_the_start.len()), (1, 256));
+    assert_eq!(disk::list(&blobs).unwrap(), at_the_start);
+    assert_eq!(endings(&vault), (301, 0));
+}
+
+#[test]
 fn a_group_that_is_dropped_leaves_nothing_and_one_name_is_taken_once() {
     let mut vault = TestVault::new();
     let kept = vault.keep(b"first", named("a")).blob_id;

@@ -1,0 +1,34 @@
+//! What time it is.
+//!
+//! In a test build (feature `peers`) a test can have the clock stand wrong, as it does in a computer
+//! without a clock chip; in every other build it is the system's.
+
+use std::time::SystemTime;
+
+/// Returns the time of day.
+#[cfg(not(feature = "peers"))]
+#[must_use]
+pub fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Returns the time of day, moved by the seconds in `STRONGROOM_CLOCK_OFFSET`.
+#[cfg(feature = "peers")]
+#[must_use]
+pub fn now() -> SystemTime {
+    let now = SystemTime::now();
+    let offset = std::env::var(VARIABLE).ok();
+    let Some(offset) = offset.and_then(|text| text.parse::<i64>().ok()) else {
+        return now;
+    };
+    let by = std::time::Duration::from_secs(offset.unsigned_abs());
+    let moved = if offset < 0 {
+        now.checked_sub(by)
+    } else {
+        now.checked_add(by)
+    };
+    moved.unwrap_or(now)
+}
+
+/// The variable that moves the clock of a test build; any other build does not look at it.
+pub const VARIABLE: &str = "STRONGROOM_CLOCK_OFFSET";
