@@ -96,7 +96,7 @@ pub struct Owner {
     /// Example: "me@example.org"
     pub jid: String,
     /// Fingerprints of the owner's phones, as their apps show them. A phone listed here needs no
-    /// pairing code.
+    /// pairing code. One that was shut out comes back only by a line that was not there before.
     ///
     /// Default: none, the first phone pairs by a code
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -47,6 +47,7 @@ mod receive;
 mod send;
 mod settle;
 pub mod start;
+mod trust;
 mod verify;
 
 use console::Typing;

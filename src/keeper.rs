@@ -11,15 +11,18 @@ use zeroize::Zeroizing;
 
 mod asker;
 pub mod calm;
+mod ceremony;
 pub mod command;
 pub mod confirm;
 pub mod custody;
 pub mod delivery;
+pub mod devices;
 mod effect;
 mod input;
 pub mod intake;
 pub mod life;
 mod moment;
+mod obey;
 mod opening;
 pub mod owner;
 mod remembered;
@@ -37,14 +40,15 @@ pub use self::{
     remembered::Remembered,
 };
 use self::{
-    command::{Command, NotACommand},
-    confirm::{Confirmations, Heard, Task},
+    confirm::{Confirmations, Heard},
     custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
+    devices::{Devices, Known, Own},
     intake::{Intake, Intakes},
     life::Life,
+    obey::not_a_command,
     owner::{Owner, Pairing, Verdict},
-    reply::{CustodyReply, Facts, IntakeFailure, Reply, StorageReply, VerifyReply, WayIn},
+    reply::{CustodyReply, IntakeFailure, Reply, StorageReply},
     storage::{DriveTrouble, Pace, Seen, Storage},
     unlock::{Needs, Tries, TypedCode},
     weekly::Weekly,
@@ -63,6 +67,8 @@ pub struct Memory {
     pub pins: Vec<String>,
     /// Whether any device of the owner is trusted already.
     pub has_trusted_device: bool,
+    /// The owner's devices about which something was decided.
+    pub devices: Vec<Known>,
     /// How pairing stands.
     pub pairing: Option<Pairing>,
     /// Whether the owner locked the vault while the key device was in.
@@ -75,8 +81,8 @@ pub struct Memory {
     pub checks: verify::Record,
     /// When files are checked by themselves.
     pub plan: verify::Plan,
-    /// Last 8 hex digits of the vault's own fingerprint.
-    pub own_tail: String,
+    /// The vault's own device.
+    pub own: Own,
     /// How much came in lately.
     pub pace: Option<Pace>,
     /// Whether the system card seals to a key that is not this vault's.
@@ -105,6 +111,10 @@ pub struct Keeper {
     aes: &'static str,
     plain_refused_at: Option<i64>,
     unreadable_at: Option<i64>,
+    /// It was told that the box for files of new devices is full.
+    box_full_told: bool,
+    /// It was told what the key stick's list of lost devices holds.
+    stick_told: bool,
     /// What the daemon has written down of all this.
     saved: Remembered,
 }
@@ -126,10 +136,10 @@ impl Keeper {
         Self {
             owner: Owner::new(
                 memory.owner,
-                memory.pins,
+                Devices::new(memory.devices, memory.pins),
                 memory.has_trusted_device,
                 memory.pairing,
-                memory.own_tail,
+                memory.own,
             ),
             custody: Custody::new(PRESENCE, custody::Record::default(), memory.locked_by_owner),
             intakes: Intakes::new(memory.intakes, memory.alarm),
@@ -146,6 +156,8 @@ impl Keeper {
             aes: memory.aes,
             plain_refused_at: None,
             unreadable_at: None,
+            box_full_told: false,
+            stick_told: false,
             saved: Remembered::default(),
         }
     }
@@ -161,6 +173,7 @@ impl Keeper {
         self.weekly = Weekly::new(remembered.weekly.clone());
         self.plain_refused_at = remembered.plain_refused_at;
         self.unreadable_at = remembered.unreadable_at;
+        self.owner.devices.restore(remembered.devices.clone());
         self.saved = remembered;
         self
     }
@@ -190,6 +203,7 @@ impl Keeper {
             weekly: self.weekly.record().clone(),
             plain_refused_at: self.plain_refused_at,
             unreadable_at: self.unreadable_at,
+            devices: self.owner.devices.record().clone(),
         }
     }
 
@@ -269,6 +283,7 @@ impl Keeper {
             | Input::Offline
             | Input::ToldPlain { .. }
             | Input::Life(_)
+            | Input::Device(_)
             | Input::KeyDeviceCame
             | Input::KeyDeviceGone
             | Input::ConsoleUnlock
@@ -292,6 +307,7 @@ impl Keeper {
         self.settle(at);
         let mut effects = self.step(input, at);
         effects.extend(self.follow_up(at));
+        self.count_lost();
         effects
     }
 
@@ -307,6 +323,7 @@ impl Keeper {
             Input::Told(told) => self.told(told, at),
             Input::ToldPlain { jid } => self.told_plain(&jid, now),
             Input::Life(news) => self.heard_life(&news, at),
+            Input::Device(news) => self.device_news(news, now),
             Input::KeyDeviceCame => {
                 let effects = self.custody.key_came(now);
                 self.after_lock(effects)
@@ -382,33 +399,6 @@ impl Keeper {
         effects
     }
 
-    fn answered(&mut self, job: JobId, answer: Answer, free: Option<u64>, now: i64) -> Vec<Effect> {
-        let mut number = None;
-        if let Answer::Unproven(found) = &answer
-            && found.count > 0
-        {
-            let task = Task::TakeUnproven { seen: found.seen };
-            number = self.confirmations.ask(job, task, now);
-        }
-        let mut kept = None;
-        if let Answer::Totals { entries, bytes, .. } = &answer {
-            kept = Some((*entries, *bytes));
-        }
-        let facts = Facts {
-            way: self.custody.way_in(),
-            waiting: self.intakes.waiting(),
-            standing: self.custody.standing(now),
-            arriving: self.intakes.arriving(),
-            free,
-            drive: self.storage.trouble(),
-            forecast: self.storage.forecast(kept, now),
-            alarm: self.alarm,
-            aes: self.aes,
-            checks: self.verify.facts(),
-        };
-        self.deliveries.answered(job, answer, facts, number)
-    }
-
     fn told(&mut self, mut told: Told, at: Moment) -> Vec<Effect> {
         let now = at.wall;
         self.deliveries.hear(told.asker());
@@ -417,9 +407,19 @@ impl Keeper {
         let judged = text.as_ref().map(|text| text.as_str());
         let mut effects = match self.owner.judge(&told.from, judged, now) {
             Verdict::Silence => return Vec::new(),
-            Verdict::Answer(effects) => return effects,
+            Verdict::Answer(mut effects) => {
+                effects.extend(self.release(told.from.id));
+                return effects;
+            }
+            Verdict::Hold(mut effects) => {
+                let text = judged.unwrap_or_default();
+                effects.extend(self.hold_apart(&told, text, now));
+                return effects;
+            }
             Verdict::Obey(effects) => effects,
         };
+        effects.extend(self.release(told.from.id));
+        effects.extend(self.read_by(&told.readers, now));
         if let Some(id) = &told.receipt {
             effects.push(Effect::Receipt(id.clone()));
         }
@@ -439,7 +439,7 @@ impl Keeper {
         match self.confirmations.hear(&text, &told.from, now) {
             Heard::SomethingElse => {}
             Heard::Confirmed(task) => {
-                effects.extend(self.confirmed(told.job, task, at));
+                effects.extend(self.confirmed(&told, task, at));
                 return effects;
             }
             Heard::NotConfirmed => {
@@ -457,7 +457,7 @@ impl Keeper {
             }
             Err(LinkError::NotALink) => match command::parse(&text) {
                 Ok(command) => {
-                    if command == Command::Unproven {
+                    if command.asks_back() {
                         self.confirmations.draw(told.job, &told.from, &told.blob);
                     }
                     effects.extend(self.command(told.job, command, at));
@@ -477,35 +477,6 @@ impl Keeper {
         effects
     }
 
-    fn command(&mut self, job: JobId, command: Command, at: Moment) -> Vec<Effect> {
-        match command {
-            Command::Help => vec![Effect::Say(Reply::Help)],
-            Command::Lock => {
-                let effects = self.custody.lock(at.wall);
-                self.after_lock(effects)
-            }
-            Command::Status => self.deliveries.ask(job, Command::Status),
-            Command::Verify(asked) => {
-                let is_opening = self.custody.way_in() == WayIn::Wait;
-                self.verify.ask(asked, is_opening, self.needs_key())
-            }
-            // While it is being opened the question waits.
-            command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
-            command @ Command::Get { .. } => self.need(job, &command, at),
-            Command::List { .. }
-            | Command::Find { .. }
-            | Command::Keys
-            | Command::Unproven
-            | Command::TakeUnproven { .. } => vec![Effect::Say(self.needs_key())],
-        }
-    }
-
-    fn confirmed(&mut self, job: JobId, task: Task, at: Moment) -> Vec<Effect> {
-        match task {
-            Task::TakeUnproven { seen } => self.command(job, Command::TakeUnproven { seen }, at),
-        }
-    }
-
     /// The drive was looked at: what it kept back is tried again once it is better.
     fn drive(&mut self, seen: Seen, now: i64) -> Vec<Effect> {
         let better = self.storage.look(seen);
@@ -521,7 +492,7 @@ impl Keeper {
 
     /// Saves that the daemon itself sealed what is about to get its name.
     fn vouched(&mut self, job: JobId, mac: [u8; 32], bytes: u64, now: i64) -> Vec<Effect> {
-        let Some((is_first, saved)) = self.intakes.vouched(job, mac) else {
+        let Some((is_first, saved)) = self.intakes.vouched(job, mac, bytes) else {
             return Vec::new();
         };
         let mut effects = vec![saved];
@@ -565,16 +536,6 @@ impl Keeper {
             return Vec::new();
         }
         vec![Effect::SayPlainRefused]
-    }
-}
-
-fn not_a_command(why: NotACommand) -> Reply {
-    match why {
-        NotACommand::Unknown => Reply::NotUnderstood,
-        NotACommand::BadNumber { word } => Reply::BadNumber { word },
-        NotACommand::TooMany => Reply::TooMany,
-        NotACommand::NothingToFind => Reply::NothingToFind,
-        NotACommand::VerifyWhat { word } => Reply::Verify(VerifyReply::What { word }),
     }
 }
 

@@ -4,7 +4,7 @@
 //! account.
 
 use std::{
-    fmt, fs,
+    fs,
     io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
@@ -23,7 +23,10 @@ use crate::{
     config::{Account, Config, Custody, KeyDevice, Mode, Network, Owner, Transfer, Vault, Verify},
     daemon::start::{PAIRING_FILE, own_address},
     disk,
-    keeper::owner::{CODE_ALPHABET, CODE_LETTERS},
+    keeper::{
+        devices::Own,
+        owner::{CODE_ALPHABET, CODE_LETTERS},
+    },
     keys::{
         card::{self, PEPPER_FILE, PUBLIC_HALF_FILE},
         stick,
@@ -421,34 +424,16 @@ fn print_address(
     device: u32,
     fingerprint: &str,
 ) -> anyhow::Result<()> {
-    let address = Address {
-        jid,
+    let address = Own {
+        jid: jid.to_owned(),
         device,
-        fingerprint,
+        fingerprint: fingerprint.to_owned(),
     };
     let text = address.to_string();
     let code = QrCode::new(&text).context("while drawing the QR code")?;
     let code = code.render::<Dense1x2>().build();
     writeln!(out, "{code}\n{text}\n")?;
     Ok(())
-}
-
-/// The vault's address with its fingerprint, as Conversations and others read it.
-struct Address<'a> {
-    jid: &'a str,
-    device: u32,
-    fingerprint: &'a str,
-}
-
-impl fmt::Display for Address<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            jid,
-            device,
-            fingerprint,
-        } = self;
-        write!(f, "xmpp:{jid}?omemo-sid-{device}={fingerprint}")
-    }
 }
 
 fn report(

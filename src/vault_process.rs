@@ -35,13 +35,15 @@ use tokio::{
     sync::mpsc,
 };
 
+mod origin;
 pub mod sandbox;
 pub mod serve;
 mod slots;
 pub mod typed;
 pub mod verify;
 
-pub use self::slots::SlotRow;
+pub use self::origin::OriginWord;
+pub use self::slots::{SlotAnswer, SlotAsk, SlotRow};
 use self::verify::{End, Fault, Scope, Tally};
 
 /// The hidden sub-command that turns the binary into the vault process.
@@ -129,6 +131,13 @@ pub enum Order {
         seen: [u8; 32],
         /// Blobs that are on their way into the index, which are none of them.
         waiting: Vec<[u8; 16]>,
+    },
+    /// Change who has a way in.
+    Slot {
+        /// Names the answer.
+        job: [u8; 32],
+        /// How.
+        ask: SlotAsk,
     },
 }
 
@@ -320,45 +329,18 @@ pub enum Word {
     },
     /// Something about proofs of origin.
     Origin(OriginWord),
-    /// The card's public half is of an older epoch, and this is the newest one; comes first.
+    /// The card's public half is of an older epoch, and this is the newest one; comes first, and
+    /// before the word of a key that was revoked.
     NewPublicHalf(Vec<u8>),
-}
-
-/// What the vault process says of proofs of origin.
-#[derive(Serialize, Deserialize)]
-pub enum OriginWord {
-    /// The blob was not sealed by the daemon; it is as it was.
-    Unvouched {
+    /// Answer to [`Order::Slot`].
+    Slot {
         /// Names the order.
         job: [u8; 32],
+        /// What came of it.
+        answer: SlotAnswer,
     },
-    /// There are blobs on the drive that neither index nor change log know.
-    Found {
-        /// How many.
-        count: u64,
-    },
-    /// Answer to [`Question::Unproven`].
-    Unproven {
-        /// Names the order.
-        job: [u8; 32],
-        /// How many there are.
-        count: u64,
-        /// Bytes of their content.
-        bytes: u64,
-        /// How many more do not open.
-        unreadable: u64,
-        /// Names and sizes of the oldest.
-        oldest: Vec<(String, u64)>,
-        /// Names exactly this set.
-        seen: [u8; 32],
-    },
-    /// Answer to [`Order::TakeUnproven`].
-    Taken {
-        /// Names the order.
-        job: [u8; 32],
-        /// The lowest number and how many there are; `None` where the set has changed.
-        numbers: Option<(u64, u64)>,
-    },
+    /// The list of lost devices that lies on the key device beside the key that opened the vault.
+    Revoked(String),
 }
 
 /// The daemon's end of a running vault process.

@@ -1,8 +1,9 @@
 //! The keeper against a plain model of the world: photos come, keys come and go, steps fail, the
 //! process dies anywhere, the drive goes, links expire, somebody plants blobs, the card turns out
-//! to seal to a foreign key. Whatever happens, once all is quiet again every photo that could be
-//! fetched is in the index once and was told, no planted blob is, every `get` was answered, and no
-//! job is left over.
+//! to seal to a foreign key, a new phone sends photos and is let in or turned away. Whatever
+//! happens, once all is quiet again every photo that could be fetched is in the index once and was
+//! told, no planted blob is and none of a phone that was turned away, every `get` was answered, and
+//! no job is left over.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,14 +19,22 @@ use strongroom::keeper::{
     Answer, Device, Effect, Input, JobId, Keeper, Memory, Placed, Remembered, Standing, Told,
     custody::{Mode, Rules},
     delivery::Delivery,
+    devices::{Known, Level, Own},
     intake::Intake,
-    reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure, Reply, StorageReply},
+    reply::{
+        DeliveryFailure, DeviceReply, IntakeFailure, Line, OpenFailure, Reply, Revocation,
+        StorageReply,
+    },
     storage::{DriveTrouble, Seen},
 };
 
 const OWNER: &str = "owner@example.org";
 const SECRET: &str =
     "000102030405060708090a0b000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// The new phone's device, and its fingerprint.
+const NEW_PHONE: u32 = 2;
+const NEW_PHONES_KEY: &str = "1111111111111111111111111111111111111111111111111111111100008c1f";
 
 /// The header of a blob that somebody else sealed.
 const PLANTED: [u8; 32] = [0; 32];
@@ -34,6 +43,11 @@ const PLANTED: [u8; 32] = [0; 32];
 #[derive(Debug, Clone, Copy)]
 enum Happens {
     Photo(u8),
+    /// Of the new phone.
+    NewPhonesPhoto(u8),
+    /// The owner lets the new phone in, or shuts it out.
+    LetIn,
+    ShutOut,
     /// `get 1`.
     Get(u8),
     AnswerComes,
@@ -76,6 +90,9 @@ enum Happens {
 fn happens() -> impl Strategy<Value = Happens> {
     prop_oneof![
         4 => (0..12_u8).prop_map(Happens::Photo),
+        3 => (20..24_u8).prop_map(Happens::NewPhonesPhoto),
+        1 => Just(Happens::LetIn),
+        1 => Just(Happens::ShutOut),
         2 => (100..112_u8).prop_map(Happens::Get),
         3 => Just(Happens::AnswerComes),
         3 => any::<bool>().prop_map(|well| Happens::UploadEnds { well }),
@@ -86,8 +103,8 @@ fn happens() -> impl Strategy<Value = Happens> {
         5 => any::<bool>().prop_map(|and_dies| Happens::Named { and_dies }),
         1 => Just(Happens::DriveGoes),
         2 => Just(Happens::DriveComes),
-        1 => (0..12_u8).prop_map(Happens::Expires),
-        1 => (0..12_u8).prop_map(Happens::Plant),
+        1 => (0..24_u8).prop_map(Happens::Expires),
+        1 => (0..24_u8).prop_map(Happens::Plant),
         1 => Just(Happens::VaultAlarms),
         4 => any::<bool>().prop_map(|well| Happens::IndexEnds { well }),
         3 => any::<bool>().prop_map(|well| Happens::VaultOpens { well }),
@@ -111,6 +128,7 @@ struct World {
     remembered: Remembered,
     locked_by_owner: bool,
     alarm: bool,
+    new_phone: Standing,
     // Durable: the drive. A blob is known by its header; the proof of origin vouches for it.
     drive_is_there: bool,
     blobs: BTreeMap<u8, [u8; 32]>,
@@ -132,6 +150,7 @@ struct World {
     shared: BTreeSet<u8>,
     told: BTreeSet<u64>,
     given_up: BTreeSet<u8>,
+    number: Option<u32>,
 }
 
 impl World {
@@ -143,7 +162,7 @@ impl World {
                 Vec::new(),
                 Vec::new(),
                 (false, false),
-                Remembered::default(),
+                (Remembered::default(), Standing::Undecided),
             ),
             now: 1_800_000_000,
             key_is_in: false,
@@ -152,6 +171,7 @@ impl World {
             remembered: Remembered::default(),
             locked_by_owner: false,
             alarm: false,
+            new_phone: Standing::Undecided,
             drive_is_there: true,
             blobs: BTreeMap::new(),
             index: BTreeMap::new(),
@@ -169,6 +189,7 @@ impl World {
             shared: BTreeSet::new(),
             told: BTreeSet::new(),
             given_up: BTreeSet::new(),
+            number: None,
         };
         world.tell(Input::Online);
         world
@@ -189,11 +210,23 @@ impl World {
                     self.deliveries.insert(delivery.job, delivery.clone());
                 }
                 Effect::Close(job) => {
-                    self.rows.remove(job);
+                    let row = self.rows.remove(job);
+                    if let Some(held) = row.filter(|row| row.held.is_some()) {
+                        // Counted, not told one by one.
+                        self.given_up.insert(held.blob[0]);
+                    }
                     self.answers += usize::from(self.deliveries.remove(job).is_some());
                 }
                 Effect::SaveLockedByOwner(locked) => self.locked_by_owner = *locked,
                 Effect::SaveAlarm(alarm) => self.alarm = *alarm,
+                Effect::Quarantine(_) => self.new_phone = Standing::Quarantined,
+                Effect::Vouch(device) if device.id == NEW_PHONE => {
+                    self.new_phone = Standing::Trusted;
+                }
+                Effect::Revoke(device) => {
+                    assert_eq!(device.id, NEW_PHONE);
+                    self.new_phone = Standing::Revoked;
+                }
                 Effect::Say(reply) => self.hear(reply),
                 _ => {}
             }
@@ -205,7 +238,14 @@ impl World {
                     self.fetches.clear();
                     self.naming.clear();
                 }
-                Effect::Index(intake) => self.adoptions.push(intake),
+                Effect::Index(intake) => {
+                    assert!(intake.held.is_none(), "what is held apart is not indexed");
+                    self.adoptions.push(intake);
+                }
+                Effect::Discard(blob) => {
+                    assert!(!self.index.contains_key(&blob[0]));
+                    self.blobs.remove(&blob[0]);
+                }
                 Effect::Ask(job, _) => self.questions.push(job),
                 Effect::Deliver(job, number) => self.sendings.push((job, number)),
                 Effect::Open => self.vault_is_opening = true,
@@ -237,6 +277,10 @@ impl World {
                 assert!(adopted.iter().all(|number| indexed.contains(number)));
                 self.told.extend(adopted);
             }
+            Reply::Device(
+                DeviceReply::TrustAsk { number, .. }
+                | DeviceReply::RevokeAsk(Revocation { number, .. }),
+            ) => self.number = Some(*number),
             Reply::Kept { .. } => {
                 assert!(!self.alarm, "acknowledged under a foreign key");
             }
@@ -267,6 +311,9 @@ impl World {
                     self.tell(Input::Told(photo(number)));
                 }
             }
+            Happens::NewPhonesPhoto(number) => self.new_phones_photo(number),
+            Happens::LetIn => self.confirm("trust 8c1f"),
+            Happens::ShutOut => self.confirm("revoke 8c1f"),
             Happens::Get(number) => {
                 if self.asked.insert(number) {
                     self.tell(Input::Told(Told {
@@ -337,6 +384,28 @@ impl World {
         }
     }
 
+    fn new_phones_photo(&mut self, number: u8) {
+        if !self.shared.insert(number) {
+            return;
+        }
+        if self.new_phone == Standing::Revoked {
+            self.given_up.insert(number);
+        }
+        let mut told = photo(number);
+        told.from.id = NEW_PHONE;
+        NEW_PHONES_KEY.clone_into(&mut told.from.fingerprint);
+        told.from.standing = self.new_phone;
+        self.tell(Input::Told(told));
+    }
+
+    /// Sends a command that asks a number back, and the number.
+    fn confirm(&mut self, command: &str) {
+        self.tell(Input::Told(message(command)));
+        if let Some(number) = self.number.take() {
+            self.tell(Input::Told(message(&number.to_string())));
+        }
+    }
+
     /// The daemon looks at the drive.
     fn look(&mut self) {
         let missing = DriveTrouble::Missing;
@@ -402,8 +471,16 @@ impl World {
                 transient: true,
             });
         }
-        let saved = self.rows.get(&job).and_then(|row| row.mac);
-        assert_eq!(saved, Some(header), "the proof is durable before the name");
+        if let Some(row) = self.rows.get(&job) {
+            let saved = row.mac;
+            assert_eq!(saved, Some(header), "the proof is durable before the name");
+        } else {
+            assert_eq!(
+                self.new_phone,
+                Standing::Revoked,
+                "only a phone is turned away"
+            );
+        }
         self.blobs.insert(number, header);
         if and_dies {
             self.crash();
@@ -503,7 +580,7 @@ impl World {
             self.rows.values().cloned().collect(),
             self.deliveries.values().cloned().collect(),
             (self.locked_by_owner, self.alarm),
-            self.remembered.clone(),
+            (self.remembered.clone(), self.new_phone),
         );
         self.look();
         self.tell(Input::Online);
@@ -517,6 +594,8 @@ impl World {
     /// Lets everything go well until nothing is left to do.
     fn calm_down(&mut self) {
         self.tell(Input::Online);
+        // Whoever is not decided about by now is let in.
+        self.happen(Happens::LetIn);
         self.happen(Happens::DriveComes);
         self.happen(Happens::KeyOut);
         self.happen(Happens::KeyIn);
@@ -544,8 +623,20 @@ fn keeper(
     intakes: Vec<Intake>,
     deliveries: Vec<Delivery>,
     (locked_by_owner, alarm): (bool, bool),
-    remembered: Remembered,
+    (remembered, new_phone): (Remembered, Standing),
 ) -> Keeper {
+    let level = match new_phone {
+        Standing::Undecided => None,
+        Standing::Quarantined => Some(Level::New),
+        Standing::Trusted => Some(Level::Vouched),
+        Standing::Revoked => Some(Level::Revoked),
+    };
+    let devices = level.map(|level| Known {
+        id: NEW_PHONE,
+        fingerprint: NEW_PHONES_KEY.to_owned(),
+        level,
+        since: 0,
+    });
     let rules = Rules {
         mode,
         takes_codes: false,
@@ -555,13 +646,14 @@ fn keeper(
         owner: OWNER.to_owned(),
         pins: Vec::new(),
         has_trusted_device: true,
+        devices: devices.into_iter().collect(),
         pairing: None,
         locked_by_owner,
         intakes,
         deliveries,
         checks: strongroom::keeper::verify::Record::default(),
         plan: strongroom::keeper::verify::Plan::default(),
-        own_tail: String::new(),
+        own: Own::default(),
         pace: None,
         alarm,
         aes: "in software",
@@ -583,6 +675,7 @@ fn message(text: &str) -> Told {
         text: Some(text.to_owned()),
         sent_at: 0,
         receipt: None,
+        readers: Vec::new(),
     }
 }
 

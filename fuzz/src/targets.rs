@@ -237,6 +237,10 @@ pub fn command(bytes: &[u8]) -> Verdict {
         Err(NotACommand::BadNumber { .. }) => return Refused("bad-number"),
         Err(NotACommand::TooMany) => return Refused("too-many"),
         Err(NotACommand::NothingToFind) => return Refused("nothing-to-find"),
+        Err(NotACommand::RenameHow) => return Refused("rename-how"),
+        Err(NotACommand::RevokeHow) => return Refused("revoke-how"),
+        Err(NotACommand::TrustWhom { .. }) => return Refused("trust-whom"),
+        Err(NotACommand::RevokeWhat { .. }) => return Refused("revoke-what"),
         Err(NotACommand::VerifyWhat { .. }) => return Refused("verify-what"),
     };
     let (what, plain) = plain_form(&command);
@@ -251,8 +255,24 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Lock => ("lock", "lock".to_owned()),
         Command::Keys => ("keys", "keys".to_owned()),
         Command::Unproven => ("unproven", "unproven".to_owned()),
-        // No line says this: an empty one is not read as it.
+        Command::Devices => ("devices", "devices".to_owned()),
+        Command::Fingerprints => ("fingerprints", "fingerprints".to_owned()),
+        Command::Trust { digits } => {
+            assert!((4..=64).contains(&digits.len()));
+            ("trust", format!("trust {digits}"))
+        }
+        Command::RevokeDevice { digits } => {
+            assert!((4..=64).contains(&digits.len()));
+            ("revoke-device", format!("revoke {digits}"))
+        }
+        // No line says these: an empty one is not read as them.
         Command::TakeUnproven { .. } => ("take-unproven", String::new()),
+        Command::DropKey { .. } => ("drop-key", String::new()),
+        Command::AddKey => ("add-key", "add key".to_owned()),
+        Command::RevokeKey { name } => ("revoke-key", format!("revoke key {name}")),
+        Command::RenameKey { name, to } => {
+            ("rename-key", format!("rename key \"{name}\" to \"{to}\""))
+        }
         Command::Verify(asked) => match asked {
             Asked::All => ("verify", "verify".to_owned()),
             Asked::Stop => ("verify", "verify stop".to_owned()),

@@ -10,7 +10,7 @@ use super::{
     moment, omemo_now,
 };
 use crate::{
-    keeper::{Input, life::News},
+    keeper::{Device, Input, Standing, devices, life::News},
     xmpp::RequestError,
 };
 
@@ -185,9 +185,11 @@ impl Daemon {
         let Some(known) = step.known_device(address)? else {
             return Ok(false);
         };
+        let fingerprint = known.identity.fingerprint();
+        let mut pinned = None;
         if !known.trust.is_trusted() {
             let pins = config.pinned_fingerprints();
-            if !pins.contains(&known.identity.fingerprint()) {
+            if keeper.is_shut_out(&fingerprint) || !pins.contains(&fingerprint) {
                 // Nothing is kept of a device that nobody vouched for and that never wrote.
                 return Ok(false);
             }
@@ -195,6 +197,12 @@ impl Daemon {
                 .context("while pinning a device")?;
             step.apply(changes).context("while pinning a device")?;
             log::info!("device {device} has a pinned fingerprint");
+            pinned = Some(Device {
+                jid: address.jid.clone(),
+                id: device.0,
+                fingerprint,
+                standing: Standing::Trusted,
+            });
         }
         let mut after = After::default();
         if is_repair {
@@ -208,6 +216,9 @@ impl Daemon {
         }
         step.commit().context("while saving a session")?;
         self.after(after)?;
+        if let Some(device) = pinned {
+            self.handle(Input::Device(devices::News::Pinned(device)))?;
+        }
         Ok(true)
     }
 }

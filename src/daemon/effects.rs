@@ -3,13 +3,13 @@
 use std::{io, os::fd::OwnedFd, path::PathBuf};
 
 use anyhow::Context as _;
-use omemo::{Address, DeviceId, IdentityKey, Namespace, Store as _, Trust, machine};
+use omemo::{Address, DeviceId, Namespace, Trust};
 
-use super::{Daemon, Happening, life::LIFE, moment, outbox::Saying};
+use super::{Daemon, Happening, life::LIFE, moment, outbox::Saying, trust};
 use crate::{
     config::Config,
     keeper::{
-        Answer, Asker, Device, Effect, Input, JobId, Keeper,
+        Answer, Asker, Effect, Input, JobId, Keeper,
         command::{Command, Pick},
         intake::Intake,
         reply::{DeliveryFailure, OpenFailure, PLAIN_REFUSED},
@@ -18,7 +18,7 @@ use crate::{
     keys::card::PEPPER_FILE,
     service,
     state::{JobKind, LetterContent, Step},
-    vault_process::{Order, Question, VaultProcess, typed},
+    vault_process::{Order, Question, SlotAsk, VaultProcess, typed},
     xmpp::outgoing::{self, ChatState},
 };
 
@@ -110,6 +110,8 @@ impl Desk<'_> {
                     after.closed = true;
                 }
                 Effect::Trust(device) => self.trust(step, &device)?,
+                Effect::Vouch(device) => trust::set(step, &device, Trust::Vouched)?,
+                Effect::Revoke(device) => trust::revoke(step, &device)?,
                 Effect::Quarantine(device) => step.quarantine(&device.jid, device.id)?,
                 Effect::SavePairing(pairing) => step.set_note(PAIRING, pairing.as_ref())?,
                 Effect::SaveLockedByOwner(locked) => {
@@ -139,6 +141,8 @@ impl Desk<'_> {
                 | Effect::Deliver(..)
                 | Effect::Repair(_)
                 | Effect::Announce
+                | Effect::Discard(_)
+                | Effect::LookUp(_)
                 | Effect::Verify(_)
                 | Effect::Open
                 | Effect::OpenByCode
@@ -147,22 +151,6 @@ impl Desk<'_> {
             }
         }
         Ok(after)
-    }
-
-    fn trust(&self, step: &mut Step<'_>, device: &Device) -> anyhow::Result<()> {
-        let identity = IdentityKey::from_fingerprint(&device.fingerprint)
-            .context("while reading a device's own fingerprint")?;
-        let pinned = self
-            .config
-            .pinned_fingerprints()
-            .contains(&device.fingerprint);
-        let trust = if pinned { Trust::Pinned } else { Trust::Paired };
-        let address = Address::new(device.jid.clone(), DeviceId(device.id));
-        let changes = machine::set_trust(step, &address, &identity, trust)
-            .context("while trusting a device")?;
-        step.apply(changes).context("while trusting a device")?;
-        log::info!("device {} is trusted ({trust:?})", device.id);
-        Ok(())
     }
 
     fn post_plain(&self, step: &Step<'_>, after: &mut After) -> anyhow::Result<()> {
@@ -181,6 +169,8 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         Effect::SaveDelivery(_) => Some("delivery saved"),
         Effect::Close(_) => Some("job closed"),
         Effect::Trust(_)
+        | Effect::Vouch(_)
+        | Effect::Revoke(_)
         | Effect::Quarantine(_)
         | Effect::SavePairing(_)
         | Effect::SaveLockedByOwner(_)
@@ -200,6 +190,8 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Deliver(..)
         | Effect::Repair(_)
         | Effect::Announce
+        | Effect::Discard(_)
+        | Effect::LookUp(_)
         | Effect::Verify(_)
         | Effect::Open
         | Effect::OpenByCode
@@ -312,6 +304,8 @@ impl Daemon {
             ),
             Effect::Repair(device) => self.repair(device),
             Effect::Announce => self.announce(),
+            Effect::Discard(blob) => self.discard(blob),
+            Effect::LookUp(ids) => self.look_up(ids),
             Effect::Verify(act) => self.verify(act),
             Effect::Open => self.open(None),
             Effect::OpenByCode => self.open_by_code(),
@@ -322,6 +316,8 @@ impl Daemon {
             | Effect::SaveDelivery(_)
             | Effect::Close(_)
             | Effect::Trust(_)
+            | Effect::Vouch(_)
+            | Effect::Revoke(_)
             | Effect::Quarantine(_)
             | Effect::SavePairing(_)
             | Effect::SaveLockedByOwner(_)
@@ -393,15 +389,33 @@ impl Daemon {
                     })
                     .collect(),
             },
+            Command::RenameKey { name, to } => {
+                let ask = SlotAsk::Rename { name, to };
+                return self.order(Order::Slot { job, ask }, otherwise);
+            }
+            Command::RevokeKey { name } => {
+                let ask = SlotAsk::Find { name };
+                return self.order(Order::Slot { job, ask }, otherwise);
+            }
+            Command::DropKey { slot } => {
+                let ask = SlotAsk::Revoke { slot };
+                return self.order(Order::Slot { job, ask }, otherwise);
+            }
             Command::Keys => Question::Slots,
             Command::Unproven => Question::Unproven { waiting: waiting() },
             Command::TakeUnproven { seen } => {
                 let waiting = waiting();
                 return self.order(Order::TakeUnproven { job, seen, waiting }, otherwise);
             }
-            Command::Status | Command::Help | Command::Lock | Command::Verify(_) => {
-                Question::Totals
-            }
+            Command::Status
+            | Command::Help
+            | Command::Lock
+            | Command::Verify(_)
+            | Command::AddKey
+            | Command::Devices
+            | Command::Fingerprints
+            | Command::Trust { .. }
+            | Command::RevokeDevice { .. } => Question::Totals,
         };
         self.order(Order::Ask { job, question }, otherwise);
     }

@@ -25,6 +25,8 @@ pub(super) const CURSOR: &str = "archive cursor";
 /// The note that holds when the message at the cursor came, in seconds since 1970.
 pub(super) const CURSOR_TIME: &str = "archive cursor time";
 
+/// Devices of one message that are looked at; no account has so many.
+const MAX_READERS: usize = 200;
 /// One in so many messages of strangers saves the archive cursor.
 const PASSED_OVER: u32 = 64;
 /// How far the sender's clock and ours may be apart without a word.
@@ -154,6 +156,13 @@ impl Desk<'_> {
         catching_up: bool,
     ) -> anyhow::Result<After> {
         let sender = message.from_bare.as_str();
+        let from = Address::new(sender, envelope.sender);
+        if step
+            .known_device(&from)?
+            .is_some_and(|known| self.keeper.is_shut_out(&known.identity.fingerprint()))
+        {
+            return Ok(After::default());
+        }
         let mut ours = envelope.clone();
         ours.keep_only_for(&self.config.account.jid);
         let (opened, mut changes) = match machine::receive(step, sender, &ours, omemo_now()) {
@@ -185,7 +194,8 @@ impl Desk<'_> {
         }
         match inside(message, &opened) {
             Ok(inside) => {
-                if let Some(told) = told(step, message, &opened, inside.as_ref())? {
+                if let Some(mut told) = told(step, message, &opened, inside.as_ref())? {
+                    told.readers = readers(step, envelope)?;
                     after.join(self.decide(step, Input::Told(told))?);
                 }
             }
@@ -329,7 +339,19 @@ fn told(
         text: machine::text(&text).ok().map(str::to_owned),
         sent_at: message.stamp.map_or_else(now, seconds),
         receipt: asks_receipt.then(|| message.id.clone()).flatten(),
+        readers: Vec::new(),
     }))
+}
+
+/// Returns for which devices besides us and the sender a message was encrypted.
+fn readers(step: &Step<'_>, envelope: &Envelope) -> Result<Vec<u32>, StateError> {
+    let own = step.own_device()?.map(|own| own.device());
+    let devices = envelope.keys.iter().map(|key| key.device);
+    let others = devices.filter(|device| Some(*device) != own && *device != envelope.sender);
+    let mut readers: Vec<u32> = others.take(MAX_READERS).map(|device| device.0).collect();
+    readers.sort_unstable();
+    readers.dedup();
+    Ok(readers)
 }
 
 /// Names the job by what no two messages share, so that one message asked twice is one job.

@@ -90,7 +90,11 @@ impl Daemon {
             key: Arc::clone(&self.intake_key),
             promised: Arc::clone(&self.drive.promised),
             room: room.saturating_sub(OVERHEAD_BYTES),
-            max: self.config.transfer.max_file_bytes,
+            max: intake
+                .held
+                .map_or(self.config.transfer.max_file_bytes, |held| {
+                    held.most.min(self.config.transfer.max_file_bytes)
+                }),
             tell: self.tell.clone(),
             intake,
         };

@@ -9,16 +9,17 @@ use std::io;
 use omemo::media::MediaSecret;
 use tokio::sync::mpsc;
 
-use super::{Daemon, Happening};
+use super::{Daemon, Happening, trust};
 use crate::{
     keeper::{
         Answer, Input, JobId, Placed,
-        reply::{DeliveryFailure, Line, OpenFailure, Slot, Unproven},
+        devices::News,
+        reply::{DeliveryFailure, KeyReply, Line, OpenFailure, Slot, Unproven},
     },
     keys::spare,
     service,
     transfer::{self, PutError, Upload},
-    vault_process::{Deliveries, Order, OriginWord, Row, Shut, SlotRow, Word},
+    vault_process::{Deliveries, Order, OriginWord, Row, Shut, SlotAnswer, SlotRow, Word},
     xmpp::{Link, RequestError, SlotError},
 };
 
@@ -70,6 +71,7 @@ impl Daemon {
         };
         let input = match word {
             Word::Opened => return self.opened(),
+            Word::Revoked(list) => stick_revokes(&list),
             Word::NewPublicHalf(public_half) => return self.renew_card(&public_half),
             Word::NotOpened(why) => self.not_opened(why),
             Word::Adopted { job, row } => indexed(job, Placed::Entry(line(row))),
@@ -107,6 +109,10 @@ impl Daemon {
             Word::Slots { job, slots } => {
                 let slots = slots.into_iter().map(slot).collect();
                 answered(job, Answer::Slots(slots))
+            }
+            Word::Slot { job, answer } => {
+                self.keys_changed(&answer);
+                answered(job, Answer::Key(key_reply(answer)))
             }
             Word::NoAnswer { job } => answered(job, Answer::Failed),
             Word::Prepared {
@@ -248,6 +254,32 @@ impl Daemon {
             }
         }
         self.handle(Input::VaultEnded)
+    }
+}
+
+fn stick_revokes(list: &str) -> Input {
+    let (fingerprints, unread) = trust::read_list(list);
+    Input::Device(News::StickRevokes {
+        fingerprints,
+        unread,
+    })
+}
+
+fn key_reply(answer: SlotAnswer) -> KeyReply {
+    match answer {
+        SlotAnswer::NoSuch { name } => KeyReply::NoSuch { name },
+        SlotAnswer::Several { name } => KeyReply::Several { name },
+        SlotAnswer::Last { name } => KeyReply::Last { name },
+        SlotAnswer::Found { slot, name, opened } => KeyReply::Ask {
+            slot,
+            name,
+            opened,
+            number: None,
+        },
+        SlotAnswer::Renamed { name, to } => KeyReply::Renamed { from: name, to },
+        SlotAnswer::Taken { name } => KeyReply::Taken { name },
+        SlotAnswer::BadName { name } => KeyReply::BadName { name },
+        SlotAnswer::Revoked { name, was_code } => KeyReply::Revoked { name, was_code },
     }
 }
 

@@ -13,13 +13,14 @@ use super::{
     drive::DriveState,
     effects::{ALARM, CHECKS, LOCKED_BY_OWNER, PACE, PAIRING, REMEMBERED},
     inbox::rng,
-    life, omemo_now,
+    life, omemo_now, trust,
 };
 use crate::{
     config::{self, Config, host_port},
     keeper::{
         Keeper, Memory, Remembered,
         custody::{self, Rules},
+        devices::Own as OwnAddress,
         owner::Pairing,
         verify::Plan,
     },
@@ -130,6 +131,19 @@ impl Daemon {
     /// short before it reached the card.
     pub(super) fn renew_card(&mut self, public_half: &[u8]) -> anyhow::Result<()> {
         let half = PublicHalf::from_bytes(public_half)?;
+        self.copy_slots()?;
+        let system = &self.config.vault.system;
+        card::keep_public_half(system, &half)
+            .context("while writing the public key to the system card")?;
+        log::info!(
+            "the system card has the public key of epoch {} now",
+            half.epoch
+        );
+        Ok(())
+    }
+
+    /// Brings the card's copies of the slot records up to date.
+    pub(super) fn copy_slots(&self) -> anyhow::Result<()> {
         let system = &self.config.vault.system;
         let folder = VaultFolder::open(&self.config.vault.folder);
         match folder.map(|folder| folder.slot_records()) {
@@ -138,12 +152,6 @@ impl Daemon {
             Ok(Err(error)) => log::warn!("the slot records were not copied: {error}"),
             Err(error) => log::warn!("the slot records were not copied: {error}"),
         }
-        card::keep_public_half(system, &half)
-            .context("while writing the public key to the system card")?;
-        log::info!(
-            "the system card has the public key of epoch {} now",
-            half.epoch
-        );
         Ok(())
     }
 
@@ -243,6 +251,7 @@ fn memory(state: &mut State, config: &Config, own: &Own) -> anyhow::Result<Memor
         owner: config.owner.jid.clone(),
         pins: config.pinned_fingerprints(),
         has_trusted_device: known.iter().any(|device| device.trust.is_trusted()),
+        devices: trust::known(&step, config)?,
         pairing: step.note(PAIRING)?,
         locked_by_owner: step.note::<bool>(LOCKED_BY_OWNER)?.unwrap_or(false),
         intakes: step.jobs(JobKind::Intake)?,
@@ -254,7 +263,11 @@ fn memory(state: &mut State, config: &Config, own: &Own) -> anyhow::Result<Memor
         },
         pace: step.note(PACE)?,
         alarm: step.note::<bool>(ALARM)?.unwrap_or(false),
-        own_tail: own.fingerprint.get(56..).unwrap_or_default().to_owned(),
+        own: OwnAddress {
+            jid: config.account.jid.clone(),
+            device: own.device.0,
+            fingerprint: own.fingerprint.clone(),
+        },
         aes: aes_path(),
     })
 }

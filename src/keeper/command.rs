@@ -2,7 +2,10 @@
 //!
 //! Knows the grammar and nothing else: not who wrote the line, not what is in the vault.
 
-use super::verify::{Asked, SAMPLE};
+use super::{
+    devices::read_digits,
+    verify::{Asked, SAMPLE},
+};
 
 /// Most files one `verify sample` draws.
 pub const MAX_SAMPLE: u32 = 10_000;
@@ -15,6 +18,12 @@ pub const DEFAULT_LINES: u32 = 10;
 
 /// Most lines one answer shows; more would not be read on a phone.
 pub const MAX_LINES: u32 = 50;
+
+/// Longest name of a key that is looked for, in bytes.
+const MAX_KEY_NAME_BYTES: usize = 200;
+
+/// Words that may stand before the digits of a device.
+const DEVICE_WORDS: &[&str] = &["device", "phone"];
 
 /// Longest command line, in bytes. Longer text is prose, not a command.
 const MAX_COMMAND_BYTES: usize = 1_000;
@@ -47,6 +56,40 @@ pub enum Command {
     Lock,
     /// Who has a way in.
     Keys,
+    /// Give a key of the vault another name.
+    RenameKey {
+        /// Its name.
+        name: String,
+        /// The name it gets.
+        to: String,
+    },
+    /// Revoke a key of the vault.
+    RevokeKey {
+        /// Its name.
+        name: String,
+    },
+    /// Revoke exactly the key of this slot; follows a confirmed number and is never read from a
+    /// line.
+    DropKey {
+        /// Names the slot.
+        slot: [u8; 16],
+    },
+    /// How a spare stick is made.
+    AddKey,
+    /// The owner's devices, and how far each is let in.
+    Devices,
+    /// The fingerprints of the vault and of its trusted devices.
+    Fingerprints,
+    /// Let a new device in.
+    Trust {
+        /// Last digits of its fingerprint, lower-case.
+        digits: String,
+    },
+    /// Shut a device out for good.
+    RevokeDevice {
+        /// Last digits of its fingerprint, lower-case.
+        digits: String,
+    },
     /// Blobs on the drive that neither index nor change log know.
     Unproven,
     /// Enter exactly those of them that this digest names; follows a confirmed number and is
@@ -88,6 +131,20 @@ pub enum NotACommand {
     TooMany,
     /// `find` without words.
     NothingToFind,
+    /// `trust` with what are no digits of a fingerprint.
+    TrustWhom {
+        /// What stood there.
+        word: String,
+    },
+    /// `revoke` that names neither a device nor a key.
+    RevokeWhat {
+        /// What stood there.
+        word: String,
+    },
+    /// `rename` without a key and two names.
+    RenameHow,
+    /// `revoke key` without a name.
+    RevokeHow,
     /// `verify` with something that names no files.
     VerifyWhat {
         /// What stood there.
@@ -113,6 +170,12 @@ pub fn parse(line: &str) -> Result<Command, NotACommand> {
         "status" if rest.is_empty() => Ok(Command::Status),
         "lock" if rest.is_empty() => Ok(Command::Lock),
         "keys" if rest.is_empty() => Ok(Command::Keys),
+        "devices" if rest.is_empty() => Ok(Command::Devices),
+        "fingerprints" | "fingerprint" if rest.is_empty() => Ok(Command::Fingerprints),
+        "add" if rest.eq_ignore_ascii_case("key") => Ok(Command::AddKey),
+        "rename" => rename(rest),
+        "trust" => trust(rest),
+        "revoke" => revoke(rest),
         "verify" => verify(rest),
         "unproven" if rest.is_empty() => Ok(Command::Unproven),
         "list" => list(rest),
@@ -125,6 +188,61 @@ pub fn parse(line: &str) -> Result<Command, NotACommand> {
         },
         _ => Err(NotACommand::Unknown),
     }
+}
+
+fn trust(rest: &str) -> Result<Command, NotACommand> {
+    let word = rest.to_owned();
+    match read_digits(after_word(rest, DEVICE_WORDS).unwrap_or(rest)) {
+        Some(digits) => Ok(Command::Trust { digits }),
+        None => Err(NotACommand::TrustWhom { word }),
+    }
+}
+
+/// Reads `revoke 8c1f`, `revoke device 8c1f`, `revoke phone 8c1f`, `revoke key bank safe`.
+fn revoke(rest: &str) -> Result<Command, NotACommand> {
+    if rest.eq_ignore_ascii_case("key") {
+        return Err(NotACommand::RevokeHow);
+    }
+    if let Some(name) = after_word(rest, &["key"]) {
+        let name = key_name(name).ok_or(NotACommand::RevokeHow)?;
+        return Ok(Command::RevokeKey { name });
+    }
+    match read_digits(after_word(rest, DEVICE_WORDS).unwrap_or(rest)) {
+        Some(digits) => Ok(Command::RevokeDevice { digits }),
+        None => Err(NotACommand::RevokeWhat {
+            word: rest.to_owned(),
+        }),
+    }
+}
+
+/// Reads `rename key key device to bank safe`. Where more than one "to" stands, quotes tell which
+/// is meant: nothing is guessed.
+fn rename(rest: &str) -> Result<Command, NotACommand> {
+    let names = after_word(rest, &["key"]).ok_or(NotACommand::RenameHow)?;
+    let mut parts = names.split(" to ").map(str::trim);
+    let plain = match (parts.next(), parts.next(), parts.next()) {
+        (Some(name), Some(to), None) => Some((name, to)),
+        _ => names.split_once("\" to \""),
+    };
+    match plain.map(|(name, to)| (key_name(name), key_name(to))) {
+        Some((Some(name), Some(to))) => Ok(Command::RenameKey { name, to }),
+        _ => Err(NotACommand::RenameHow),
+    }
+}
+
+/// Reads the name of a key, without the quotes that people copy from the answers.
+fn key_name(typed: &str) -> Option<String> {
+    let name = typed.trim_matches(['"', ' ']);
+    (1..=MAX_KEY_NAME_BYTES)
+        .contains(&name.len())
+        .then(|| name.to_owned())
+}
+
+/// Returns what follows if `rest` begins with one of these words.
+fn after_word<'a>(rest: &'a str, words: &[&str]) -> Option<&'a str> {
+    let (first, rest) = rest.split_once(' ')?;
+    let is_it = words.iter().any(|word| first.eq_ignore_ascii_case(word));
+    is_it.then_some(rest.trim())
 }
 
 fn list(rest: &str) -> Result<Command, NotACommand> {
@@ -306,6 +424,55 @@ mod tests {
         assert_eq!(parse("get 1-101"), Err(NotACommand::TooMany));
         assert_eq!(parse("get 1-99 last 2"), Err(NotACommand::TooMany));
         assert!(parse("get 1-100").is_ok());
+    }
+
+    #[test]
+    fn revoking_a_phone_and_revoking_a_key_are_never_mistaken_for_each_other() {
+        let device = |digits: &str| {
+            Ok(Command::RevokeDevice {
+                digits: digits.to_owned(),
+            })
+        };
+        let key = |name: &str| {
+            Ok(Command::RevokeKey {
+                name: name.to_owned(),
+            })
+        };
+
+        assert_eq!(parse("revoke 8c1f"), device("8c1f"));
+        assert_eq!(parse("Revoke PHONE …8C1F 0a2b"), device("8c1f0a2b"));
+        assert_eq!(parse("revoke key beef"), key("beef"));
+        assert_eq!(parse("revoke key \"bank safe\""), key("bank safe"));
+        assert_eq!(parse("revoke key"), Err(NotACommand::RevokeHow));
+        assert_eq!(
+            parse("revoke bank safe"),
+            Err(NotACommand::RevokeWhat {
+                word: "bank safe".to_owned()
+            })
+        );
+    }
+
+    #[test]
+    fn a_key_is_renamed_only_where_both_names_are_clear() {
+        let renamed = |name: &str, to: &str| {
+            Ok(Command::RenameKey {
+                name: name.to_owned(),
+                to: to.to_owned(),
+            })
+        };
+        let how = Err(NotACommand::RenameHow);
+
+        assert_eq!(
+            parse("rename key key device to bank safe"),
+            renamed("key device", "bank safe")
+        );
+        assert_eq!(
+            parse("rename key \"from A to B\" to \"safe\""),
+            renamed("from A to B", "safe")
+        );
+        assert_eq!(parse("rename key a to b to c"), how);
+        assert_eq!(parse("rename key a"), how);
+        assert_eq!(parse("rename 7 to b"), how);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Knows neither what is confirmed nor any words. Nothing here outlives the process: after a
 //! restart the owner asks again.
 
-use super::{Device, JobId};
+use super::{Device, JobId, command::Command};
 
 /// How long a number is good, in seconds.
 pub const CONFIRM_SECONDS: i64 = 5 * 60;
@@ -16,7 +16,7 @@ const NUMBERS: u32 = 900_000;
 const MAX_WRONG: u8 = 3;
 
 /// What is carried out once it is confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Task {
     /// Enter exactly the blobs of unproven origin that this digest names.
@@ -24,10 +24,38 @@ pub enum Task {
         /// The digest.
         seen: [u8; 32],
     },
+    /// Revoke the key of this slot.
+    DropKey {
+        /// Names the slot.
+        slot: [u8; 16],
+    },
+    /// Let the device with this fingerprint in.
+    Vouch {
+        /// 64 hex digits.
+        fingerprint: String,
+    },
+    /// Shut the device with this fingerprint out.
+    Revoke {
+        /// 64 hex digits.
+        fingerprint: String,
+    },
+}
+
+impl Command {
+    /// Returns whether a number is asked back before the command is carried out.
+    pub(super) fn asks_back(&self) -> bool {
+        matches!(
+            self,
+            Self::Unproven
+                | Self::RevokeKey { .. }
+                | Self::Trust { .. }
+                | Self::RevokeDevice { .. }
+        )
+    }
 }
 
 /// What a line was, as far as a number was asked back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Heard {
     /// No confirmation: a command, or prose.
     SomethingElse,
@@ -95,6 +123,17 @@ impl Confirmations {
         Some(number)
     }
 
+    /// Returns the device that sent the command of this job.
+    pub(super) fn asker(&self, job: JobId) -> Option<u32> {
+        let drawn = self.drawn.as_ref().filter(|(drawn, ..)| *drawn == job);
+        drawn.map(|(_, asker, _)| asker.device)
+    }
+
+    /// Makes the number void that this device was asked for.
+    pub(super) fn forget(&mut self, device: u32) {
+        self.waiting.take_if(|it| it.asker.device == device);
+    }
+
     /// Reads a line of `from`: `483911` or `confirm 483911`. A bare number that is not the one
     /// asked for is left to the commands, which know files by number.
     pub(super) fn hear(&mut self, line: &str, from: &Device, now: i64) -> Heard {
@@ -133,7 +172,7 @@ impl Confirmations {
         // A clock that was set back does not make an old number good again.
         let in_time = (0..=CONFIRM_SECONDS).contains(&now.saturating_sub(waiting.asked_at));
         let right = number.parse() == Ok(waiting.number);
-        (in_time && right && Asker::new(from) == waiting.asker).then_some(waiting.task)
+        (in_time && right && Asker::new(from) == waiting.asker).then(|| waiting.task.clone())
     }
 }
 

@@ -330,4 +330,19 @@ impl Custody {
         let trouble = Reply::LockedByTrouble(self.way_in());
         vec![Effect::Lock, Effect::Say(trouble)]
     }
+
+    /// A key was revoked, and the vault is to be opened anew under the new epoch.
+    pub(super) fn begin_epoch(&mut self, was_code: bool, now: i64) -> Vec<Effect> {
+        if was_code {
+            self.rules.takes_codes = false;
+        }
+        let by = self.opened_by();
+        self.shut(now);
+        if self.key_is_in && by == Some(OpenedBy::Key) {
+            self.state = State::Opening(OpenedBy::Key);
+            return vec![Effect::Lock, Effect::Open];
+        }
+        let locked = Reply::LockedByCommand(self.way_in());
+        vec![Effect::Lock, Effect::Say(locked)]
+    }
 }

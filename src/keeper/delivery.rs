@@ -60,6 +60,23 @@ pub enum Asked {
         /// Names exactly those that were shown.
         seen: [u8; 32],
     },
+    /// Give a key another name.
+    RenameKey {
+        /// Its name.
+        name: String,
+        /// The name it gets.
+        to: String,
+    },
+    /// Which key is to be revoked.
+    RevokeKey {
+        /// Its name.
+        name: String,
+    },
+    /// Revoke it.
+    DropKey {
+        /// Names its slot.
+        slot: [u8; 16],
+    },
 }
 
 impl Asked {
@@ -82,7 +99,20 @@ impl Asked {
             },
             Command::Unproven => Self::Unproven,
             Command::TakeUnproven { seen } => Self::TakeUnproven { seen: *seen },
-            Command::Help | Command::Lock | Command::Verify(_) => return None,
+            Command::RenameKey { name, to } => Self::RenameKey {
+                name: name.clone(),
+                to: to.clone(),
+            },
+            Command::RevokeKey { name } => Self::RevokeKey { name: name.clone() },
+            Command::DropKey { slot } => Self::DropKey { slot: *slot },
+            Command::AddKey
+            | Command::Help
+            | Command::Lock
+            | Command::Verify(_)
+            | Command::Devices
+            | Command::Fingerprints
+            | Command::Trust { .. }
+            | Command::RevokeDevice { .. } => return None,
         })
     }
 
@@ -105,6 +135,12 @@ impl Asked {
             },
             Self::Unproven => Command::Unproven,
             Self::TakeUnproven { seen } => Command::TakeUnproven { seen: *seen },
+            Self::RenameKey { name, to } => Command::RenameKey {
+                name: name.clone(),
+                to: to.clone(),
+            },
+            Self::RevokeKey { name } => Command::RevokeKey { name: name.clone() },
+            Self::DropKey { slot } => Command::DropKey { slot: *slot },
         }
     }
 }
@@ -243,6 +279,7 @@ impl Deliveries {
                 more,
             },
             (Answer::Rows { lines, .. }, _) if lines.is_empty() => Reply::Empty,
+            (Answer::Key(reply), _) => Reply::Key(reply.with_number(number)),
             (Answer::Slots(slots), _) => CustodyReply::Keys { slots }.into(),
             (Answer::Rows { lines, total, .. }, _) => Reply::Listing { lines, total },
             (

@@ -19,6 +19,10 @@ pub enum Effect {
     Close(JobId),
     /// Trust this device from now on.
     Trust(Device),
+    /// Trust this device from now on, because a trusted one vouched for it.
+    Vouch(Device),
+    /// Shut this device out for good, and forget the sessions with it.
+    Revoke(Device),
     /// Hold this device in quarantine from now on.
     Quarantine(Device),
     /// Write how pairing stands; `None` when it is done or over.
@@ -59,6 +63,10 @@ pub enum Effect {
     Repair(u32),
     /// Put us on our own device list again.
     Announce,
+    /// Remove a sealed blob that nobody wants, if it is there.
+    Discard([u8; 16]),
+    /// Find out on whose device list these ids are.
+    LookUp(Vec<u32>),
     /// Begin or end a check.
     Verify(verify::Act),
     /// Start the vault process with the key device that is there.
@@ -81,6 +89,8 @@ impl Effect {
             | Self::SaveDelivery(_)
             | Self::Close(_)
             | Self::Trust(_)
+            | Self::Vouch(_)
+            | Self::Revoke(_)
             | Self::Quarantine(_)
             | Self::SavePairing(_)
             | Self::SaveLockedByOwner(_)
@@ -100,6 +110,8 @@ impl Effect {
             | Self::Deliver(..)
             | Self::Repair(_)
             | Self::Announce
+            | Self::Discard(_)
+            | Self::LookUp(_)
             | Self::Verify(_)
             | Self::Open
             | Self::OpenByCode

@@ -4,7 +4,8 @@ use omemo::Namespace;
 
 use super::{
     Asker, JobId,
-    reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure, Slot, Unproven},
+    devices::{self, News},
+    reply::{DeliveryFailure, IntakeFailure, KeyReply, Line, OpenFailure, Slot, Unproven},
     storage::Seen,
 };
 
@@ -38,7 +39,7 @@ impl Device {
     /// Returns the last 8 hex digits of the fingerprint, which people compare.
     #[must_use]
     pub fn tail(&self) -> String {
-        self.fingerprint.get(56..).unwrap_or_default().to_owned()
+        devices::tail(&self.fingerprint)
     }
 }
 
@@ -59,6 +60,8 @@ pub struct Told {
     pub sent_at: i64,
     /// The stanza id to answer with a receipt, when one is asked for.
     pub receipt: Option<String>,
+    /// Devices other than this one that the message was encrypted for.
+    pub readers: Vec<u32>,
 }
 
 impl Told {
@@ -98,6 +101,8 @@ pub enum Answer {
     },
     /// To `keys`.
     Slots(Vec<Slot>),
+    /// To a change of the vault's keys.
+    Key(KeyReply),
     /// To `unproven`.
     Unproven(Unproven),
     /// The blobs of unproven origin are in the index: the lowest number they got, and how many
@@ -139,6 +144,8 @@ pub enum Input {
     },
     /// News of sessions and devices.
     Life(super::life::News),
+    /// News of the owner's devices.
+    Device(News),
     /// The key device is there.
     KeyDeviceCame,
     /// The key device was taken out, or is not there at the start.

@@ -19,6 +19,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+mod adoption;
+mod held;
+
+pub use held::{BOX_BYTES, BOX_FILES, Held};
+
 use super::{
     Asker, Effect, JobId, Placed,
     reply::{IntakeFailure, Reply, StorageReply},
@@ -60,6 +65,8 @@ pub struct Intake {
     pub mac: Option<[u8; 32]>,
     /// Who sent it, and how an answer goes back.
     pub asker: Option<Asker>,
+    /// Set while the device that sent it is not let in: it is held apart.
+    pub held: Option<Held>,
 }
 
 /// How far an intake has come, as far as it is durable.
@@ -108,6 +115,7 @@ impl Intake {
             },
             mac: None,
             asker: None,
+            held: None,
         }
     }
 
@@ -136,6 +144,10 @@ pub(super) struct Intakes {
     online: bool,
     /// Set between an opening and the adoption of the last file that waited.
     opening: Option<Opening>,
+    /// Blobs of files that were turned away while they were being sealed.
+    turned_away: BTreeMap<JobId, [u8; 16]>,
+    /// New devices whose files were given up, one for each file.
+    lost: Vec<u32>,
 }
 
 struct Opening {
@@ -156,6 +168,8 @@ impl Intakes {
             halted,
             online: false,
             opening: None,
+            turned_away: BTreeMap::new(),
+            lost: Vec::new(),
         }
     }
 
@@ -179,7 +193,7 @@ impl Intakes {
     pub(super) fn waiting(&self) -> u64 {
         self.open
             .values()
-            .filter(|it| it.stage == Stage::Waiting)
+            .filter(|it| it.stage == Stage::Waiting && it.held.is_none())
             .count() as u64
     }
 
@@ -187,7 +201,7 @@ impl Intakes {
     pub(super) fn arriving(&self) -> u64 {
         self.open
             .values()
-            .filter(|it| matches!(it.stage, Stage::Announced { .. }))
+            .filter(|it| matches!(it.stage, Stage::Announced { .. }) && it.held.is_none())
             .filter(|it| !self.expired.contains(&it.job))
             .count() as u64
     }
@@ -235,7 +249,7 @@ impl Intakes {
         let last = self.open.values().map(|earlier| earlier.order).max();
         intake.order = last.unwrap_or(0).saturating_add(1);
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
-        if self.halted {
+        if self.halted && intake.held.is_none() {
             effects.push(Effect::Say(Reply::NotStored {
                 name: intake.name.clone(),
                 why: IntakeFailure::ForeignKey,
@@ -264,7 +278,7 @@ impl Intakes {
         let asked_for = |it: &Intake| {
             let waited = matches!(it.stage, Stage::Announced { attempts, .. } if attempts > 0);
             let due = self.online && !self.is_busy(&it.job) && is_due(it, now);
-            waited && (due || self.fetching.contains(&it.job))
+            it.held.is_none() && waited && (due || self.fetching.contains(&it.job))
         };
         if self.expired.is_empty() || self.halted || self.open.values().any(asked_for) {
             return effects;
@@ -290,9 +304,20 @@ impl Intakes {
             .values()
             .filter(|intake| !self.is_busy(&intake.job) && is_due(intake, now))
             .collect();
-        due.sort_by_key(|intake| intake.order);
+        // What is held apart comes last and singly, so that each knows the room that is left.
+        due.sort_by_key(|intake| (intake.held.is_some(), intake.order));
+        let is_held = |job: &JobId| self.open.get(job).is_some_and(|it| it.held.is_some());
+        let held_at_once = usize::from(!self.fetching.iter().any(is_held));
         let free = MAX_FETCHES.saturating_sub(self.fetching.len());
-        let started: Vec<Intake> = due.into_iter().take(free).cloned().collect();
+        let (held, others): (Vec<_>, Vec<_>) = due.into_iter().partition(|it| it.held.is_some());
+        let chosen = others
+            .into_iter()
+            .chain(held.into_iter().take(held_at_once));
+        let mut started: Vec<Intake> = chosen.take(free).cloned().collect();
+        let most = self.box_room();
+        for held in started.iter_mut().filter_map(|it| it.held.as_mut()) {
+            held.most = most;
+        }
         self.fetching
             .extend(started.iter().map(|intake| intake.job));
         started.into_iter().map(Effect::Fetch).collect()
@@ -300,8 +325,16 @@ impl Intakes {
 
     /// Saves the proof of origin of a blob that is about to get its name. Returns whether this is
     /// the first one of this file.
-    pub(super) fn vouched(&mut self, job: JobId, mac: [u8; 32]) -> Option<(bool, Effect)> {
+    pub(super) fn vouched(
+        &mut self,
+        job: JobId,
+        mac: [u8; 32],
+        bytes: u64,
+    ) -> Option<(bool, Effect)> {
         let intake = self.open.get_mut(&job)?;
+        if let Some(held) = &mut intake.held {
+            held.bytes = bytes;
+        }
         let is_first = intake.mac.replace(mac).is_none();
         Some((is_first, Effect::SaveIntake(intake.clone())))
     }
@@ -312,13 +345,17 @@ impl Intakes {
         let mut effects = Vec::new();
         if let Some(intake) = self.open.get_mut(&job) {
             intake.link.clear();
-            if is_open {
+            if intake.held.is_some() {
+                intake.stage = Stage::Waiting;
+                effects.push(Effect::SaveIntake(intake.clone()));
+            } else if is_open {
                 self.indexing.insert(job);
                 effects.push(Effect::Index(intake.clone()));
             } else {
                 effects.extend(self.wait(&[job]));
             }
         }
+        effects.extend(self.discard(&job));
         effects.extend(self.go_ahead(now));
         effects
     }
@@ -331,6 +368,8 @@ impl Intakes {
         now: i64,
     ) -> Vec<Effect> {
         self.fetching.remove(&job);
+        // Vouched for, its blob may have got its name after all.
+        let discarded = self.discard(&job);
         let mut effects = if matches!(why, IntakeFailure::Drive(_)) {
             self.hold(job, why, now)
         } else if transient {
@@ -342,13 +381,15 @@ impl Intakes {
         } else {
             self.end(job, why)
         };
+        effects.extend(discarded);
         effects.extend(self.go_ahead(now));
         effects
     }
 
-    /// Returns whether an attempt to fetch this file has failed before.
+    /// Returns whether an attempt to fetch this file has failed before, and its end is told.
     fn has_waited(&self, job: &JobId) -> bool {
-        let stage = self.open.get(job).map(|intake| intake.stage);
+        let told = self.open.get(job).filter(|intake| intake.held.is_none());
+        let stage = told.map(|intake| intake.stage);
         matches!(stage, Some(Stage::Announced { attempts, .. }) if attempts > 0)
     }
 
@@ -367,7 +408,7 @@ impl Intakes {
         let retry_at = now.saturating_add(*pause);
         intake.stage = Stage::Announced { attempts, retry_at };
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
-        if attempts == TELL_AFTER_ATTEMPTS {
+        if attempts == TELL_AFTER_ATTEMPTS && intake.held.is_none() {
             effects.push(not_yet(intake, why));
         }
         effects
@@ -391,7 +432,7 @@ impl Intakes {
             retry_at: now.saturating_add(*pause),
         };
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
-        if attempts == 0 {
+        if attempts == 0 && intake.held.is_none() {
             effects.push(not_yet(intake, why));
         }
         effects
@@ -474,9 +515,14 @@ impl Intakes {
 
     fn end(&mut self, job: JobId, why: IntakeFailure) -> Vec<Effect> {
         self.held.remove(&job);
-        let Some(Intake { name, .. }) = self.open.remove(&job) else {
+        let Some(Intake { name, held, .. }) = self.open.remove(&job) else {
             return Vec::new();
         };
+        if let Some(held) = held {
+            // Counted, not told: whoever sends it could fill the chat.
+            self.lost.push(held.device);
+            return vec![Effect::Close(job)];
+        }
         let retrying = false;
         let reply = Reply::NotStored {
             name,
@@ -514,58 +560,6 @@ impl Intakes {
                 waiting: self.waiting(),
             }));
         }
-        effects
-    }
-
-    /// The vault is open: every file that waited is put into the index.
-    pub(super) fn adopt(&mut self, announce: bool) -> Vec<Effect> {
-        self.opening = Some(Opening { announce });
-        let mut waiting: Vec<&Intake> = self
-            .open
-            .values()
-            .filter(|it| it.stage == Stage::Waiting)
-            .collect();
-        waiting.sort_by_key(|intake| intake.order);
-        let waiting: Vec<Intake> = waiting.into_iter().cloned().collect();
-        self.indexing
-            .extend(waiting.iter().map(|intake| intake.job));
-        waiting.into_iter().map(Effect::Index).collect()
-    }
-
-    /// Returns whether files that waited are still being put into the index.
-    pub(super) fn is_adopting(&self) -> bool {
-        self.opening.is_some()
-    }
-
-    /// Tells of the opening once nothing is left to adopt.
-    pub(super) fn summary(&mut self) -> Vec<Effect> {
-        let adopting = |it: &&Intake| it.stage == Stage::Waiting && self.indexing.contains(&it.job);
-        if self.opening.is_none() || self.open.values().find(adopting).is_some() {
-            return Vec::new();
-        }
-        let announce = self.opening.take().is_some_and(|opening| opening.announce);
-        let mut adopted = Vec::new();
-        let mut doubles = 0;
-        let mut closed = Vec::new();
-        for intake in self.open.values() {
-            if let Stage::Indexed { number, double } = intake.stage {
-                closed.push(intake.job);
-                if double {
-                    doubles += 1;
-                } else {
-                    adopted.push(number);
-                }
-            }
-        }
-        adopted.sort_unstable();
-        for job in &closed {
-            self.open.remove(job);
-        }
-        if closed.is_empty() && !announce {
-            return Vec::new();
-        }
-        let mut effects: Vec<Effect> = closed.into_iter().map(Effect::Close).collect();
-        effects.push(Effect::Say(Reply::Opened { adopted, doubles }));
         effects
     }
 }

@@ -243,7 +243,7 @@ impl Keeper {
         if !std::mem::take(&mut self.life.record.reborn) {
             return Vec::new();
         }
-        let ours = self.owner.own_tail().to_owned();
+        let ours = self.owner.own_tail();
         vec![Effect::Say(Reply::Life(LifeReply::Reborn { ours }))]
     }
 

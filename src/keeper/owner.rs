@@ -5,8 +5,11 @@
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
+use omemo::media::MediaLink;
+
 use super::{
     Device, Effect, Standing,
+    devices::{Devices, Level, Newcomer, Own},
     reply::{DeviceReply, Reply},
 };
 
@@ -72,32 +75,48 @@ pub(super) enum Verdict {
     Answer(Vec<Effect>),
     /// It is obeyed; these effects come first.
     Obey(Vec<Effect>),
+    /// It announces a file of a device that is not let in; these effects come first.
+    Hold(Vec<Effect>),
 }
 
 /// The owner, as far as the keeper knows.
 pub(super) struct Owner {
-    jid: String,
-    pins: Vec<String>,
+    pub(super) jid: String,
+    pub(super) devices: Devices,
     has_trusted_device: bool,
     pairing: Option<Pairing>,
-    own_tail: String,
+    pub(super) own: Own,
 }
 
 impl Owner {
     pub(super) fn new(
         jid: String,
-        pins: Vec<String>,
+        devices: Devices,
         has_trusted_device: bool,
         pairing: Option<Pairing>,
-        own_tail: String,
+        own: Own,
     ) -> Self {
         Self {
             jid,
-            pins,
-            has_trusted_device,
+            has_trusted_device: has_trusted_device || devices.has_trusted(),
+            devices,
             pairing,
-            own_tail,
+            own,
         }
+    }
+
+    /// Takes note that devices were let in or shut out.
+    pub(super) fn decided(&mut self) {
+        self.has_trusted_device = self.devices.has_trusted();
+    }
+
+    /// What shows a device both fingerprints.
+    pub(super) fn meet(&self, device: &Device) -> Effect {
+        let reply = DeviceReply::Meet {
+            theirs: device.tail(),
+            ours: self.own.tail(),
+        };
+        Effect::SayTo(device.clone(), Reply::Device(reply))
     }
 
     pub(super) fn is(&self, jid: &str) -> bool {
@@ -105,8 +124,8 @@ impl Owner {
     }
 
     /// Returns the last 8 hex digits of the vault's own fingerprint.
-    pub(super) fn own_tail(&self) -> &str {
-        &self.own_tail
+    pub(super) fn own_tail(&self) -> String {
+        self.own.tail()
     }
 
     pub(super) fn begin_pairing(
@@ -132,18 +151,33 @@ impl Owner {
     }
 
     pub(super) fn judge(&mut self, device: &Device, text: Option<&str>, now: i64) -> Verdict {
-        if !self.is(&device.jid) || device.standing == Standing::Revoked {
+        if !self.is(&device.jid) || self.devices.is_shut_out(&device.fingerprint) {
             return Verdict::Silence;
         }
-        if device.standing == Standing::Trusted {
-            // A pinned device is trusted before it has ever written.
-            self.has_trusted_device = true;
-            return Verdict::Obey(Vec::new());
+        let is_pinned = self.devices.is_pinned(&device.fingerprint);
+        let mut effects = Vec::new();
+        match device.standing {
+            Standing::Trusted => {}
+            // Also one that was shut out, if the settings name it anew since.
+            Standing::Undecided | Standing::Quarantined | Standing::Revoked if is_pinned => {
+                let id = (device.id, device.fingerprint.as_str());
+                self.devices.set(id, Level::Pinned, now);
+                effects.push(Effect::Trust(device.clone()));
+            }
+            Standing::Revoked => return Verdict::Silence,
+            Standing::Undecided | Standing::Quarantined => {
+                return self.judge_new(device, text, now);
+            }
         }
-        if self.pins.contains(&device.fingerprint) {
-            self.has_trusted_device = true;
-            return Verdict::Obey(vec![Effect::Trust(device.clone())]);
+        // A pinned device is trusted before it has ever written.
+        self.has_trusted_device = true;
+        if self.devices.heard(device, now) {
+            effects.push(self.meet(device));
         }
+        Verdict::Obey(effects)
+    }
+
+    fn judge_new(&mut self, device: &Device, text: Option<&str>, now: i64) -> Verdict {
         if self.pairing.is_some() {
             return self.pair(device, text.unwrap_or_default(), now);
         }
@@ -153,16 +187,31 @@ impl Owner {
                 Reply::Device(DeviceReply::PairingOver),
             )]);
         }
-        if device.standing == Standing::Quarantined {
-            return Verdict::Silence;
+        let mut effects = Vec::new();
+        let is_told = match self.devices.came(device, now) {
+            Newcomer::TooMany => return Verdict::Silence,
+            Newcomer::Again { tell } => tell,
+            Newcomer::First => {
+                effects.push(Effect::Quarantine(device.clone()));
+                effects.push(Effect::Say(Reply::Device(DeviceReply::New {
+                    device: device.id,
+                    fingerprint: device.fingerprint.clone(),
+                    digits: self.devices.digits(&device.fingerprint),
+                })));
+                true
+            }
+        };
+        if is_told {
+            let reply = DeviceReply::NotLetIn {
+                theirs: device.tail(),
+                ours: self.own.tail(),
+            };
+            effects.push(Effect::SayTo(device.clone(), Reply::Device(reply)));
         }
-        Verdict::Answer(vec![
-            Effect::Quarantine(device.clone()),
-            Effect::Say(Reply::Device(DeviceReply::Unknown {
-                device: device.id,
-                tail: device.tail(),
-            })),
-        ])
+        if text.is_some_and(|text| MediaLink::parse(text).is_ok()) {
+            return Verdict::Hold(effects);
+        }
+        Verdict::Answer(effects)
     }
 
     fn pair(&mut self, device: &Device, text: &str, now: i64) -> Verdict {
@@ -181,12 +230,15 @@ impl Owner {
         if bool::from(typed.as_bytes().ct_eq(pairing.code.as_bytes())) {
             self.pairing = None;
             self.has_trusted_device = true;
+            let id = (device.id, device.fingerprint.as_str());
+            self.devices.set(id, Level::Paired, now);
+            self.devices.meet(device.id);
             return Verdict::Answer(vec![
                 Effect::Trust(device.clone()),
                 Effect::SavePairing(None),
                 Effect::Say(Reply::Device(DeviceReply::Paired {
                     theirs: device.tail(),
-                    ours: self.own_tail.clone(),
+                    ours: self.own.tail(),
                 })),
             ]);
         }

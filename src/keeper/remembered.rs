@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{custody, unlock::NeedsRecord, weekly};
+use super::{custody, devices, unlock::NeedsRecord, weekly};
 
 /// Small things, written together whenever one of them changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,4 +19,6 @@ pub struct Remembered {
     pub plain_refused_at: Option<i64>,
     /// When the owner was last asked to send a message again, in seconds since 1970.
     pub unreadable_at: Option<i64>,
+    /// The owner's devices.
+    pub devices: devices::Record,
 }

@@ -10,10 +10,14 @@ use super::{
     storage::{DriveTrouble, Forecast},
 };
 
+mod devices;
+mod keys;
 mod life;
 mod verify;
 mod words;
 
+pub use devices::{DeviceLine, DeviceReply, Revocation};
+pub use keys::KeyReply;
 pub use life::LifeReply;
 pub use verify::VerifyReply;
 pub use words::PLAIN_REFUSED;
@@ -54,6 +58,8 @@ pub struct Facts {
     pub alarm: bool,
     /// How AES is computed here.
     pub aes: &'static str,
+    /// Files that new devices sent, and that are held apart.
+    pub held: u64,
     /// What is known of checks.
     pub checks: super::verify::Facts,
 }
@@ -305,6 +311,8 @@ pub enum Reply {
     Device(DeviceReply),
     /// Something about sessions and devices that live and die.
     Life(LifeReply),
+    /// Something about changing the vault's keys.
+    Key(KeyReply),
     /// Something about checks.
     Verify(VerifyReply),
     /// Something about opening and locking.
@@ -371,34 +379,6 @@ pub enum CustodyReply {
     Keys {
         /// In the order they were made.
         slots: Vec<Slot>,
-    },
-}
-
-/// What is said about the owner's devices and their pairing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeviceReply {
-    /// This device is the owner's from now on.
-    Paired {
-        /// Last 8 hex digits of the phone's fingerprint.
-        theirs: String,
-        /// Last 8 hex digits of the vault's fingerprint.
-        ours: String,
-    },
-    /// The first message has to be the code.
-    PairingNeeded,
-    /// The code was wrong.
-    PairingWrong {
-        /// Tries that are left.
-        left: u8,
-    },
-    /// No code is valid any more.
-    PairingOver,
-    /// A device of the owner that nobody vouched for wrote.
-    Unknown {
-        /// Its OMEMO device id.
-        device: u32,
-        /// Last 8 hex digits of its fingerprint.
-        tail: String,
     },
 }
 

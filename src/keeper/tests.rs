@@ -9,13 +9,14 @@ use super::{
     command::Command,
     confirm::CONFIRM_SECONDS,
     intake::Stage,
-    reply::{DeliveryFailure, Line, OpenFailure, StorageReply, Unproven},
+    reply::{DeliveryFailure, Line, OpenFailure, StorageReply, Unproven, WayIn},
     *,
 };
 
 mod clock;
 mod modes;
 mod pairing;
+mod trust;
 
 const OWNER: &str = "owner@example.org";
 const NOW: i64 = 1_800_000_000;
@@ -28,13 +29,18 @@ fn memory() -> Memory {
         owner: OWNER.to_owned(),
         pins: Vec::new(),
         has_trusted_device: true,
+        devices: Vec::new(),
         pairing: None,
         locked_by_owner: false,
         intakes: Vec::new(),
         deliveries: Vec::new(),
         checks: verify::Record::default(),
         plan: verify::Plan::default(),
-        own_tail: "0badcafe".to_owned(),
+        own: Own {
+            jid: "vault@example.org".to_owned(),
+            device: 9,
+            fingerprint: format!("{}0badcafe", "0".repeat(56)),
+        },
         pace: None,
         alarm: false,
         aes: "in software",
@@ -66,6 +72,7 @@ fn told(number: u8, text: &str) -> Told {
         text: Some(text.to_owned()),
         sent_at: NOW,
         receipt: Some(format!("stanza-{number}")),
+        readers: Vec::new(),
     }
 }
 

@@ -188,7 +188,7 @@ fn hand_over(stick: &Stick, file: &str, pipe: OwnedFd) {
         };
         log::warn!("{error} {why}");
     }
-    let written = handover::write(pipe, found.as_ref().map(|it| it.as_slice()));
+    let written = handover::write(pipe, found.as_ref());
     if let Err(error) = written {
         log::info!("nobody waits for the key any more: {error}");
     }

@@ -19,9 +19,8 @@ use rustix::{
         fsconfig_set_string, fsmount, fsopen,
     },
 };
-use zeroize::Zeroizing;
 
-use super::handover::{self, NoKey};
+use super::handover::{self, Found, NoKey, REVOKE_FILE};
 
 /// File systems that are tried, with the words that keep a mount from writing even a journal.
 const FILE_SYSTEMS: &[(&str, &[&str])] = &[
@@ -122,17 +121,22 @@ impl Stick {
             .collect()
     }
 
-    /// Mounts it, reads the file of this name and lets it go.
-    pub(super) fn read(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, NoKey> {
+    /// Mounts it, reads the key file of this name and the list beside it, and lets it go.
+    pub(super) fn read(&self, name: &str) -> Result<Found, NoKey> {
         let unreadable = |error: io::Error| NoKey::Unreadable(Some(error));
         let root = mount(&self.real).map_err(|error| unreadable(error.into()))?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = match rustix::fs::openat(&root, name, flags, Mode::empty()) {
+        let open = |name: &str| rustix::fs::openat(&root, name, flags, Mode::empty());
+        let file = match open(name) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Err(NoKey::Missing),
             Err(error) => return Err(unreadable(error.into())),
         };
-        handover::read_file(File::from(file))
+        let list = open(REVOKE_FILE).ok();
+        Ok(Found {
+            key: handover::read_file(File::from(file))?,
+            revoked: list.and_then(|list| handover::read_list(File::from(list))),
+        })
     }
 }
 

@@ -72,7 +72,12 @@ pub(super) fn remove(config: &Config, custodian: &Custodian) -> anyhow::Result<(
     Ok(())
 }
 
-pub(super) fn forget_pepper(config: &Config) -> anyhow::Result<()> {
+/// Removes the code's other half from the system card.
+///
+/// # Errors
+///
+/// The card's.
+pub fn forget_pepper(config: &Config) -> anyhow::Result<()> {
     card::remove_for_good(&config.vault.system.join(PEPPER_FILE))
         .context("while removing the code's other half from the system card")
 }

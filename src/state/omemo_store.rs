@@ -30,6 +30,18 @@ impl Step<'_> {
             .collect()
     }
 
+    /// Forgets all sessions with a device, in whatever namespace.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub fn forget_sessions(&self, jid: &str, device: u32) -> Result<(), StateError> {
+        self.transaction
+            .prepare_cached("DELETE FROM session WHERE jid = ?1 AND device = ?2")?
+            .execute(params![jid, device])?;
+        Ok(())
+    }
+
     fn write_omemo(&self, changes: &Changes) -> Result<(), StateError> {
         let step = &self.transaction;
         if changes.starts_over {

@@ -379,6 +379,65 @@ fn a_job_from_before_the_proof_of_origin_is_read_without_one() {
 }
 
 #[test]
+fn what_was_remembered_before_devices_were_is_read_with_none() {
+    #[derive(Serialize)]
+    struct Before {
+        unreadable_at: Option<i64>,
+    }
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct After {
+        unreadable_at: Option<i64>,
+        phones: Vec<u8>,
+        revoked: Vec<String>,
+        pins: Vec<String>,
+        readers: Vec<u32>,
+    }
+    #[derive(Serialize)]
+    struct JobBefore {
+        mac: Option<[u8; 32]>,
+    }
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct JobAfter {
+        mac: Option<[u8; 32]>,
+        held: Option<u32>,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = State::open(folder.path()).unwrap();
+    let unreadable_at = Some(1_800_000_000);
+    let mac = Some([7; 32]);
+    let step = state.begin().unwrap();
+    step.set_note("remembered", Some(&Before { unreadable_at }))
+        .unwrap();
+    step.set_note("pace", Some(&7_u64)).unwrap();
+    step.save_job(&[1; 32], JobKind::Intake, &JobBefore { mac })
+        .unwrap();
+    step.commit().unwrap();
+    state
+        .connection
+        .pragma_update(None, "user_version", 54)
+        .unwrap();
+    drop(state);
+
+    let mut state = State::open(folder.path()).unwrap();
+    let step = state.begin().unwrap();
+
+    let after = After {
+        unreadable_at,
+        phones: Vec::new(),
+        revoked: Vec::new(),
+        pins: Vec::new(),
+        readers: Vec::new(),
+    };
+    assert_eq!(step.note::<After>("remembered").unwrap(), Some(after));
+    assert_eq!(step.note::<u64>("pace").unwrap(), Some(7));
+    let held = None;
+    assert_eq!(
+        step.jobs::<JobAfter>(JobKind::Intake).unwrap(),
+        [JobAfter { mac, held }]
+    );
+}
+
+#[test]
 fn a_state_that_was_closed_and_opened_anew_has_all_it_had_and_keeps_others_out() {
     let place = tempfile::tempdir().unwrap();
     let mut state = State::open(place.path()).unwrap();

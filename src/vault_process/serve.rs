@@ -30,6 +30,7 @@ use vault::{
 use zeroize::Zeroizing;
 
 mod comparer;
+mod custody;
 mod key;
 mod sender;
 mod unproven;
@@ -79,6 +80,7 @@ pub fn serve() -> io::Result<()> {
         None => None,
     };
     let from_pipe = key_file.is_none();
+    let list = key_file.as_deref().and_then(key::find_list);
     let file = find_key(key_file, pipe);
     // It lies on the card, out of reach afterwards. Without it nothing that waits is vouched for.
     let intake_key = read_intake_key(&intake_key);
@@ -86,7 +88,11 @@ pub fn serve() -> io::Result<()> {
         log::error!("the vault process could not be confined, so it ends: {error}");
         return mouth.say(&Word::NotOpened(unconfined(&error)));
     }
-    let key_file = file.and_then(|file| key::read_key(file, from_pipe));
+    let found = file.and_then(|file| key::read_key(file, list, from_pipe));
+    let (key_file, revoked) = found.map_or_else(
+        |why| (Err(why), None),
+        |found| (Ok(found.key), found.revoked),
+    );
     let opened = key::secret(typed, key_file, &folder).and_then(|(secret, typist)| {
         let opened = key::open(&folder, &secret, &public_half, &waiting);
         if let Some(mut typist) = typist {
@@ -103,6 +109,10 @@ pub fn serve() -> io::Result<()> {
         mouth.say(&Word::NewPublicHalf(newest))?;
     }
     mouth.say(&Word::Opened)?;
+    if let Some(revoked) = revoked {
+        let list = String::from_utf8_lossy(&revoked).into_owned();
+        mouth.say(&Word::Revoked(list))?;
+    }
     let proofs = Proofs {
         intake_key,
         waiting,
@@ -150,6 +160,7 @@ fn work(
     let mut clerk = Clerk {
         folder,
         slots: Slots::new(&vault),
+        is_over: false,
         index,
         mouth,
         deliver,
@@ -168,6 +179,9 @@ fn work(
             Errand::Favour(favour) => favour(&mut clerk.index),
             Errand::Compared(double, compared) => clerk.settle(&double, compared)?,
             Errand::Gone(ended) => return ended,
+        }
+        if clerk.is_over {
+            return Ok(());
         }
     }
     Ok(())
@@ -257,6 +271,8 @@ impl Mouth {
 struct Clerk {
     folder: VaultFolder,
     slots: Slots,
+    /// Nothing may be written any more.
+    is_over: bool,
     index: Index,
     mouth: Mouth,
     deliver: mpsc::Sender<Delivery>,
@@ -297,6 +313,7 @@ impl Clerk {
                     }
                 }
             }
+            Order::Slot { job, ask } => self.custody(job, ask),
             Order::TakeUnproven { job, seen, waiting } => self.take_unproven(job, &seen, &waiting),
             Order::Ask { job, question } => {
                 let word = self.answer(job, question).unwrap_or_else(|error| {

@@ -22,6 +22,7 @@ use getrandom::SysRng;
 use strongroom::{
     keeper::{
         Device, Effect, Input, JobId, Keeper, Memory, Placed, Standing, Told,
+        devices::Own,
         intake::Intake,
         reply::{IntakeFailure, Line, OpenFailure, Reply},
     },
@@ -221,6 +222,7 @@ fn told(number: u64) -> Told {
         )),
         sent_at: 0,
         receipt: None,
+        readers: Vec::new(),
     }
 }
 
@@ -232,11 +234,12 @@ impl Worker {
             owner: OWNER.to_owned(),
             pins: Vec::new(),
             has_trusted_device: true,
+            devices: Vec::new(),
             pairing: None,
             locked_by_owner: false,
             intakes: step.jobs(JobKind::Intake)?,
             deliveries: Vec::new(),
-            own_tail: String::new(),
+            own: Own::default(),
             checks: Default::default(),
             plan: Default::default(),
             pace: None,

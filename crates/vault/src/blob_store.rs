@@ -445,8 +445,11 @@ impl VaultFolder {
         }
     }
 
-    /// Removes a blob for good; the index sees to it that another one holds the same.
-    pub(crate) fn remove_blob(&self, blob: &BlobId) -> io::Result<()> {
+    /// Removes a blob for good, if it is there. The caller sees to it that nothing is lost with it.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn remove_blob(&self, blob: &BlobId) -> io::Result<()> {
         let path = self.blob_path(blob);
         disk::remove_if_there(&path)?;
         disk::sync_parent(&path)

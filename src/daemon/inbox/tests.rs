@@ -103,7 +103,12 @@ impl Bench {
             plan: Plan::default(),
             pace: None,
             alarm: false,
-            own_tail: "0badcafe".to_owned(),
+            devices: Vec::new(),
+            own: crate::keeper::devices::Own {
+                jid: OURS.to_owned(),
+                device: own.device().0,
+                fingerprint: format!("{}0badcafe", "0".repeat(56)),
+            },
             aes: "in software",
         });
         let mut bench = Self {

@@ -4,7 +4,7 @@
 )]
 
 use super::*;
-use crate::keeper::{Input, Memory, verify};
+use crate::keeper::{Input, Memory, devices::Own, verify};
 
 const OWNER: &str = "owner@example.org";
 const NOW: i64 = 1_800_000_000;
@@ -23,7 +23,11 @@ fn keeper(record: Record) -> Keeper {
         deliveries: Vec::new(),
         checks: verify::Record::default(),
         plan: verify::Plan::default(),
-        own_tail: "0badcafe".to_owned(),
+        devices: Vec::new(),
+        own: Own {
+            fingerprint: format!("{}0badcafe", "0".repeat(56)),
+            ..Own::default()
+        },
         pace: None,
         alarm: false,
         aes: "in software",

@@ -6,9 +6,11 @@ use chrono::DateTime;
 
 use crate::keeper::command::MAX_LINES;
 
-use super::{DeliveryFailure, DeviceReply, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
+use super::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
 mod custody;
+mod devices;
+mod keys;
 mod life;
 mod storage;
 mod verify;
@@ -24,11 +26,16 @@ const HELP: &str = "Share a photo or file here and I keep it.\n\
      find WORDS: files with these words in the name\n\
      get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
      status: open or locked, how much is kept\n\
-     keys: what opens the vault\n\
+     keys: what opens the vault (rename key OLD to NEW, revoke key NAME, add key)\n\
+     devices: your phones, and which may command (fingerprints: all digits)\n\
+     trust 8c1f, revoke 8c1f: let a new phone in, shut a lost one out\n\
      verify: check every file (verify 7: one; verify sample: a few)\n\
      lock: close the vault at once\n\
      unproven: files on the drive that nobody vouches for\n\
      unlock CODE: open it, if your vault opens by a code";
+
+const NOT_CONFIRMED: &str = "That number confirms nothing: each is good once, for 5 minutes and \
+                             for the device that asked. Send the command again for a fresh one.";
 
 impl Reply {
     /// Returns what happened, then what the owner can do about it.
@@ -88,9 +95,7 @@ impl Reply {
                 retrying,
             } => not_stored(name, *why, *retrying),
             Self::Storage(reply) => storage::text(reply),
-            Self::NotConfirmed => "That number confirms nothing: each is good once, for 5 minutes \
-                 and for the device that asked. Send the command again for a fresh one."
-                .to_owned(),
+            Self::NotConfirmed => NOT_CONFIRMED.to_owned(),
             Self::NotSent { number, why } => not_sent(*number, *why),
             Self::NoSuch { numbers } => no_such(numbers),
             Self::Empty => "The vault is empty. Share a photo here and I keep it.".to_owned(),
@@ -110,32 +115,8 @@ impl Reply {
             Self::Device(reply) => reply.text(),
             Self::Custody(reply) => reply.text(),
             Self::Life(reply) => reply.text(),
+            Self::Key(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),
-        }
-    }
-}
-
-impl DeviceReply {
-    fn text(&self) -> String {
-        match self {
-            Self::Paired { theirs, ours } => format!(
-                "Paired: this phone may now command the vault. Compare once: your fingerprint ends \
-                 in {theirs}, mine in {ours}. Share a photo and I keep it; \"help\" tells the rest."
-            ),
-            Self::PairingNeeded => "I do not know this phone yet. Send the pairing code that \
-                 set-up showed, and nothing else."
-                .to_owned(),
-            Self::PairingWrong { left } => format!(
-                "That is not the pairing code. Check it and send it again; tries left: {left}."
-            ),
-            Self::PairingOver => "The pairing code is no longer valid. Run \"strongroom pair\" on \
-                 the Pi and send me the new one."
-                .to_owned(),
-            Self::Unknown { device, tail } => format!(
-                "A device of yours that I do not know wrote to me (device {device}, fingerprint \
-                 ending in {tail}); I did nothing it asked. If it is yours, add its fingerprint to \
-                 the vault's settings; if not, remove it from your account."
-            ),
         }
     }
 }
@@ -151,6 +132,7 @@ fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
         forecast,
         alarm,
         aes,
+        held,
         checks,
     } = facts;
     let mut text = String::new();
@@ -168,6 +150,9 @@ fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
     }
     if *arriving > 0 {
         let _ = write!(text, "\nOn their way in: {arriving}.");
+    }
+    if *held > 0 {
+        let _ = write!(text, "\nHeld apart, from a new device: {held}.");
     }
     if unproven > 0 {
         let _ = write!(text, "\n{}", storage::unproven_found(unproven));

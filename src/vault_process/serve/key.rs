@@ -10,7 +10,7 @@ use vault::{
 use zeroize::Zeroizing;
 
 use crate::{
-    keydevice::handover::{self, NoKey},
+    keydevice::handover::{self, Found, NoKey, REVOKE_FILE},
     vault_process::{Shut, typed::Typed},
 };
 
@@ -23,11 +23,19 @@ pub(super) fn missing(error: &io::Error) -> Shut {
     }
 }
 
-pub(super) fn read_key(file: File, from_pipe: bool) -> Result<Zeroizing<Vec<u8>>, Shut> {
+/// Opens the list of lost devices beside the key file, without reading.
+pub(super) fn find_list(key_file: &Path) -> Option<File> {
+    File::open(key_file.with_file_name(REVOKE_FILE)).ok()
+}
+
+pub(super) fn read_key(file: File, list: Option<File>, from_pipe: bool) -> Result<Found, Shut> {
     let read = if from_pipe {
         handover::read(file.into())
     } else {
-        handover::read_file(file)
+        handover::read_file(file).map(|key| Found {
+            key,
+            revoked: list.and_then(handover::read_list),
+        })
     };
     read.map_err(|error| {
         log::warn!("{error}");

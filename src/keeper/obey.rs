@@ -1,0 +1,115 @@
+//! What each command sets off, and what the vault process's answers do.
+
+use super::{
+    Answer, Effect, JobId, Keeper, Told,
+    command::{Command, NotACommand},
+    confirm::Task,
+    moment::Moment,
+    reply::{DeviceReply, Facts, KeyReply, Reply, VerifyReply, WayIn},
+};
+
+impl Keeper {
+    pub(super) fn answered(
+        &mut self,
+        job: JobId,
+        answer: Answer,
+        free: Option<u64>,
+        now: i64,
+    ) -> Vec<Effect> {
+        let mut number = None;
+        if let Answer::Unproven(found) = &answer
+            && found.count > 0
+        {
+            let task = Task::TakeUnproven { seen: found.seen };
+            number = self.confirmations.ask(job, task, now);
+        }
+        if let Answer::Key(KeyReply::Ask { slot, .. }) = &answer {
+            number = self
+                .confirmations
+                .ask(job, Task::DropKey { slot: *slot }, now);
+        }
+        let mut is_revoked = None;
+        if let Answer::Key(KeyReply::Revoked { was_code, .. }) = &answer {
+            is_revoked = Some(*was_code);
+        }
+        let mut kept = None;
+        if let Answer::Totals { entries, bytes, .. } = &answer {
+            kept = Some((*entries, *bytes));
+        }
+        let facts = Facts {
+            way: self.custody.way_in(),
+            waiting: self.intakes.waiting(),
+            standing: self.custody.standing(now),
+            arriving: self.intakes.arriving(),
+            free,
+            drive: self.storage.trouble(),
+            forecast: self.storage.forecast(kept, now),
+            alarm: self.alarm,
+            aes: self.aes,
+            held: self.intakes.held(),
+            checks: self.verify.facts(),
+        };
+        let mut effects = self.deliveries.answered(job, answer, facts, number);
+        if let Some(was_code) = is_revoked {
+            let locked = self.custody.begin_epoch(was_code, now);
+            effects.extend(self.after_lock(locked));
+        }
+        effects
+    }
+
+    pub(super) fn command(&mut self, job: JobId, command: Command, at: Moment) -> Vec<Effect> {
+        match command {
+            Command::Help => vec![Effect::Say(Reply::Help)],
+            Command::Lock => {
+                let effects = self.custody.lock(at.wall);
+                self.after_lock(effects)
+            }
+            Command::Status => self.deliveries.ask(job, Command::Status),
+            Command::AddKey => vec![Effect::Say(Reply::Key(KeyReply::HowToAdd))],
+            Command::Devices => self.list_devices(),
+            Command::Fingerprints => self.list_fingerprints(),
+            Command::Trust { digits } => self.ask_trust(job, &digits, at.wall),
+            Command::RevokeDevice { digits } => self.ask_revoke(job, &digits, at.wall),
+            Command::Verify(asked) => {
+                let is_opening = self.custody.way_in() == WayIn::Wait;
+                self.verify.ask(asked, is_opening, self.needs_key())
+            }
+            // While it is being opened the question waits.
+            command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
+            command @ Command::Get { .. } => self.need(job, &command, at),
+            Command::List { .. }
+            | Command::Find { .. }
+            | Command::Keys
+            | Command::RenameKey { .. }
+            | Command::RevokeKey { .. }
+            | Command::DropKey { .. }
+            | Command::Unproven
+            | Command::TakeUnproven { .. } => vec![Effect::Say(self.needs_key())],
+        }
+    }
+
+    pub(super) fn confirmed(&mut self, told: &Told, task: Task, at: Moment) -> Vec<Effect> {
+        match task {
+            Task::TakeUnproven { seen } => {
+                self.command(told.job, Command::TakeUnproven { seen }, at)
+            }
+            Task::DropKey { slot } => self.command(told.job, Command::DropKey { slot }, at),
+            Task::Vouch { fingerprint } => self.vouch(&fingerprint, at),
+            Task::Revoke { fingerprint } => self.revoke(&fingerprint, told.from.id, at.wall),
+        }
+    }
+}
+
+pub(super) fn not_a_command(why: NotACommand) -> Reply {
+    match why {
+        NotACommand::Unknown => Reply::NotUnderstood,
+        NotACommand::BadNumber { word } => Reply::BadNumber { word },
+        NotACommand::TooMany => Reply::TooMany,
+        NotACommand::NothingToFind => Reply::NothingToFind,
+        NotACommand::RenameHow => Reply::Key(KeyReply::RenameHow),
+        NotACommand::RevokeHow => Reply::Key(KeyReply::RevokeHow),
+        NotACommand::TrustWhom { word } => Reply::Device(DeviceReply::TrustWhom { word }),
+        NotACommand::RevokeWhat { word } => Reply::Device(DeviceReply::RevokeWhat { word }),
+        NotACommand::VerifyWhat { word } => Reply::Verify(VerifyReply::What { word }),
+    }
+}
