@@ -15,7 +15,7 @@ DENY := $(TARGET)/tools/bin/cargo-deny
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup check test demo bench cross faults hostile fuzz advisories
+.PHONY: help setup check test demo bench cross faults hostile servers fuzz advisories
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,8 +54,11 @@ cross: ## build for the Raspberry Pi and start the program under qemu
 faults: setup ## kill, cut the power, fill and flip: 25 minutes, a table at the end
 	scripts/faults.sh
 
-hostile: setup ## hostile servers and contacts, lines that break: 15 minutes, a table at the end
+hostile: setup ## hostile servers and contacts, lines that break: 5 minutes, a table at the end
 	scripts/hostile.sh
+
+servers: setup ## the main path on Prosody 0.12, Prosody 13.0 and ejabberd, and between two servers
+	scripts/servers.sh
 
 fuzz: ## a minute of fuzzing for every parser
 	scripts/fuzz.sh $(FUZZ_SECONDS)

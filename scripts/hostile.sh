@@ -1,6 +1,6 @@
 #!/bin/bash
 # Attacks a vault from its server, its contacts and the line between, each attack beside its honest twin,
-# and breaks the line at every stanza: about 15 minutes on two cores. The table comes at the end.
+# and breaks the line at every stanza: about 5 minutes on two cores. The table comes at the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

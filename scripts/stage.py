@@ -151,7 +151,7 @@ class Prosody:
         self.config.write_text(text)
 
     def _start(self):
-        (self.folder / "prosody.log").write_text("")
+        (self.folder / "server.log").write_text("")
         self.process = Process(["prosody", "--config", self.config, "-F"],
                                stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         end = time.monotonic() + PATIENCE
@@ -175,7 +175,7 @@ class Prosody:
         run(["prosodyctl", "--config", self.config, "register", name, domain, password])
 
     def log(self):
-        return (self.folder / "prosody.log").read_text(errors="replace")
+        return (self.folder / "server.log").read_text(errors="replace")
 
     def stop(self):
         if self.process:

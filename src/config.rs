@@ -8,6 +8,7 @@
 use std::{
     fmt::Write as _,
     fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -38,6 +39,9 @@ pub struct Config {
     /// How kept files are checked.
     #[serde(default)]
     pub verify: Verify,
+    /// The way to the Internet.
+    #[serde(default)]
+    pub network: Network,
 }
 
 /// The vault's own XMPP account.
@@ -254,6 +258,40 @@ pub struct Verify {
     pub bytes_per_second: u64,
 }
 
+/// The way to the Internet.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// A SOCKS5 proxy that everything goes through, chat and files, as "address:port": for Tor
+    /// "127.0.0.1:9050". The proxy is given names, and nothing is asked of a name server. A domain's
+    /// records cannot be asked for either: unless `account.server` names it, the server has to be at
+    /// the domain itself, port 5222 or 5223.
+    ///
+    /// Default: none
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socks5: Option<String>,
+}
+
+impl Network {
+    /// Returns the proxy's address.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`] if it is none.
+    pub fn proxy(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        let proxy = self.socks5.as_deref().map(|typed| {
+            typed.parse().map_err(|_| {
+                let why = format!(
+                    "\"{typed}\" is not of the form \"address:port\"; a name would have to be asked \
+                     of a name server"
+                );
+                value("network.socks5", why)
+            })
+        });
+        proxy.transpose()
+    }
+}
+
 fn default_idle() -> u32 {
     30 * 60
 }
@@ -353,6 +391,7 @@ impl Config {
         if let Some(server) = &self.account.server {
             host_port("account.server", server)?;
         }
+        self.network.proxy()?;
         if let Some(digest) = &self.account.certificate_sha256
             && (digest.len() != 64 || hex::decode(digest).is_err())
         {
@@ -489,6 +528,7 @@ pub fn reference() -> String {
         "Custody",
         "Transfer",
         "Verify",
+        "Network",
     ] {
         write_section(&mut text, section);
     }
@@ -593,6 +633,10 @@ mod tests {
         for bad in ["/dev/sda1", "LABEL=", "LABEL=../sda", "NAME=x"] {
             let said = wrong(|it| it.keydevice.device = Some(bad.into()));
             assert!(said.contains("LABEL="), "{said}");
+        }
+        for bad in ["localhost:9050", "127.0.0.1", "9050"] {
+            let said = wrong(|it| it.network.socks5 = Some(bad.into()));
+            assert!(said.contains("network.socks5"), "{said}");
         }
         assert!(wrong(|it| it.account.certificate_sha256 = Some("00".into())).contains("64"));
     }

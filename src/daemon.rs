@@ -39,7 +39,10 @@ pub mod console;
 mod drive;
 mod effects;
 mod inbox;
+mod life;
+mod misses;
 mod outbox;
+mod publication;
 mod receive;
 mod send;
 mod settle;
@@ -51,8 +54,6 @@ pub use start::run;
 
 /// Longest wait for the stream to close at the end.
 const STOP_SECONDS: u64 = 5;
-/// Least time between two publications of our bundle, so that a burst of new sessions is one.
-const REPUBLISH_SECONDS: u64 = 30;
 
 /// Something that a task of ours reports.
 enum Happening {
@@ -91,14 +92,20 @@ enum Happening {
     Settled,
     /// A drive did not take what was written. Nobody knows what is on it: the process has to end.
     NotDurable(String),
+    /// Our own bundle was fetched, or there is none; who waits may go on once it was looked at.
+    OwnBundle {
+        namespace: Namespace,
+        there: Option<Bundle>,
+        seen: Option<oneshot::Sender<()>>,
+    },
+    /// Our former devices are off the server.
+    FormerGone,
+    /// The owner's lists were fetched, as far as they could be.
+    OwnerLists(Vec<(Namespace, DeviceList)>),
+    /// Whether the server tells us of changes of the owner's list.
+    Pushed(bool),
     /// Our bundle was published, or not.
     Published { ok: bool },
-    /// A device list was fetched.
-    DeviceList {
-        namespace: Namespace,
-        jid: String,
-        list: DeviceList,
-    },
     /// A bundle was fetched, or there is none.
     Bundle {
         namespace: Namespace,
@@ -139,9 +146,7 @@ struct Daemon {
     /// Devices whose bundle is being fetched.
     fetching_bundles: HashSet<(Namespace, Address)>,
     own: Own,
-    bundle: BundleState,
-    /// When the bundle may be published again.
-    republish_at: Instant,
+    life: life::Life,
     receiving: Vec<(JobId, AbortHandle)>,
     /// Whoever typed at the console, until the vault process has it.
     typing: Option<Typing>,
@@ -152,14 +157,6 @@ struct Daemon {
 struct Own {
     device: DeviceId,
     fingerprint: String,
-}
-
-/// Whether what the server has of our bundle is what we have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BundleState {
-    Published,
-    Publishing { dirty: bool },
-    Dirty,
 }
 
 /// A running vault process.
@@ -211,6 +208,7 @@ impl Daemon {
                 _ = interrupt.recv() => return Ok(()),
                 _ = reload.recv() => {
                     self.watch_drive()?;
+                    self.look_after_device()?;
                     self.read_pairing_file()?;
                 }
                 Some(seen) = presence.recv() => self.key_device(seen)?,
@@ -260,7 +258,10 @@ impl Daemon {
                 namespace,
                 jid,
                 devices,
-            } => self.device_list(namespace, &jid, &devices),
+            } => {
+                self.life.is_pushed |= jid == self.config.owner.jid;
+                self.device_list(namespace, &jid, &devices)
+            }
             Arrival::SubscriptionAsked { jid } => {
                 if jid == self.config.owner.jid {
                     self.link.approve(&jid);
@@ -302,9 +303,17 @@ impl Daemon {
             Happening::VaultEnded { generation } => self.vault_ended(generation),
             Happening::Page { page, handled } => self.page(page, handled),
             Happening::Console(typing) => self.console(typing),
-            Happening::CaughtUp => {
-                self.catch_up = CatchUp::Done;
-                self.send_outbox()
+            Happening::CaughtUp => self.caught_up(),
+            Happening::OwnBundle {
+                namespace,
+                there,
+                seen,
+            } => self.own_bundle_seen(namespace, there, seen),
+            Happening::FormerGone => self.former_devices_gone(),
+            Happening::OwnerLists(lists) => self.owner_lists(&lists),
+            Happening::Pushed(is_pushed) => {
+                self.life.is_pushed |= is_pushed;
+                Ok(())
             }
             Happening::FirstCursor(id) => self.first_cursor(id),
             Happening::NotDurable(what) => Err(anyhow::anyhow!(
@@ -315,14 +324,9 @@ impl Daemon {
                 Ok(())
             }
             Happening::Published { ok } => {
-                self.published(ok);
+                self.life.publication.ended(ok);
                 Ok(())
             }
-            Happening::DeviceList {
-                namespace,
-                jid,
-                list,
-            } => self.device_list(namespace, &jid, &list),
             Happening::Bundle {
                 namespace,
                 address,
@@ -334,6 +338,8 @@ impl Daemon {
     fn woke(&mut self) -> anyhow::Result<()> {
         self.publish_if_due();
         self.watch_drive()?;
+        self.look_after_device()?;
+        self.retry_bundles()?;
         self.handle(Input::Woke)
     }
 
@@ -356,11 +362,12 @@ impl Daemon {
             wait = wait.min(Duration::from_secs(seconds.max(1)));
         }
         let mut at = Instant::now() + wait;
-        if self.bundle == BundleState::Dirty && self.online {
-            at = at.min(
-                self.republish_at
-                    .max(Instant::now() + Duration::from_millis(10)),
-            );
+        let device = [self.life.publication.due_at(), self.retry_at()];
+        if let Some(due) = device.into_iter().flatten().min()
+            && self.online
+        {
+            let seconds = u64::try_from(due.saturating_sub(moment().steady)).unwrap_or(0);
+            at = at.min(Instant::now() + Duration::from_secs(seconds.max(1)));
         }
         at
     }
@@ -375,6 +382,7 @@ impl Daemon {
         );
         if fresh {
             self.catch_up = CatchUp::Behind;
+            self.life.is_pushed = false;
             self.under_way.clear();
         }
         if self.catch_up == CatchUp::Behind {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 mod asker;
+pub mod calm;
 pub mod command;
 pub mod confirm;
 pub mod custody;
@@ -17,6 +18,7 @@ pub mod delivery;
 mod effect;
 mod input;
 pub mod intake;
+pub mod life;
 mod moment;
 mod opening;
 pub mod owner;
@@ -40,6 +42,7 @@ use self::{
     custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
     intake::{Intake, Intakes},
+    life::Life,
     owner::{Owner, Pairing, Verdict},
     reply::{CustodyReply, Facts, IntakeFailure, Reply, StorageReply, VerifyReply, WayIn},
     storage::{DriveTrouble, Pace, Seen, Storage},
@@ -91,6 +94,7 @@ pub struct Keeper {
     needs: Needs,
     tries: Tries,
     weekly: Weekly,
+    life: Life,
     /// A code that is about to be tried.
     code: Option<TypedCode>,
     verify: verify::Verify,
@@ -107,8 +111,6 @@ pub struct Keeper {
 
 /// Least time between two unencrypted sentences, in seconds.
 const PLAIN_PAUSE_SECONDS: i64 = 24 * 60 * 60;
-/// Least time between two requests to send again, in seconds..
-const UNREADABLE_PAUSE_SECONDS: i64 = 10 * 60;
 /// What holds until somebody says otherwise: the key stays in while the vault is open.
 const PRESENCE: Rules = Rules {
     mode: Mode::Presence,
@@ -135,6 +137,7 @@ impl Keeper {
             needs: Needs::default(),
             tries: Tries::new(0),
             weekly: Weekly::new(weekly::Record::default()),
+            life: Life::default(),
             code: None,
             verify: verify::Verify::new(memory.plan, memory.checks),
             confirmations: Confirmations::default(),
@@ -199,7 +202,8 @@ impl Keeper {
     #[must_use]
     pub fn next_tick(&self) -> Option<i64> {
         let idle = self.custody.idle_at(self.needs.is_errand());
-        [idle, self.needs.next_end()].into_iter().flatten().min()
+        let ends = [idle, self.needs.next_end(), self.life.next_tick()];
+        ends.into_iter().flatten().min()
     }
 
     /// Begins pairing anew with a fresh code; its time runs from the next login on, or from now.
@@ -264,7 +268,7 @@ impl Keeper {
             Input::Online
             | Input::Offline
             | Input::ToldPlain { .. }
-            | Input::Unreadable { .. }
+            | Input::Life(_)
             | Input::KeyDeviceCame
             | Input::KeyDeviceGone
             | Input::ConsoleUnlock
@@ -302,7 +306,7 @@ impl Keeper {
             }
             Input::Told(told) => self.told(told, at),
             Input::ToldPlain { jid } => self.told_plain(&jid, now),
-            Input::Unreadable { jid, trusted } => self.unreadable(&jid, trusted, now),
+            Input::Life(news) => self.heard_life(&news, at),
             Input::KeyDeviceCame => {
                 let effects = self.custody.key_came(now);
                 self.after_lock(effects)
@@ -561,16 +565,6 @@ impl Keeper {
             return Vec::new();
         }
         vec![Effect::SayPlainRefused]
-    }
-
-    fn unreadable(&mut self, jid: &str, trusted: bool, now: i64) -> Vec<Effect> {
-        if !trusted
-            || !self.owner.is(jid)
-            || !is_due(&mut self.unreadable_at, UNREADABLE_PAUSE_SECONDS, now)
-        {
-            return Vec::new();
-        }
-        vec![Effect::Say(Reply::Unreadable)]
     }
 }
 

@@ -12,6 +12,7 @@ compile_error!(
      AES is used where the processor has it"
 );
 
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod console;

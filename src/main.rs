@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 #[cfg(feature = "peers")]
 use strongroom::vault_process::sandbox::probe;
 use strongroom::{
-    config, console, daemon, keydevice, keys, service, setup, vault_process, verify, xmpp,
+    check, config, console, daemon, keydevice, keys, service, setup, vault_process, verify, xmpp,
 };
 
 /// What is freed is overwritten: a name that was once on the way stays in no corner of the heap.
@@ -49,6 +49,8 @@ enum Command {
     Address,
     /// Check files while the daemon does not run
     Verify(verify::Verify),
+    /// Tell what a server can do for a vault, and what is wrong with it
+    Check(check::Check),
     /// Print what the settings file may say
     Config,
     /// Tell the daemon of a key stick and read it, as root; the service manager starts this
@@ -85,6 +87,7 @@ fn act(line: Line) -> anyhow::Result<ExitCode> {
         }
         Command::Pair => setup::pair(&config::Config::read(&line.config)?)?,
         Command::Address => setup::address(&config::Config::read(&line.config)?)?,
+        Command::Check(check) => return check::run(&line.config, &check),
         Command::Config => setup::reference()?,
         Command::Verify(verify) => {
             return verify::run(&config::Config::read(&line.config)?, &verify);

@@ -1,6 +1,7 @@
 //! Set-up from the command line: makes a vault, its key, its settings; shows its address.
 //!
-//! It runs once, before the daemon, and never touches the network.
+//! It runs once, before the daemon, and never touches the network unless it is told to register an
+//! account.
 
 use std::{
     fmt, fs,
@@ -19,7 +20,7 @@ use vault::{
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{Account, Config, Custody, KeyDevice, Mode, Owner, Transfer, Vault, Verify},
+    config::{Account, Config, Custody, KeyDevice, Mode, Network, Owner, Transfer, Vault, Verify},
     daemon::start::{PAIRING_FILE, own_address},
     disk,
     keeper::owner::{CODE_ALPHABET, CODE_LETTERS},
@@ -32,6 +33,7 @@ use crate::{
 
 mod mode;
 mod recover;
+mod register;
 
 pub use recover::{Recover, recover};
 
@@ -44,9 +46,13 @@ const WORDS_NAME: &str = "recovery words";
 #[derive(Debug, clap::Args)]
 pub struct Init {
     /// The vault's own XMPP address
-    #[arg(long, value_name = "ADDRESS")]
-    pub jid: String,
-    /// The file with the password of that account on its first line
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "register")]
+    pub jid: Option<String>,
+    /// Make a new account at this server, with a drawn name unless --jid gives one and a drawn
+    /// password; this goes over the network
+    #[arg(long, value_name = "DOMAIN")]
+    pub register: Option<String>,
+    /// The file with the password of that account on its first line; with --register it is written
     #[arg(long, value_name = "FILE")]
     pub password_file: PathBuf,
     /// The owner's XMPP address; everybody else gets silence
@@ -74,6 +80,9 @@ pub struct Init {
     /// A PEM file with the authority to trust instead of the system's
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+    /// Send everything through this SOCKS5 proxy, as address:port; for Tor 127.0.0.1:9050
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub socks5: Option<String>,
     /// An upload server at a private address or other port that may be used, as host:port
     #[arg(long = "pin", value_name = "HOST:PORT")]
     pub pins: Vec<String>,
@@ -97,16 +106,24 @@ pub struct Init {
 ///
 /// What is in the way, and what to do. Nothing that was there before is touched, and a key file
 /// that was made is removed again.
-pub fn init(path: &Path, init: Init) -> anyhow::Result<()> {
+pub fn init(path: &Path, mut init: Init) -> anyhow::Result<()> {
     let trial = init.trial;
     let passphrase = passphrase(&init)?;
-    let config = config(init)?;
+    check_settings(path)?;
+    let new = register::prepare(&mut init)?;
+    let mut config = config(init)?;
     config.check()?;
     check_places(path, &config)?;
     check_disks(&config, trial)?;
     // Whatever can fail comes before the words, which are shown this once.
     let own = own_address(&config)?;
-    let made = make(path, &config, passphrase.as_ref())?;
+    let made = match new {
+        None => make(path, &config, passphrase.as_ref())?,
+        Some(new) => {
+            let registered = register::register(new, &mut config)?;
+            make(path, &config, passphrase.as_ref()).context(registered)?
+        }
+    };
     report(path, &config, &made, &own, trial)
 }
 
@@ -136,7 +153,9 @@ fn config(init: Init) -> anyhow::Result<Config> {
     let absolute = |path: PathBuf| std::path::absolute(&path).context("while reading a path");
     Ok(Config {
         account: Account {
-            jid: init.jid,
+            jid: init
+                .jid
+                .context("the vault's own address is missing; give it with --jid")?,
             password_file: absolute(init.password_file)?,
             server: init.server,
             direct_tls: init.direct_tls,
@@ -164,6 +183,9 @@ fn config(init: Init) -> anyhow::Result<Config> {
             ..Transfer::default()
         },
         verify: Verify::default(),
+        network: Network {
+            socks5: init.socks5,
+        },
     })
 }
 

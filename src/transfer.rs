@@ -3,13 +3,19 @@
 //! A message names the URL of a download and a server names the slot of an upload; either may be
 //! an attacker who wants this daemon to knock on doors inside the home. Every transfer is therefore
 //! judged by [`Rules`] before a socket is opened, its host is resolved exactly once, and the
-//! connection goes to the very address that was judged. The room knows neither XMPP nor OMEMO nor
-//! the vault: bytes pass through it chunk by chunk and none is kept.
+//! connection goes to the very address that was judged. Behind a proxy nothing is resolved: names
+//! that can only be local are refused, and the proxy is given the others. The room knows neither
+//! XMPP nor OMEMO nor the vault: bytes pass through it chunk by chunk and none is kept.
 //!
 //! Nothing in this room writes to the log, and no error shows a URL, a host or a path: what a
 //! caller logs of them is safe to log.
 
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -74,6 +80,7 @@ pub struct Client {
     rules: Rules,
     patience: Patience,
     resolver: Arc<dyn Resolve>,
+    proxy: Option<SocketAddr>,
 }
 
 impl Client {
@@ -96,7 +103,15 @@ impl Client {
             rules,
             patience,
             resolver,
+            proxy: None,
         }
+    }
+
+    /// Sends everything through this SOCKS5 proxy, if there is one; no name is resolved then.
+    #[must_use]
+    pub fn through(mut self, proxy: Option<SocketAddr>) -> Self {
+        self.proxy = proxy;
+        self
     }
 
     /// Tells the client which address the XMPP connection has reached, or that there is none; a

@@ -12,6 +12,8 @@
 //! Link -> Command --------+
 //! ```
 
+use std::io;
+
 mod account;
 mod archive;
 mod arrival;
@@ -19,24 +21,31 @@ mod arrivals;
 mod backoff;
 mod bind;
 mod connector;
+mod conversation;
 mod envelope;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handled;
 mod incoming;
+mod inside;
 mod iq;
 mod link;
 mod live;
 mod login;
 pub mod outgoing;
 mod pubsub;
+mod registration;
 mod roster;
 mod sce;
 mod session;
 mod sieve;
 mod sm;
+mod socks;
 mod srv;
 mod stream;
+mod survey;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tls;
 mod upload;
 mod wire;
@@ -45,10 +54,15 @@ mod xml;
 pub use account::{Account, Password, TlsTrust};
 pub use archive::{ArchiveError, ArchivePosition, Page};
 pub use arrival::{Arrival, Content, FatalReason, Message, Source, Stage};
+pub use connector::Origin;
 pub use handled::Handled;
+pub use inside::{Archive, Inside, Nodes, Upload};
 pub use link::{Link, Refusal, RequestError, start};
+pub use login::LoginWay;
+pub use registration::{RegisterError, Registered, Registration, Said, register};
 pub use roster::Subscription;
 pub use sce::{SceContent, SceDraft, SceError};
+pub use survey::{Host, NotInside, Reached, Survey, survey};
 pub use upload::{Slot, SlotError, UploadService};
 
 /// How much stack each thread of the runtime that runs the stream needs.
@@ -56,3 +70,25 @@ pub use upload::{Slot, SlotError, UploadService};
 /// XML elements nest, and building and dropping them recurses. What comes from the network is cut
 /// at a small depth before it is parsed; this is the second line.
 pub const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// Runs what has a stream of its own to its end, in a runtime of its own: for the command line.
+///
+/// # Errors
+///
+/// When the system gives no threads.
+pub fn run_alone<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()?;
+    // Not on this thread, whose stack is as it is.
+    let (tell, outcome) = std::sync::mpsc::channel();
+    runtime.spawn(async move {
+        // Nobody hangs up before it has come.
+        let _ = tell.send(work.await);
+    });
+    outcome.recv().map_err(io::Error::other)
+}

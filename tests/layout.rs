@@ -15,6 +15,7 @@ use std::{
 
 /// Each room with the rooms it may name. A room without a row here fails the test.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("check", &["config", "daemon", "xmpp"]),
     ("clock", &[]),
     ("config", &[]),
     ("console", &["config", "daemon", "vault_process"]),
@@ -43,7 +44,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("service", &[]),
     (
         "setup",
-        &["config", "daemon", "disk", "keeper", "keys", "state"],
+        &[
+            "config", "daemon", "disk", "keeper", "keys", "state", "xmpp",
+        ],
     ),
     ("state", &[]),
     ("transfer", &["pinned"]),

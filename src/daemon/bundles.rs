@@ -1,13 +1,18 @@
 //! Device lists and bundles: ours kept published, the owner's fetched when they are needed.
 
-use std::time::Duration;
-
 use anyhow::Context as _;
-use omemo::{Address, Bundle, DeviceList, Namespace, Store as _, Trust, machine};
-use tokio::time::Instant;
+use omemo::{Address, Bundle, DeviceList, Namespace, StartError, Store as _, Trust, machine};
 
-use super::{BundleState, Daemon, Happening, REPUBLISH_SECONDS, inbox::rng, omemo_now};
-use crate::xmpp::RequestError;
+use super::{
+    Daemon, Happening,
+    effects::{After, Desk},
+    inbox::rng,
+    moment, omemo_now,
+};
+use crate::{
+    keeper::{Input, life::News},
+    xmpp::RequestError,
+};
 
 /// Tells whether we can do without what was refused: phones that speak only the legacy namespace
 /// are to be served by a server that cannot hold what the other one needs.
@@ -16,26 +21,26 @@ pub(super) fn may_refuse(namespace: Namespace, error: &RequestError) -> bool {
 }
 
 impl Daemon {
-    /// A prekey was used or added: the server's copy is to follow, at most every
-    /// [`REPUBLISH_SECONDS`].
-    pub(super) fn bundle_changed(&mut self) {
-        self.bundle = match self.bundle {
-            BundleState::Publishing { .. } => BundleState::Publishing { dirty: true },
-            BundleState::Published | BundleState::Dirty => BundleState::Dirty,
-        };
+    /// So many prekeys were used, and others may have been added: the server's copy is to follow.
+    pub(super) fn bundle_changed(&mut self, used_prekeys: usize) {
+        self.life.publication.changed(used_prekeys);
         self.publish_if_due();
     }
 
     pub(super) fn publish_if_due(&mut self) {
-        if self.bundle != BundleState::Dirty || !self.online || Instant::now() < self.republish_at {
+        let now = moment().steady;
+        let is_due = self.life.publication.due_at().is_some_and(|at| at <= now);
+        if !is_due || !self.online {
             return;
         }
         let bundles = match self.own_bundles() {
             Ok(bundles) => bundles,
             Err(error) => return log::error!("our bundle cannot be read: {error:#}"),
         };
-        self.bundle = BundleState::Publishing { dirty: false };
-        self.republish_at = Instant::now() + Duration::from_secs(REPUBLISH_SECONDS);
+        let Some(first) = bundles.first() else {
+            return;
+        };
+        self.life.publication.began(first.prekeys.len(), now);
         let (link, device, tell) = (self.link.clone(), self.own.device, self.tell.clone());
         tokio::spawn(async move {
             let mut ok = true;
@@ -48,17 +53,6 @@ impl Daemon {
             // The receiver is gone only when the daemon stops.
             let _ = tell.send(Happening::Published { ok });
         });
-    }
-
-    pub(super) fn published(&mut self, ok: bool) {
-        self.bundle = match self.bundle {
-            BundleState::Publishing { dirty: false } | BundleState::Published if ok => {
-                BundleState::Published
-            }
-            BundleState::Publishing { .. } | BundleState::Published | BundleState::Dirty => {
-                BundleState::Dirty
-            }
-        };
     }
 
     /// Returns our bundle in each namespace.
@@ -80,10 +74,10 @@ impl Daemon {
         list: &DeviceList,
     ) -> anyhow::Result<()> {
         if jid == self.link.own_bare_jid() {
-            if !list.contains(self.own.device) && self.catch_up == super::CatchUp::Done {
-                log::warn!("our device list no longer names us; it is published again");
-                self.announce_device(namespace, list.clone());
+            if !list.contains(self.own.device) {
+                self.handle(Input::Life(News::Unlisted))?;
             }
+            self.check_own_bundle(namespace);
             return Ok(());
         }
         if jid != self.config.owner.jid {
@@ -102,20 +96,15 @@ impl Daemon {
         Ok(())
     }
 
-    fn announce_device(&self, namespace: Namespace, mut list: DeviceList) {
-        list.announce(self.own.device);
-        let link = self.link.clone();
-        tokio::spawn(async move {
-            if let Err(error) = link.publish_device_list(namespace, &list).await {
-                log::warn!("our device list was not published: {error}");
-            }
-        });
-    }
-
-    pub(super) fn fetch_bundle(&mut self, namespace: Namespace, address: Address) {
+    /// Has the bundle of a device fetched, unless it is being fetched, was missing lately, or we are
+    /// offline; returns whether [`Self::bundle`] will hear of it.
+    pub(super) fn fetch_bundle(&mut self, namespace: Namespace, address: Address) -> bool {
         let key = (namespace, address.clone());
-        if !self.online || !self.fetching_bundles.insert(key) {
-            return;
+        if !self.online || !self.life.misses.may_ask(&key, moment().steady) {
+            return false;
+        }
+        if !self.fetching_bundles.insert(key) {
+            return true;
         }
         let (link, tell) = (self.link.clone(), self.tell.clone());
         tokio::spawn(async move {
@@ -133,6 +122,7 @@ impl Daemon {
                 bundle,
             });
         });
+        true
     }
 
     /// Starts a session with a device that is trusted or pinned, and sends what waited for it.
@@ -143,33 +133,81 @@ impl Daemon {
         bundle: Option<Bundle>,
     ) -> anyhow::Result<()> {
         let device = address.device;
-        self.fetching_bundles.remove(&(namespace, address.clone()));
-        let Some(bundle) = bundle else { return Ok(()) };
-        let pins = self.config.pinned_fingerprints();
-        let mut step = self.state.begin().context("while beginning a step")?;
-        let started = machine::start_session(&step, &address, &bundle, &mut rng(), omemo_now());
+        let key = (namespace, address.clone());
+        self.fetching_bundles.remove(&key);
+        let is_repair = self.life.repairing.remove(&key);
+        let started = match bundle {
+            Some(bundle) => self.start_session(&address, &bundle, is_repair)?,
+            None => false,
+        };
+        if started {
+            self.life.misses.found(&key);
+        } else {
+            self.life.misses.missed(key, moment().steady);
+        }
+        if is_repair {
+            self.handle(Input::Life(News::Repaired { device: device.0 }))?;
+        }
+        if started { self.send_outbox() } else { Ok(()) }
+    }
+
+    /// Returns whether there is a session now. A repaired one is shown to the device at once, by an
+    /// empty message.
+    fn start_session(
+        &mut self,
+        address: &Address,
+        bundle: &Bundle,
+        is_repair: bool,
+    ) -> anyhow::Result<bool> {
+        let device = address.device;
+        let Self {
+            state,
+            keeper,
+            config,
+            ..
+        } = self;
+        let mut step = state.begin().context("while beginning a step")?;
+        let started = machine::start_session(&step, address, bundle, &mut rng(), omemo_now());
         let changes = match started {
             Ok(changes) => changes,
             Err(why) => {
                 log::warn!("no session with device {device} could be started: {why}");
-                return Ok(());
+                let known = step.known_device(address)?;
+                let trusted = known.is_some_and(|it| it.trust.is_trusted());
+                drop(step);
+                if trusted && matches!(why, StartError::IdentityChanged) {
+                    self.handle(Input::Life(News::IdentityChanged { device: device.0 }))?;
+                }
+                return Ok(false);
             }
         };
         step.apply(changes).context("while saving a session")?;
-        let Some(known) = step.known_device(&address)? else {
-            return Ok(());
+        let Some(known) = step.known_device(address)? else {
+            return Ok(false);
         };
         if !known.trust.is_trusted() {
+            let pins = config.pinned_fingerprints();
             if !pins.contains(&known.identity.fingerprint()) {
                 // Nothing is kept of a device that nobody vouched for and that never wrote.
-                return Ok(());
+                return Ok(false);
             }
-            let changes = machine::set_trust(&step, &address, &known.identity, Trust::Pinned)
+            let changes = machine::set_trust(&step, address, &known.identity, Trust::Pinned)
                 .context("while pinning a device")?;
             step.apply(changes).context("while pinning a device")?;
             log::info!("device {device} has a pinned fingerprint");
         }
+        let mut after = After::default();
+        if is_repair {
+            let desk = Desk {
+                keeper,
+                config,
+                list_is_old: false,
+                asker: None,
+            };
+            desk.post_empty(&mut step, address, bundle.namespace, &mut after)?;
+        }
         step.commit().context("while saving a session")?;
-        self.send_outbox()
+        self.after(after)?;
+        Ok(true)
     }
 }

@@ -5,7 +5,7 @@ use std::{io, os::fd::OwnedFd, path::PathBuf};
 use anyhow::Context as _;
 use omemo::{Address, DeviceId, IdentityKey, Namespace, Store as _, Trust, machine};
 
-use super::{Daemon, Happening, moment, outbox::Saying};
+use super::{Daemon, Happening, life::LIFE, moment, outbox::Saying};
 use crate::{
     config::Config,
     keeper::{
@@ -41,6 +41,8 @@ const FOUND_LINES: u32 = 20;
 pub(super) struct Desk<'a> {
     pub(super) keeper: &'a mut Keeper,
     pub(super) config: &'a Config,
+    /// Whether the owner's device list has to be fetched before anything is said.
+    pub(super) list_is_old: bool,
     /// Who asked for what is decided.
     pub(super) asker: Option<Asker>,
 }
@@ -59,6 +61,10 @@ pub(super) struct After {
     pub(super) closed: bool,
     /// Whether a prekey was used or added.
     pub(super) bundle_changed: bool,
+    /// How many prekeys were used.
+    pub(super) used_prekeys: usize,
+    /// Whether words wait for the owner's device list.
+    pub(super) list_wanted: bool,
 }
 
 impl After {
@@ -68,6 +74,8 @@ impl After {
         self.without_session.extend(other.without_session);
         self.closed |= other.closed;
         self.bundle_changed |= other.bundle_changed;
+        self.used_prekeys += other.used_prekeys;
+        self.list_wanted |= other.list_wanted;
     }
 }
 
@@ -110,11 +118,8 @@ impl Desk<'_> {
                 Effect::SaveVerify(record) => step.set_note(CHECKS, Some(&record))?,
                 Effect::SavePace(pace) => step.set_note(PACE, Some(&pace))?,
                 Effect::SaveAlarm(alarm) => step.set_note(ALARM, alarm.then_some(&true))?,
-                Effect::Say(reply) => {
-                    let words = reply.text();
-                    let recipients = self.recipients(step)?;
-                    self.post(step, &recipients, &Saying::Words(&words), &mut after)?;
-                }
+                Effect::SaveLife(record) => step.set_note(LIFE, Some(&record))?,
+                Effect::Say(reply) => self.say(step, &reply.text(), &mut after)?,
                 Effect::SayTo(device, reply) => {
                     let to = Address::new(device.jid, DeviceId(device.id));
                     let to = self.in_its_namespace(step, [to])?;
@@ -132,6 +137,8 @@ impl Desk<'_> {
                 | Effect::Index(_)
                 | Effect::Ask(..)
                 | Effect::Deliver(..)
+                | Effect::Repair(_)
+                | Effect::Announce
                 | Effect::Verify(_)
                 | Effect::Open
                 | Effect::OpenByCode
@@ -180,6 +187,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::SaveVerify(_)
         | Effect::SavePace(_)
         | Effect::SaveAlarm(_)
+        | Effect::SaveLife(_)
         | Effect::Say(_)
         | Effect::SayTo(..)
         | Effect::SayPlainRefused
@@ -190,6 +198,8 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Index(_)
         | Effect::Ask(..)
         | Effect::Deliver(..)
+        | Effect::Repair(_)
+        | Effect::Announce
         | Effect::Verify(_)
         | Effect::Open
         | Effect::OpenByCode
@@ -217,6 +227,7 @@ impl Daemon {
             self.lock();
         }
         let places = crash_points(&effects);
+        let list_is_old = self.list_is_old();
         let Self {
             state,
             keeper,
@@ -228,6 +239,7 @@ impl Daemon {
             let mut desk = Desk {
                 keeper,
                 config,
+                list_is_old,
                 asker,
             };
             let after = desk.save(&mut step, effects)?;
@@ -252,7 +264,10 @@ impl Daemon {
             self.fetch_bundle(namespace, address);
         }
         if after.bundle_changed {
-            self.bundle_changed();
+            self.bundle_changed(after.used_prekeys);
+        }
+        if after.list_wanted {
+            self.fetch_owner_lists();
         }
         for effect in after.effects {
             self.begin(effect);
@@ -295,6 +310,8 @@ impl Daemon {
                     why: DeliveryFailure::Locked,
                 },
             ),
+            Effect::Repair(device) => self.repair(device),
+            Effect::Announce => self.announce(),
             Effect::Verify(act) => self.verify(act),
             Effect::Open => self.open(None),
             Effect::OpenByCode => self.open_by_code(),
@@ -311,6 +328,7 @@ impl Daemon {
             | Effect::SaveVerify(_)
             | Effect::SavePace(_)
             | Effect::SaveAlarm(_)
+            | Effect::SaveLife(_)
             | Effect::Say(_)
             | Effect::SayTo(..)
             | Effect::SayPlainRefused => {}

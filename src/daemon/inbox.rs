@@ -12,7 +12,10 @@ use super::{
     now, omemo_now, seconds,
 };
 use crate::{
-    keeper::{Device, Effect, Input, JobId, Standing, Told},
+    keeper::{
+        Device, Effect, Input, JobId, Standing, Told,
+        life::{News, Unreadable},
+    },
     state::{State, StateError, Step},
     xmpp::{Content, Message, Page, SceContent, SceError, Source},
 };
@@ -42,6 +45,9 @@ impl Daemon {
             Source::Live if self.catch_up == CatchUp::Done => message.archive_id.clone(),
             Source::Live | Source::Offline | Source::Carbon | Source::Archive => None,
         };
+        let catching_up = self.catch_up != CatchUp::Done;
+        let list_is_old = self.list_is_old();
+        self.life.moved_on = true;
         let Self {
             state,
             keeper,
@@ -51,13 +57,14 @@ impl Daemon {
         let mut desk = Desk {
             keeper,
             config,
+            list_is_old,
             asker: None,
         };
         let after = {
             let mut step = state.begin().context("while beginning a step")?;
             let mut after = After::default();
             if is_owners {
-                after = desk.open(&mut step, &message)?;
+                after = desk.open(&mut step, &message, catching_up)?;
             }
             if let Some(cursor) = cursor {
                 let at = message.stamp.map_or_else(now, seconds);
@@ -104,9 +111,16 @@ impl Daemon {
 
 impl Desk<'_> {
     /// Opens one message of the owner's address and decides on it.
-    fn open(&mut self, step: &mut Step<'_>, message: &Message) -> anyhow::Result<After> {
+    fn open(
+        &mut self,
+        step: &mut Step<'_>,
+        message: &Message,
+        catching_up: bool,
+    ) -> anyhow::Result<After> {
         match &message.content {
-            Content::Encrypted(envelope) => self.open_encrypted(step, message, envelope),
+            Content::Encrypted(envelope) => {
+                self.open_encrypted(step, message, envelope, catching_up)
+            }
             Content::Plain(_) if message.source == Source::Archive => Ok(After::default()),
             Content::Plain(_) => {
                 let jid = message.from_bare.clone();
@@ -114,8 +128,15 @@ impl Desk<'_> {
             }
             Content::Undecipherable { namespace } => {
                 log::warn!("a message is encrypted with what we do not speak: {namespace}");
-                let jid = message.from_bare.clone();
-                self.decide(step, Input::Unreadable { jid, trusted: true })
+                let what = Unreadable {
+                    jid: message.from_bare.clone(),
+                    device: None,
+                    trusted: true,
+                    had_content: true,
+                    sent_at: message.stamp.map_or_else(now, seconds),
+                    catching_up,
+                };
+                self.decide(step, Input::Life(News::Unreadable(what)))
             }
             Content::Received(id) => {
                 step.received(id)?;
@@ -130,35 +151,38 @@ impl Desk<'_> {
         step: &mut Step<'_>,
         message: &Message,
         envelope: &Envelope,
+        catching_up: bool,
     ) -> anyhow::Result<After> {
         let sender = message.from_bare.as_str();
         let mut ours = envelope.clone();
         ours.keep_only_for(&self.config.account.jid);
-        let (opened, changes) = match machine::receive(step, sender, &ours, omemo_now()) {
+        let (opened, mut changes) = match machine::receive(step, sender, &ours, omemo_now()) {
             Ok(opened) => opened,
             Err(ReceiveError::Store(error)) => return Err(error).context("while decrypting"),
-            Err(ReceiveError::NotForUs) => return Ok(After::default()),
             Err(ReceiveError::AlreadyReceived) => {
                 return Self::received_again(step, message, envelope);
             }
             Err(why) => {
-                log::warn!(
-                    "a message of device {} was not opened: {why}",
-                    envelope.sender
-                );
-                let address = Address::new(sender, envelope.sender);
-                let known = step.known_device(&address)?;
-                let trusted = known.is_some_and(|device| device.trust.is_trusted());
-                let jid = sender.to_owned();
-                return self.decide(step, Input::Unreadable { jid, trusted });
+                return match not_opened(step, message, envelope, &why, catching_up)? {
+                    Some(input) => self.decide(step, input),
+                    None => Ok(After::default()),
+                };
             }
         };
-        let used_prekey = !changes.removed_prekeys.is_empty();
+        let used_prekeys = changes.removed_prekeys.len();
+        if catching_up {
+            // Others may have picked the same one while nobody was there to take it away.
+            changes.keep_prekeys();
+        }
         step.apply(changes).context("while saving a session")?;
         let mut after = After {
-            bundle_changed: used_prekey,
+            bundle_changed: used_prekeys > 0,
+            used_prekeys,
             ..After::default()
         };
+        if opened.heartbeat_due && opened.trust.is_trusted() {
+            self.post_empty(step, &opened.from, envelope.namespace, &mut after)?;
+        }
         match inside(message, &opened) {
             Ok(inside) => {
                 if let Some(told) = told(step, message, &opened, inside.as_ref())? {
@@ -168,9 +192,16 @@ impl Desk<'_> {
             Err(why) => {
                 let device = envelope.sender;
                 log::warn!("what device {device} encrypted was not taken: {why}");
-                let trusted = opened.trust.is_trusted();
-                let jid = sender.to_owned();
-                after.join(self.decide(step, Input::Unreadable { jid, trusted })?);
+                let what = Unreadable {
+                    jid: sender.to_owned(),
+                    // The session is as it should be: nothing is to be repaired.
+                    device: None,
+                    trusted: opened.trust.is_trusted(),
+                    had_content: true,
+                    sent_at: message.stamp.map_or_else(now, seconds),
+                    catching_up,
+                };
+                after.join(self.decide(step, Input::Life(News::Unreadable(what)))?);
             }
         }
         if let Some(refill) = machine::refill(step, &mut rng(), omemo_now())? {
@@ -200,6 +231,38 @@ impl Desk<'_> {
         }
         Ok(after)
     }
+}
+
+/// Returns what the keeper is told of a message that did not open, if anything.
+fn not_opened(
+    step: &Step<'_>,
+    message: &Message,
+    envelope: &Envelope,
+    why: &ReceiveError<StateError>,
+    catching_up: bool,
+) -> anyhow::Result<Option<Input>> {
+    let had_content = envelope.payload.is_some();
+    let not_for_us = matches!(why, ReceiveError::NotForUs);
+    // Sessions are begun with other devices of our account, and copies are for them.
+    if not_for_us && (!had_content || message.source == Source::Carbon) {
+        return Ok(None);
+    }
+    let device = envelope.sender;
+    log::warn!("a message of device {device} was not opened: {why}");
+    let address = Address::new(message.from_bare.as_str(), device);
+    let known = step.known_device(&address)?;
+    let trusted = known.is_some_and(|it| it.trust.is_trusted());
+    if matches!(why, ReceiveError::IdentityChanged) {
+        return Ok(trusted.then_some(Input::Life(News::IdentityChanged { device: device.0 })));
+    }
+    Ok(Some(Input::Life(News::Unreadable(Unreadable {
+        jid: address.jid,
+        device: Some(device.0),
+        trusted,
+        had_content,
+        sent_at: message.stamp.map_or_else(now, seconds),
+        catching_up,
+    }))))
 }
 
 /// Reads the envelope inside of a message of `urn:xmpp:omemo:2`; `None` where there is none.
@@ -307,3 +370,6 @@ pub(super) fn cursor(state: &mut State) -> Result<Option<(String, i64)>, StateEr
         step.note::<i64>(CURSOR_TIME)?.unwrap_or_default(),
     )))
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,6 +102,42 @@ impl Desk<'_> {
         Ok(())
     }
 
+    /// Posts words for the owner's trusted devices. Where the list of them may have changed
+    /// unheard, the words wait until it was fetched.
+    pub(super) fn say(
+        &self,
+        step: &mut Step<'_>,
+        words: &str,
+        after: &mut After,
+    ) -> anyhow::Result<()> {
+        let recipients = self.recipients(step)?;
+        if !self.list_is_old || recipients.is_empty() {
+            return self.post(step, &recipients, &Saying::Words(words), after);
+        }
+        step.post(&stanza_id()?, &LetterContent::Words(words.to_owned()))?;
+        after.list_wanted = true;
+        Ok(())
+    }
+
+    /// Posts an empty message, which only turns or begins a ratchet.
+    pub(super) fn post_empty(
+        &self,
+        step: &mut Step<'_>,
+        to: &Address,
+        namespace: Namespace,
+        after: &mut After,
+    ) -> anyhow::Result<()> {
+        let to_one = std::slice::from_ref(to);
+        let encrypted = machine::encrypt(step, namespace, to_one, None, &mut rng(), omemo_now());
+        let (envelope, changes) = encrypted.context("while encrypting an empty message")?;
+        step.apply(changes).context("while saving a ratchet step")?;
+        let id = stanza_id()?;
+        let stanza = outgoing::encrypted_message(&to.jid, &id, &envelope, Wrapping::default());
+        let token = step.post(&id, &LetterContent::Stanza(stanza.clone()))?;
+        after.letters.push((token, stanza));
+        Ok(())
+    }
+
     /// Makes a stanza for each namespace in which somebody can be written to; the first one gets
     /// the id `first`.
     fn encrypt_for_all(
@@ -220,6 +256,7 @@ impl Daemon {
             return;
         };
         if self.online && self.under_way.insert(token) {
+            self.life.moved_on = true;
             self.link.send(number, stanza);
         }
     }
@@ -235,6 +272,7 @@ impl Daemon {
         let desk = Desk {
             keeper,
             config,
+            list_is_old: false,
             asker: None,
         };
         let mut after = After::default();

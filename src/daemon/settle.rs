@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use omemo::{Bundle, DeviceId, Namespace};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{BundleState, Daemon, Happening, bundles::may_refuse, inbox, now};
+use super::{Daemon, Happening, bundles::may_refuse, inbox, now};
 use crate::xmpp::{ArchiveError, ArchivePosition, Link, RequestError};
 
 /// Messages asked of the archive at a time.
@@ -24,6 +24,8 @@ struct Settling {
     owner: String,
     device: DeviceId,
     bundles: Vec<Bundle>,
+    /// Devices that we were, and that must not be encrypted for any more.
+    former: Vec<u32>,
     cursor: Option<(String, i64)>,
 }
 
@@ -39,10 +41,13 @@ impl Daemon {
             tell: self.tell.clone(),
             owner: self.config.owner.jid.clone(),
             device: self.own.device,
+            former: self.former_devices()?,
             bundles,
             cursor: inbox::cursor(&mut self.state).context("while reading the archive cursor")?,
         };
-        self.bundle = BundleState::Published;
+        if let Some(first) = settling.bundles.first() {
+            self.life.publication.settled(first.prekeys.len());
+        }
         self.settling = Some(tokio::spawn(settling.run()).abort_handle());
         Ok(())
     }
@@ -55,19 +60,18 @@ impl Settling {
             tokio::time::sleep(Duration::from_secs(AGAIN_SECONDS)).await;
         }
         self.link.announce();
-        if let Err(error) = self.link.subscribe_with(&self.owner).await {
-            log::warn!("the owner's subscription is unknown: {error}");
+        match self.link.subscribe_with(&self.owner).await {
+            Ok(before) => self.report(Happening::Pushed(before.we_see_them())),
+            Err(error) => log::warn!("the owner's subscription is unknown: {error}"),
         }
+        let mut lists = Vec::new();
         for namespace in Namespace::ALL {
             match self.link.fetch_device_list(namespace, &self.owner).await {
-                Ok(list) => self.report(Happening::DeviceList {
-                    namespace,
-                    jid: self.owner.clone(),
-                    list,
-                }),
+                Ok(list) => lists.push((namespace, list)),
                 Err(error) => log::warn!("the owner's device list was not fetched: {error}"),
             }
         }
+        self.report(Happening::OwnerLists(lists));
         self.report(Happening::Settled);
         while let Err(error) = self.catch_up().await {
             log::warn!("the archive was not read: {error}");
@@ -92,6 +96,9 @@ impl Settling {
                 other => other?,
             }
         }
+        if !self.former.is_empty() {
+            self.report(Happening::FormerGone);
+        }
         Ok(())
     }
 
@@ -99,13 +106,41 @@ impl Settling {
         let own = self.link.own_bare_jid();
         let namespace = bundle.namespace;
         let there = self.link.fetch_bundle(namespace, own, self.device).await;
-        if there.ok().flatten().as_ref() != Some(bundle) {
+        let there = there.ok().flatten();
+        let is_there = there.as_ref() == Some(bundle);
+        let (seen, is_seen) = oneshot::channel();
+        self.report(Happening::OwnBundle {
+            namespace,
+            there,
+            seen: Some(seen),
+        });
+        if is_seen.await.is_err() {
+            // The loop ends: what is there must not be written over.
+            return std::future::pending().await;
+        }
+        if !is_there {
             self.link.publish_bundle(self.device, bundle).await?;
         }
         // A list that cannot be read must not be replaced by one with only us.
         let mut list = self.link.fetch_device_list(namespace, own).await?;
-        if list.announce(self.device) {
+        let before = list.clone();
+        let is_former = |it: &DeviceId| self.former.contains(&it.0);
+        list.devices.retain(|it| !is_former(it));
+        list.announce(self.device);
+        if list != before {
             self.link.publish_device_list(namespace, &list).await?;
+        }
+        self.mend_nodes(namespace).await
+    }
+
+    /// Opens our nodes to everybody where they are not, and takes back what former devices published.
+    async fn mend_nodes(&self, namespace: Namespace) -> Result<(), RequestError> {
+        if let Err(error) = self.link.open_nodes(namespace, self.device).await {
+            log::warn!("whether everybody can read our keys is unknown: {error}");
+        }
+        for former in &self.former {
+            let former = DeviceId(*former);
+            self.link.delete_bundle(namespace, former).await?;
         }
         Ok(())
     }

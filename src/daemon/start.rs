@@ -4,16 +4,16 @@ use std::{collections::HashSet, fs, io, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use omemo::{Store as _, machine};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc;
 use vault::{IntakeKey, PublicHalf, Sealer, VaultFolder, key::file::KEY_FILE_NAME};
 use zeroize::Zeroizing;
 
 use super::{
-    BundleState, CatchUp, Daemon, Own, console,
+    CatchUp, Daemon, Own, console,
     drive::DriveState,
     effects::{ALARM, CHECKS, LOCKED_BY_OWNER, PACE, PAIRING, REMEMBERED},
     inbox::rng,
-    omemo_now,
+    life, omemo_now,
 };
 use crate::{
     config::{self, Config, host_port},
@@ -69,7 +69,7 @@ fn key_source(config: &Config) -> anyhow::Result<keydevice::Source> {
 /// What nobody but the owner can mend, in words for the journal.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut state = State::open(&config.vault.system).context("while opening the state")?;
-    let own = own_device(&mut state)?;
+    let life::Begun { own, record, life } = life::begin(&mut state, &config)?;
     let memory = memory(&mut state, &config, &own)?;
     let remembered = remembered(&mut state)?;
     let rules = rules(&config);
@@ -79,7 +79,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         tls,
         transfer::Rules::new(pins(&config)?, None),
         Patience::default(),
-    );
+    )
+    .through(config.network.proxy()?);
     let account = account(&config, trust)?;
     let (tell, happenings) = mpsc::unbounded_channel();
     let (arrivals_tell, arrivals) = mpsc::channel(ARRIVALS);
@@ -92,7 +93,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut daemon = Daemon {
         config,
         state,
-        keeper: Keeper::new(memory).under(rules, remembered),
+        keeper: Keeper::new(memory)
+            .under(rules, remembered)
+            .with_life(record),
         link,
         transfer,
         key_device,
@@ -108,13 +111,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         passed_over: 0,
         fetching_bundles: HashSet::new(),
         own,
-        bundle: BundleState::Published,
-        republish_at: Instant::now(),
+        life,
         receiving: Vec::new(),
         typing: None,
     };
     // The keeper is told how it is.
     let _ = daemon.look_at_drive();
+    daemon.look_after_device()?;
     daemon.read_pairing_file()?;
     service::ready();
     let ended = daemon.turn(arrivals, happenings, presence).await;
@@ -320,6 +323,16 @@ fn pins(config: &Config) -> anyhow::Result<Vec<HostPort>> {
     .collect()
 }
 
+/// Returns the vault's account as the settings have it, for whoever looks at its server.
+///
+/// # Errors
+///
+/// When the password or the authority cannot be read.
+pub fn own_account(config: &Config) -> anyhow::Result<Account> {
+    let (trust, _) = tls(config)?;
+    account(config, trust)
+}
+
 fn account(config: &Config, trust: TlsTrust) -> anyhow::Result<Account> {
     let path = &config.account.password_file;
     let text = Zeroizing::new(
@@ -341,6 +354,7 @@ fn account(config: &Config, trust: TlsTrust) -> anyhow::Result<Account> {
             .transpose()?,
         direct_tls: config.account.direct_tls,
         trust,
+        proxy: config.network.proxy()?,
         allow_plain: config.account.allow_plain,
     })
 }

@@ -1,8 +1,8 @@
 //! What the event loop is to do, as plain data.
 
 use super::{
-    JobId, command::Command, delivery::Delivery, input::Device, intake::Intake, owner::Pairing,
-    reply::Reply, storage::Pace, verify,
+    JobId, command::Command, delivery::Delivery, input::Device, intake::Intake, life,
+    owner::Pairing, reply::Reply, storage::Pace, verify,
 };
 
 /// Something the event loop is to do.
@@ -31,6 +31,8 @@ pub enum Effect {
     SavePace(Pace),
     /// Write whether the system card seals to a key that is not this vault's.
     SaveAlarm(bool),
+    /// Write what is remembered of messages that did not open and of devices.
+    SaveLife(life::Record),
     /// Send an encrypted message to all trusted devices of the owner.
     Say(Reply),
     /// Send an encrypted message to one device only.
@@ -51,6 +53,12 @@ pub enum Effect {
     Ask(JobId, Command),
     /// Encrypt this entry and put it on the server.
     Deliver(JobId, u64),
+    /// Start a new session with this device of the owner; [`News::Repaired`] tells its end.
+    ///
+    /// [`News::Repaired`]: life::News::Repaired
+    Repair(u32),
+    /// Put us on our own device list again.
+    Announce,
     /// Begin or end a check.
     Verify(verify::Act),
     /// Start the vault process with the key device that is there.
@@ -79,6 +87,7 @@ impl Effect {
             | Self::SaveVerify(_)
             | Self::SavePace(_)
             | Self::SaveAlarm(_)
+            | Self::SaveLife(_)
             | Self::Say(_)
             | Self::SayTo(..)
             | Self::SayPlainRefused => true,
@@ -89,6 +98,8 @@ impl Effect {
             | Self::Index(_)
             | Self::Ask(..)
             | Self::Deliver(..)
+            | Self::Repair(_)
+            | Self::Announce
             | Self::Verify(_)
             | Self::Open
             | Self::OpenByCode

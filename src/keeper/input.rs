@@ -137,13 +137,8 @@ pub enum Input {
         /// Bare address.
         jid: String,
     },
-    /// A message for us from this device could not be decrypted.
-    Unreadable {
-        /// Bare address.
-        jid: String,
-        /// Whether the device that claims to have sent it is trusted.
-        trusted: bool,
-    },
+    /// News of sessions and devices.
+    Life(super::life::News),
     /// The key device is there.
     KeyDeviceCame,
     /// The key device was taken out, or is not there at the start.

@@ -42,6 +42,7 @@ impl Keeper {
             let warning = CustodyReply::OneWayIn(self.custody.mode());
             effects.push(Effect::Say(warning.into()));
         }
+        effects.extend(self.follow_life(at));
         effects
     }
 

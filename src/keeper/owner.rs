@@ -104,6 +104,11 @@ impl Owner {
         self.jid == jid
     }
 
+    /// Returns the last 8 hex digits of the vault's own fingerprint.
+    pub(super) fn own_tail(&self) -> &str {
+        &self.own_tail
+    }
+
     pub(super) fn begin_pairing(
         &mut self,
         mut pairing: Pairing,

@@ -10,9 +10,11 @@ use super::{
     storage::{DriveTrouble, Forecast},
 };
 
+mod life;
 mod verify;
 mod words;
 
+pub use life::LifeReply;
 pub use verify::VerifyReply;
 pub use words::PLAIN_REFUSED;
 
@@ -299,10 +301,10 @@ pub enum Reply {
     NothingToFind,
     /// The text holds bytes that no phone types.
     NotText,
-    /// A message could not be decrypted.
-    Unreadable,
     /// Something about the owner's devices.
     Device(DeviceReply),
+    /// Something about sessions and devices that live and die.
+    Life(LifeReply),
     /// Something about checks.
     Verify(VerifyReply),
     /// Something about opening and locking.

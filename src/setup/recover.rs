@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Init, KEY_NAME, Undo, check_card, check_disks, check_settings, check_stick, config, furnish,
-    passphrase, report_way_in,
+    passphrase, register, report_way_in,
 };
 use crate::{
     config::Config,
@@ -59,15 +59,16 @@ enum KeyDevice {
 /// made is removed again.
 pub fn recover(path: &Path, recover: Recover) -> anyhow::Result<()> {
     let Recover {
-        init,
+        mut init,
         with,
         take_unproven,
     } = recover;
     let trial = init.trial;
     let new_passphrase = passphrase(&init)?;
-    let config = config(init)?;
-    config.check()?;
     check_settings(path)?;
+    let new = register::prepare(&mut init)?;
+    let mut config = config(init)?;
+    config.check()?;
     check_card(&config)?;
     check_stick(&config.vault.key)?;
     let folder = VaultFolder::open(&config.vault.folder).with_context(|| {
@@ -90,6 +91,9 @@ pub fn recover(path: &Path, recover: Recover) -> anyhow::Result<()> {
         .context("while removing slot records of older epochs")?;
     let own = own_address(&config)?;
     let unproven = count_unproven(&vault, take_unproven)?;
+    if let Some(new) = new {
+        register::register(new, &mut config)?;
+    }
     let key_path = config.vault.key.join(KEY_FILE_NAME);
     let mut undo = Undo { made: Vec::new() };
     let code = furnish(path, &config, &mut undo.made)?;

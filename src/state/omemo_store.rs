@@ -32,6 +32,12 @@ impl Step<'_> {
 
     fn write_omemo(&self, changes: &Changes) -> Result<(), StateError> {
         let step = &self.transaction;
+        if changes.starts_over {
+            step.execute_batch(
+                "DELETE FROM own_device; DELETE FROM signed_prekey; DELETE FROM prekey;
+                 DELETE FROM session;",
+            )?;
+        }
         if let Some(own) = &changes.own_device {
             step.prepare_cached("INSERT OR REPLACE INTO own_device (one, bytes) VALUES (1, ?1)")?
                 .execute([own.to_bytes().as_slice()])?;
@@ -52,6 +58,10 @@ impl Step<'_> {
         }
         for id in &changes.removed_prekeys {
             step.prepare_cached("DELETE FROM prekey WHERE id = ?1")?
+                .execute([id])?;
+        }
+        for id in &changes.used_prekeys {
+            step.prepare_cached("UPDATE prekey SET used = 1 WHERE id = ?1")?
                 .execute([id])?;
         }
         for (address, id) in &changes.removed_sessions {
@@ -111,14 +121,27 @@ impl Store for Step<'_> {
     }
 
     fn prekeys(&self) -> Result<Vec<Prekey>, StateError> {
-        self.all("SELECT bytes FROM prekey ORDER BY id", Prekey::from_bytes)
+        self.all(
+            "SELECT bytes FROM prekey WHERE NOT used ORDER BY id",
+            Prekey::from_bytes,
+        )
     }
 
     fn prekey_count(&self) -> Result<usize, StateError> {
-        let count: i64 = self
-            .transaction
-            .query_row("SELECT count(*) FROM prekey", [], |row| row.get(0))?;
+        let count: i64 = self.transaction.query_row(
+            "SELECT count(*) FROM prekey WHERE NOT used",
+            [],
+            |row| row.get(0),
+        )?;
         usize::try_from(count).map_err(|_| StateError::Damaged)
+    }
+
+    fn used_prekeys(&self) -> Result<Vec<u32>, StateError> {
+        let mut rows = self
+            .transaction
+            .prepare_cached("SELECT id FROM prekey WHERE used ORDER BY id")?;
+        let rows = rows.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     fn sessions(

@@ -54,6 +54,9 @@ impl Store for OneByOne {
     fn prekey_count(&self) -> Result<usize, StateError> {
         self.read(|step| step.prekey_count())
     }
+    fn used_prekeys(&self) -> Result<Vec<u32>, StateError> {
+        self.read(|step| step.used_prekeys())
+    }
     fn sessions(&self, namespace: Namespace, at: &Address) -> Result<Vec<Session>, StateError> {
         self.read(|step| step.sessions(namespace, at))
     }
@@ -315,8 +318,11 @@ fn a_device_and_a_job_from_before_there_were_two_namespaces_are_read() {
     let before = "photo\0.jpg".to_owned();
     step.save_job(&[1; 32], JobKind::Intake, &before).unwrap();
     step.commit().unwrap();
-    let connection = &state.connection;
-    connection.pragma_update(None, "user_version", 30).unwrap();
+    // As it was left before askers were known.
+    state
+        .connection
+        .execute_batch("ALTER TABLE prekey DROP COLUMN used; PRAGMA user_version = 30")
+        .unwrap();
     drop(state);
 
     let mut state = State::open(folder.path()).unwrap();
@@ -353,9 +359,10 @@ fn a_job_from_before_the_proof_of_origin_is_read_without_one() {
     step.save_job(&[1; 32], JobKind::Intake, &before).unwrap();
     step.save_job(&[2; 32], JobKind::Delivery, &7_u64).unwrap();
     step.commit().unwrap();
+    // As the first version left it.
     state
         .connection
-        .pragma_update(None, "user_version", 1)
+        .execute_batch("ALTER TABLE prekey DROP COLUMN used; PRAGMA user_version = 1")
         .unwrap();
     drop(state);
 

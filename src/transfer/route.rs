@@ -2,7 +2,8 @@
 //!
 //! The host is resolved here and nowhere else: the HTTP library is given a resolver that knows
 //! one answer, so that a name which changes its address between check and connection (DNS
-//! rebinding) changes nothing.
+//! rebinding) changes nothing. Behind a proxy it knows none: whatever the library wanted to resolve
+//! would fail.
 
 use std::{
     io,
@@ -50,8 +51,12 @@ impl dns::Resolve for Checked {
 /// URL to ask for.
 pub(super) async fn open(client: &Client, url: &str) -> Result<(reqwest::Client, Target), Fault> {
     let target = Target::parse(url, &client.rules)?;
-    let addresses = resolve(client, &target).await?;
-    let http = reqwest::Client::builder()
+    let addresses = match client.proxy {
+        None => resolve(client, &target).await?,
+        Some(_) if client.rules.admit_by_name(&target) => Vec::new(),
+        Some(_) => return Err(Fault::Refused(Refusal::Address)),
+    };
+    let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(client.tls.clone())
         .dns_resolver(Checked(addresses.into()))
         .https_only(true)
@@ -63,9 +68,16 @@ pub(super) async fn open(client: &Client, url: &str) -> Result<(reqwest::Client,
         .pool_max_idle_per_host(0)
         .connect_timeout(client.patience.connect)
         // Ends the connection to a server that stops reading, which else would never finish closing.
-        .tcp_user_timeout(client.patience.window)
-        .build()
-        .map_err(|_| Fault::Protocol)?;
+        .tcp_user_timeout(client.patience.window);
+    let builder = match client.proxy {
+        None => builder,
+        Some(proxy) => {
+            // The "h": the proxy is given the name.
+            let proxy = reqwest::Proxy::all(format!("socks5h://{proxy}"));
+            builder.proxy(proxy.map_err(|_| Fault::Protocol)?)
+        }
+    };
+    let http = builder.build().map_err(|_| Fault::Protocol)?;
     Ok((http, target))
 }
 

@@ -90,6 +90,16 @@ impl Rules {
         }
     }
 
+    /// Tells whether a proxy may be asked to connect for `target`, whose address only the proxy will
+    /// learn.
+    pub(super) fn admit_by_name(&self, target: &Target) -> bool {
+        target.pinned
+            || match &target.host {
+                Host::Domain(name) => !is_local_name(name),
+                Host::Ipv4(_) | Host::Ipv6(_) => false,
+            }
+    }
+
     fn is_live_server(&self, target: &Target, address: IpAddr) -> bool {
         target.port == self.https_port
             && self.live_server.map(address::canonical) == Some(address::canonical(address))
@@ -176,6 +186,31 @@ impl Target {
             pinned,
         })
     }
+}
+
+/// Tells whether a name can only mean a host in the home, the company or this computer.
+///
+/// RFC 6761 6.3, RFC 6762 3, RFC 8375; `.internal` is set aside for private use by ICANN, the rest is
+/// what routers and companies use without asking anybody.
+fn is_local_name(name: &str) -> bool {
+    const LOCAL: [&str; 10] = [
+        "localhost",
+        "local",
+        "localdomain",
+        "internal",
+        "intranet",
+        "home.arpa",
+        "home",
+        "lan",
+        "corp",
+        "private",
+    ];
+    let name = without_final_dot(name);
+    !name.contains('.')
+        || LOCAL.iter().any(|last| {
+            name.strip_suffix(last)
+                .is_some_and(|before| before.ends_with('.'))
+        })
 }
 
 /// Returns what stands between `https://` and the path.

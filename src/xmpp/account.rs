@@ -1,6 +1,7 @@
 //! The vault's own account: who it is, where its server is, and which certificate it believes.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use zeroize::Zeroizing;
 
@@ -45,7 +46,7 @@ pub enum TlsTrust {
 /// The vault's own account and how to reach its server.
 #[derive(Debug)]
 pub struct Account {
-    /// The bare address, `vault@example.org`.
+    /// The bare address, `vault@example.org`. For [`survey`](super::survey()) a domain alone will do.
     pub jid: String,
     /// The password.
     pub password: Password,
@@ -57,6 +58,9 @@ pub struct Account {
     pub direct_tls: bool,
     /// Which certificate is believed.
     pub trust: TlsTrust,
+    /// The SOCKS5 proxy that every connection goes through. No name is then asked of a name server:
+    /// the proxy is given the names.
+    pub proxy: Option<SocketAddr>,
     /// Whether the password may be sent as such, inside TLS, to a server that offers nothing else.
     pub allow_plain: bool,
 }

@@ -20,6 +20,7 @@ use tokio_xmpp::connect::AsyncReadAndWrite;
 
 use super::account::{Account, TlsTrust};
 use super::arrival::FatalReason;
+use super::socks;
 use super::srv::{self, SrvRecord, Target};
 use super::tls::{self, HandshakeFailure};
 use super::wire::{self, Wire, WireError};
@@ -31,6 +32,8 @@ type Buffered = Box<dyn AsyncReadAndWrite + Send>;
 const STARTTLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 const DNS_TIMEOUT: Duration = Duration::from_secs(6);
 const TCP_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a proxy may take to reach the host: Tor builds a circuit first.
+const PROXY_TIMEOUT: Duration = Duration::from_secs(60);
 const STREAM_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why there is no stream.
@@ -59,7 +62,23 @@ pub(crate) struct Connected {
     pub(crate) features: Element,
     /// The exporter value that ties a login to this TLS connection (RFC 9266), with TLS 1.3.
     pub(crate) channel_binding: Option<Vec<u8>>,
+    /// The address of the server itself; unknown behind a proxy.
     pub(crate) peer_address: Option<SocketAddr>,
+}
+
+/// Where the hosts to try come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The settings or the command line name the server.
+    Settings,
+    /// The domain's SRV records name it.
+    Records,
+    /// The domain has no such records, so that it is tried itself.
+    NoRecords,
+    /// The domain's records say that it offers no XMPP.
+    Denied,
+    /// Behind a proxy no records can be asked for, so that the domain is tried itself.
+    Proxy,
 }
 
 /// What is needed to connect.
@@ -70,6 +89,7 @@ pub(crate) struct Connector {
     ascii_domain: String,
     host: Option<(String, u16)>,
     direct_tls: bool,
+    proxy: Option<SocketAddr>,
     direct: Arc<ClientConfig>,
     starttls: Arc<ClientConfig>,
 }
@@ -89,6 +109,7 @@ impl Connector {
             ascii_domain,
             host: account.host.clone(),
             direct_tls: account.direct_tls,
+            proxy: account.proxy,
             direct: tls::client_config(trust, true)?,
             starttls: tls::client_config(trust, false)?,
         })
@@ -96,7 +117,7 @@ impl Connector {
 
     /// Tries all hosts and addresses in turn until one gives an encrypted stream.
     pub(crate) async fn connect(&self) -> Result<Connected, ConnectError> {
-        let targets = self.targets().await;
+        let (targets, _) = self.targets().await;
         if targets.is_empty() {
             let reason = format!("{} says that it offers no XMPP", self.domain);
             return Err(ConnectError::Passing(reason));
@@ -118,14 +139,22 @@ impl Connector {
         Err(first_error.unwrap_or_else(|| ConnectError::Passing("no host".to_owned())))
     }
 
-    async fn targets(&self) -> Vec<Target> {
+    /// Finds the hosts to try, in their order.
+    pub(crate) async fn targets(&self) -> (Vec<Target>, Origin) {
+        let target = |host: &str, port, direct_tls| Target {
+            host: host.to_owned(),
+            port,
+            direct_tls,
+        };
         if let Some((host, port)) = &self.host {
-            let direct_tls = self.direct_tls;
-            return vec![Target {
-                host: host.clone(),
-                port: *port,
-                direct_tls,
-            }];
+            let only = target(host, *port, self.direct_tls);
+            return (vec![only], Origin::Settings);
+        }
+        if self.proxy.is_some() {
+            // SOCKS carries connections and no questions for records.
+            let both = [(5222, false), (5223, true)];
+            let both = both.map(|(port, direct)| target(&self.ascii_domain, port, direct));
+            return (both.to_vec(), Origin::Proxy);
         }
         let (direct, starttls) = match TokioResolver::builder_tokio().and_then(|b| b.build()) {
             Ok(resolver) => tokio::join!(
@@ -134,13 +163,24 @@ impl Connector {
             ),
             Err(_) => (None, None),
         };
-        srv::targets(&self.ascii_domain, direct, starttls, |sum| {
+        let no_records = direct.is_none() && starttls.is_none();
+        let found = srv::targets(&self.ascii_domain, direct, starttls, |sum| {
             let random = getrandom::u32().unwrap_or_default();
             sum.checked_add(1).map_or(random, |count| random % count)
-        })
+        });
+        let origin = match (no_records, found.is_empty()) {
+            (true, _) => Origin::NoRecords,
+            (false, true) => Origin::Denied,
+            (false, false) => Origin::Records,
+        };
+        (found, origin)
     }
 
-    async fn try_target(&self, target: &Target) -> Result<Connected, ConnectError> {
+    /// Tries one host, with all its addresses.
+    pub(crate) async fn try_target(&self, target: &Target) -> Result<Connected, ConnectError> {
+        if let Some(proxy) = self.proxy {
+            return self.try_through(proxy, target).await;
+        }
         let host = (target.host.as_str(), target.port);
         let addresses = timeout(DNS_TIMEOUT, lookup_host(host))
             .await
@@ -159,14 +199,44 @@ impl Connector {
                     continue;
                 }
             };
-            let opening = self.encrypt(stream, target.direct_tls);
-            match timeout(STREAM_TIMEOUT, opening).await {
-                Ok(Ok(connected)) => return Ok(connected),
-                Ok(Err(error)) => last = error,
-                Err(_) => last = passing(target, "no stream in time"),
+            match self.open(stream, target).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => last = error,
             }
         }
         Err(last)
+    }
+
+    /// Has the proxy connect to the host, under its name.
+    async fn try_through(
+        &self,
+        proxy: SocketAddr,
+        target: &Target,
+    ) -> Result<Connected, ConnectError> {
+        let unreachable = |why: &str| {
+            ConnectError::Passing(format!("the SOCKS5 proxy at {proxy} cannot be used: {why}"))
+        };
+        let mut stream = timeout(TCP_TIMEOUT, TcpStream::connect(proxy))
+            .await
+            .map_err(|_| unreachable("no connection in time"))?
+            .map_err(|error| unreachable(&error.to_string()))?;
+        timeout(
+            PROXY_TIMEOUT,
+            socks::connect(&mut stream, &target.host, target.port),
+        )
+        .await
+        .map_err(|_| passing(target, "the proxy did not get there in time"))?
+        .map_err(|error| passing(target, &error.to_string()))?;
+        let mut connected = self.open(stream, target).await?;
+        // What was seen is the proxy's address, which says nothing of the server's.
+        connected.peer_address = None;
+        Ok(connected)
+    }
+
+    async fn open(&self, tcp: TcpStream, target: &Target) -> Result<Connected, ConnectError> {
+        let opening = self.encrypt(tcp, target.direct_tls);
+        let late = |_| passing(target, "no stream in time");
+        timeout(STREAM_TIMEOUT, opening).await.map_err(late)?
     }
 
     async fn encrypt(&self, tcp: TcpStream, direct_tls: bool) -> Result<Connected, ConnectError> {

@@ -20,7 +20,7 @@ use super::handled::Handled;
 use super::pubsub;
 use super::xml::{self, ns};
 
-const FORWARD: &str = "urn:xmpp:forward:0";
+pub(super) const FORWARD: &str = "urn:xmpp:forward:0";
 const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
 
 /// Who is on our side of the stream.

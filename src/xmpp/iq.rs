@@ -94,7 +94,7 @@ impl Tracker {
     }
 }
 
-fn read_answer(iq: &Element) -> Answer {
+pub(super) fn read_answer(iq: &Element) -> Answer {
     match iq.attr("type") {
         Some("result") => Ok(iq.children().next().cloned()),
         Some("error") => Err(RequestError::Refused(read_refusal(iq))),
@@ -103,7 +103,7 @@ fn read_answer(iq: &Element) -> Answer {
 }
 
 /// RFC 6120 8.3
-fn read_refusal(iq: &Element) -> Refusal {
+pub(super) fn read_refusal(iq: &Element) -> Refusal {
     let error = iq.children().find(|child| child.name() == "error");
     let parts = || error.into_iter().flat_map(Element::children);
     let named = |part: &&Element| part.has_ns(STANZA_ERRORS) && part.name() != "text";

@@ -108,6 +108,30 @@ impl Offer {
     }
 }
 
+/// How one would log in at a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginWay {
+    /// The mechanism.
+    pub name: &'static str,
+    /// The login is tied to the TLS connection, so that nobody can stand in between.
+    pub is_bound: bool,
+    /// The server is shown the password itself.
+    pub shows_password: bool,
+}
+
+/// Says how one would log in, if every way were allowed; else what the server offers.
+pub(crate) fn way_in(connected: &Connected) -> Result<LoginWay, String> {
+    let offer = Offer::read(&connected.features);
+    let bindable = connected.channel_binding.is_some();
+    let choice = offer.choose(bindable, true);
+    let choice = choice.ok_or_else(|| offer.mechanisms.join(", "))?;
+    Ok(LoginWay {
+        name: choice.name(),
+        is_bound: matches!(choice, Choice::Sha256Plus | Choice::Sha1Plus),
+        shows_password: choice == Choice::Plain,
+    })
+}
+
 /// Logs in as `user` and returns the stream, begun anew, with its features.
 pub(crate) async fn login(
     connected: Connected,

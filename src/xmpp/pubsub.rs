@@ -10,8 +10,8 @@ use super::iq;
 use super::link::{Link, Request, RequestError};
 use super::xml::{self, Xml, ns};
 
-const OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
-const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
+pub(super) const OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
+pub(super) const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
 const NODE_CONFIG: &str = "http://jabber.org/protocol/pubsub#node_config";
 /// The id of the only item of a node (XEP-0060 12.20).
 const ONLY_ITEM: &str = "current";
@@ -168,6 +168,20 @@ impl Link {
         }
     }
 
+    /// Makes our device list and bundle readable by all, where a server or another program has it
+    /// otherwise.
+    ///
+    /// # Errors
+    /// If their configuration cannot be read or changed.
+    pub async fn open_nodes(
+        &self,
+        namespace: Namespace,
+        device: DeviceId,
+    ) -> Result<(), RequestError> {
+        self.configure(&Place::list(namespace)).await?;
+        self.configure(&Place::bundle(namespace, device)).await
+    }
+
     /// Fetches an item, or the newest one of a node that should hold only one.
     async fn fetch_item(&self, jid: &str, place: &Place) -> Result<Option<Element>, RequestError> {
         let items = Xml::new("items").attr("node", &place.node);
@@ -240,6 +254,9 @@ impl Link {
             let is_enough = *name == MAX_ITEMS && *value == "1";
             iq::form_value(form, name).is_some_and(|found| found != *value && !is_enough)
         });
+        if wanted.is_empty() {
+            return Ok(());
+        }
         match self.set_options(node, &wanted).await {
             // A server that knows no "max": what else is wanted matters more.
             Err(RequestError::Refused(_)) if wanted.iter().any(|(name, _)| *name == MAX_ITEMS) => {

@@ -37,7 +37,9 @@ impl Subscription {
         }
     }
 
-    fn we_see_them(self) -> bool {
+    /// Tells whether we see theirs, and so hear of their device lists.
+    #[must_use]
+    pub fn we_see_them(self) -> bool {
         matches!(self, Self::To | Self::Both)
     }
 
@@ -88,6 +90,15 @@ fn items(query: &Element) -> impl Iterator<Item = (String, Subscription)> {
     })
 }
 
+/// Returns what a roster says of `jid`.
+pub(super) fn subscription_in(query: &Element, jid: &str) -> Subscription {
+    let jid = Jid::new(jid).map_or_else(|_| jid.to_owned(), |jid| jid.to_bare().to_string());
+    let found = items(query).find(|(contact, _)| *contact == jid);
+    found
+        .map(|(_, subscription)| subscription)
+        .unwrap_or_default()
+}
+
 fn presence(kind: &str, jid: &str) -> String {
     Xml::in_ns("presence", ns::CLIENT)
         .attr("type", kind)
@@ -105,11 +116,7 @@ impl Link {
             .request(Request::get(None, Xml::in_ns("query", ns::ROSTER)))
             .await?;
         let query = answer.ok_or(RequestError::Unreadable)?;
-        let jid = Jid::new(jid).map_or_else(|_| jid.to_owned(), |jid| jid.to_bare().to_string());
-        let found = items(&query).find(|(contact, _)| *contact == jid);
-        Ok(found
-            .map(|(_, subscription)| subscription)
-            .unwrap_or_default())
+        Ok(subscription_in(&query, jid))
     }
 
     /// Sees to it that both sides see each other: asks where it is missing, approves what was or

@@ -28,7 +28,7 @@ use super::wire::Wire;
 use super::xml::{self, Xml, ns};
 
 /// How long logging in and binding may take, once connected.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(40);
+pub(super) const LOGIN_TIMEOUT: Duration = Duration::from_secs(40);
 /// How long a stream must hold to count as good.
 const GOOD: Duration = Duration::from_secs(60);
 /// How long saying good-bye may take.

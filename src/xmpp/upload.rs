@@ -10,10 +10,10 @@ use super::iq::form_value;
 use super::link::{Link, Refusal, Request, RequestError};
 use super::xml::{self, Xml, ns};
 
-const UPLOAD: &str = "urn:xmpp:http:upload:0";
-const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+pub(super) const UPLOAD: &str = "urn:xmpp:http:upload:0";
+pub(super) const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 /// Most components asked for what they are.
-const MAX_COMPONENTS: usize = 30;
+pub(super) const MAX_COMPONENTS: usize = 30;
 /// XEP-0363 5: all others are dropped.
 const HEADERS: [&str; 3] = ["Authorization", "Cookie", "Expires"];
 
@@ -159,7 +159,7 @@ impl Link {
 }
 
 /// XEP-0363 7
-fn judge(refusal: Refusal) -> SlotError {
+pub(super) fn judge(refusal: Refusal) -> SlotError {
     match (refusal.condition.as_str(), refusal.detail.as_deref()) {
         (_, Some("file-too-large")) => SlotError::TooLarge {
             max_bytes: refusal.limit,
@@ -170,7 +170,7 @@ fn judge(refusal: Refusal) -> SlotError {
     }
 }
 
-fn read_service(jid: &str, info: &Element) -> Option<UploadService> {
+pub(super) fn read_service(jid: &str, info: &Element) -> Option<UploadService> {
     let feature =
         |child: &Element| child.is("feature", ns::DISCO_INFO) && child.attr("var") == Some(UPLOAD);
     info.children().find(|child| feature(child))?;

@@ -30,6 +30,7 @@ pub(crate) struct Home {
     code: Option<String>,
     words: String,
     unlock: Option<String>,
+    owner: String,
 }
 
 impl Home {
@@ -50,12 +51,21 @@ impl Home {
         Self::with_drive(server, arguments, |_| ())
     }
 
+    /// Makes a vault for an owner who has his account at another server.
+    pub(crate) fn for_owner(server: Prosody, owner: &str, arguments: &[&str]) -> Self {
+        Self::make(server, owner, arguments, |_| ())
+    }
+
     /// Makes a vault where `mount` has put the data drive before.
     pub(crate) fn with_drive(
         server: Prosody,
         arguments: &[&str],
         mount: impl FnOnce(&Path),
     ) -> Self {
+        Self::make(server, &jid(OWNER), arguments, mount)
+    }
+
+    fn make(server: Prosody, owner: &str, arguments: &[&str], mount: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         mount(folder.path());
         let mut home = Self {
@@ -65,6 +75,7 @@ impl Home {
             code: None,
             words: String::new(),
             unlock: None,
+            owner: owner.to_owned(),
         };
         fs::write(home.path("password"), password(VAULT) + "\n").unwrap();
         let said = home.set_up("init", arguments, "");
@@ -95,7 +106,7 @@ impl Home {
         let authority = home.server.authority();
         let mut child = home
             .command()
-            .args([how, "--trial", "--jid", &jid(VAULT), "--owner", &jid(OWNER)])
+            .args([how, "--trial", "--jid", &jid(VAULT), "--owner", &home.owner])
             // Most tests pull the key to lock.
             .args(
                 ["--mode", "presence"]

@@ -45,15 +45,7 @@ impl Host {
     pub(crate) fn listen(server: &Prosody, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let port = listener.local_addr().unwrap().port();
-        let certificate = CertificateDer::from_pem_file(server.folder().join("server.crt"));
-        let key = PrivateKeyDer::from_pem_file(server.folder().join("server.key"));
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.unwrap()], key.unwrap())
-            .unwrap();
-        let config = Arc::new(config);
+        let config = tls(server, &[]);
         let accepted = Arc::new(AtomicUsize::new(0));
         let answers = Answers::default();
         let heads = Heads::default();
@@ -107,6 +99,20 @@ impl Host {
     pub(crate) fn aesgcm(&self, path: &str, fragment: &str) -> String {
         format!("aesgcm://localhost:{}{path}#{fragment}", self.port)
     }
+}
+
+/// TLS with the certificate of the test's Prosody.
+pub(crate) fn tls(server: &Prosody, protocols: &[&[u8]]) -> Arc<ServerConfig> {
+    let certificate = CertificateDer::from_pem_file(server.folder().join("server.crt"));
+    let key = PrivateKeyDer::from_pem_file(server.folder().join("server.key"));
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.unwrap()], key.unwrap())
+        .unwrap();
+    config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
+    Arc::new(config)
 }
 
 fn serve(tcp: TcpStream, config: Arc<ServerConfig>, answers: &Answers, heads: &Heads) {

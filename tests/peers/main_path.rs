@@ -218,7 +218,9 @@ fn neither_names_nor_contents_are_found_on_drive_or_card() {
     home.pull_key();
     phone.wait_reply("The key is gone");
     let holds = |folder: &std::path::Path| {
-        files(folder).iter().any(|path| {
+        // The console's socket holds nothing that could be read.
+        let files = files(folder).into_iter().filter(|path| path.is_file());
+        files.collect::<Vec<_>>().iter().any(|path| {
             let bytes = fs::read(path).unwrap();
             path.to_string_lossy().contains(canary)
                 || bytes

@@ -7,10 +7,10 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 
   -keyout ca.key -out ca.crt -subj "/CN=Strongroom test authority" \
   -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign
 cat > server.ext <<X
-subjectAltName=DNS:localhost,DNS:upload.localhost,DNS:home.test,IP:127.0.0.1
+subjectAltName=DNS:localhost,DNS:upload.localhost,DNS:home.test,DNS:upload.home.test,IP:127.0.0.1
 basicConstraints=CA:FALSE
 keyUsage=digitalSignature
-extendedKeyUsage=serverAuth
+extendedKeyUsage=serverAuth,clientAuth
 X
 openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
   -keyout server.key -out server.csr -subj "/CN=localhost"

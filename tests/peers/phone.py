@@ -498,6 +498,8 @@ class Phone(ClientXMPP):
 
     async def put(self, blob: bytes, name: str, content_type: str) -> str:
         slot = await self.slot(name, len(blob), content_type)
+        # from the element itself: slixmpp looks for it under a language, and ejabberd names one
+        link = slot.xml.find("{urn:xmpp:http:upload:0}get").get("url")
         headers = {header["name"]: header["value"].replace("\n", "")
                    for header in slot["put"]["headers"]
                    if header["name"].lower() in ("authorization", "cookie", "expires")}
@@ -507,7 +509,7 @@ class Phone(ClientXMPP):
                                    ssl=self.http_tls) as answer:
                 if not 200 <= answer.status < 300:
                     raise RuntimeError(f"the upload was answered with {answer.status}")
-        return slot["get"]["url"]
+        return link
 
     # --------------------------------------------------------------------------------- the orders
 

@@ -16,12 +16,13 @@ use tempfile::TempDir;
 
 use crate::{
     journal::{Journal, PATIENCE},
-    prosody::{Prosody, jid, password},
+    prosody::{DOMAIN, Prosody, password},
 };
 
 /// A phone that is logged in. Dropping it ends the process; its OMEMO state lives in the folder.
 pub(crate) struct Phone {
     account: String,
+    domain: String,
     child: Child,
     orders: Option<ChildStdin>,
     events: Arc<Journal<Value>>,
@@ -54,6 +55,12 @@ impl Phone {
         Self::resume(server, account, Arc::new(tempfile::tempdir().unwrap()))
     }
 
+    /// Logs a new device in at another domain than the usual one.
+    pub(crate) fn start_at(server: &Prosody, account: &str, domain: &str) -> Self {
+        let state = Arc::new(tempfile::tempdir().unwrap());
+        Self::log_in(server, [account, domain], state, "legacy")
+    }
+
     /// Logs a new device in that announces these namespaces, of `legacy` and `omemo2`, and writes
     /// in the first one.
     pub(crate) fn start_in(server: &Prosody, account: &str, namespaces: &str) -> Self {
@@ -73,9 +80,23 @@ impl Phone {
         state: Arc<TempDir>,
         namespaces: &str,
     ) -> Self {
+        Self::log_in(server, [account, DOMAIN], state, namespaces)
+    }
+
+    fn log_in(
+        server: &Prosody,
+        [account, domain]: [&str; 2],
+        state: Arc<TempDir>,
+        namespaces: &str,
+    ) -> Self {
         let mut child = Command::new(python())
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/phone.py"))
-            .args(["--jid", &jid(account), "--password", &password(account)])
+            .args([
+                "--jid",
+                &format!("{account}@{domain}"),
+                "--password",
+                &password(account),
+            ])
             .args(["--port", &server.c2s_port().to_string()])
             .args(["--namespaces", namespaces])
             .arg("--cafile")
@@ -97,6 +118,7 @@ impl Phone {
         });
         let mut phone = Self {
             account: account.to_owned(),
+            domain: domain.to_owned(),
             orders: child.stdin.take(),
             child,
             events,
@@ -120,7 +142,7 @@ impl Phone {
 
     /// The bare address of the account.
     pub(crate) fn jid(&self) -> String {
-        jid(&self.account)
+        format!("{}@{}", self.account, self.domain)
     }
 
     /// Gives an order and returns its result, or what the phone says went wrong.

@@ -1,7 +1,8 @@
--- Prosody on loopback for one test. The words between at signs are filled in by prosody.rs.
+-- Prosody on loopback for one test. The words between at signs are filled in by server.rs, and by stage.py for the demo.
 run_as_root = @RUN_AS_ROOT@
 daemonize = false
 pidfile = "@BASE@/prosody.pid"
+plugin_paths = { "@BASE@" }
 data_path = "@BASE@/data"
 interfaces = { "127.0.0.1" }
 local_interfaces = { "127.0.0.1" }
@@ -26,7 +27,7 @@ allow_registration = false
 archive_expires_after = "1d"
 default_archive_policy = true
 limits = { c2s = { rate = "1000mb/s" } }
-log = { @LOG_LEVEL@ = "@BASE@/prosody.log" }
+log = { @LOG_LEVEL@ = "@BASE@/server.log" }
 ssl = { key = "@BASE@/server.key", certificate = "@BASE@/server.crt" }
 https_ssl = { key = "@BASE@/server.key", certificate = "@BASE@/server.crt" }
 c2s_direct_tls_ssl = { key = "@BASE@/server.key", certificate = "@BASE@/server.crt" }

@@ -1,4 +1,5 @@
-//! A Prosody of its own for one test, on loopback.
+//! A server of its own for one test, on loopback: the installed Prosody, unless the run is about
+//! another kind.
 
 use std::{
     collections::HashSet,
@@ -11,10 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, geteuid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::journal::PATIENCE;
+use crate::{
+    journal::PATIENCE,
+    server::{Kind, LOG, Ports, run},
+};
 
 /// The virtual host of all but one test; its upload service is `upload.localhost`.
 pub(crate) const DOMAIN: &str = "localhost";
@@ -24,10 +28,9 @@ static TAKEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
 
 /// A running server with its accounts. Dropping it stops it.
 pub(crate) struct Prosody {
+    kind: Kind,
     folder: TempDir,
-    c2s: u16,
-    direct_tls: u16,
-    https: u16,
+    ports: Ports,
     child: Option<Child>,
 }
 
@@ -39,43 +42,69 @@ impl Prosody {
 
     /// Starts a server that takes uploads of up to `limit_mib`.
     pub(crate) fn start_with(accounts: &[&str], limit_mib: u32) -> Self {
+        Self::launch(Kind::of_this_run(), accounts, limit_mib, &[])
+    }
+
+    /// Starts the installed Prosody with changes to its settings: each text replaced by another.
+    pub(crate) fn start_changed(accounts: &[&str], changes: &[(&str, &str)]) -> Self {
+        Self::launch(Kind::Prosody, accounts, 64, changes)
+    }
+
+    /// Starts a second Prosody with the certificates of a first one, for another domain.
+    pub(crate) fn start_beside(&self, changes: &[(&str, &str)], accounts: &[&str]) -> Self {
         for _ in 0..3 {
-            let mut server = Self::configure(limit_mib);
-            server.register(accounts);
+            let folder = tempfile::tempdir().unwrap();
+            for name in ["ca.crt", "server.crt", "server.key"] {
+                fs::copy(self.folder.path().join(name), folder.path().join(name)).unwrap();
+            }
+            let mut server = Self::configure(Kind::Prosody, folder, 64, changes);
+            for account in accounts {
+                let (user, domain) = account.split_once('@').unwrap();
+                server.register_at(user, domain);
+            }
             if server.run() {
                 return server;
             }
         }
-        panic!("Prosody found its ports taken three times");
+        panic!("the server found its ports taken three times");
     }
 
-    fn configure(limit_mib: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    fn launch(kind: Kind, accounts: &[&str], limit_mib: u32, changes: &[(&str, &str)]) -> Self {
+        for _ in 0..3 {
+            let folder = tempfile::tempdir().unwrap();
+            let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
+            run(Command::new("bash")
+                .arg(sources.join("mkca.sh"))
+                .arg(folder.path()));
+            let mut server = Self::configure(kind, folder, limit_mib, changes);
+            if !kind.registers_running() {
+                server.register(accounts);
+            }
+            if server.run() {
+                if kind.registers_running() {
+                    server.register(accounts);
+                }
+                return server;
+            }
+        }
+        panic!("the server found its ports taken three times");
+    }
+
+    fn configure(kind: Kind, folder: TempDir, limit_mib: u32, changes: &[(&str, &str)]) -> Self {
         fs::create_dir(folder.path().join("data")).unwrap();
         fs::create_dir(folder.path().join("certs")).unwrap();
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
-        run(Command::new("bash")
-            .arg(sources.join("mkca.sh"))
-            .arg(folder.path()));
-        let [c2s, direct_tls, https] = free_ports();
-        let mut config = fs::read_to_string(sources.join("prosody.cfg.lua")).unwrap();
-        for (word, value) in [
-            ("@BASE@", folder.path().display().to_string()),
-            ("@RUN_AS_ROOT@", geteuid().is_root().to_string()),
-            ("@C2S@", c2s.to_string()),
-            ("@DIRECT_TLS@", direct_tls.to_string()),
-            ("@HTTPS@", https.to_string()),
-            ("@LIMIT_MIB@", limit_mib.to_string()),
-            ("@LOG_LEVEL@", "info".to_owned()),
-        ] {
-            config = config.replace(word, &value);
-        }
-        fs::write(folder.path().join("prosody.cfg.lua"), config).unwrap();
-        Self {
-            folder,
+        let [c2s, direct_tls, https, api] = free_ports();
+        let ports = Ports {
             c2s,
             direct_tls,
             https,
+            api,
+        };
+        kind.configure(folder.path(), &ports, limit_mib, changes);
+        Self {
+            kind,
+            folder,
+            ports,
             child: None,
         }
     }
@@ -89,32 +118,35 @@ impl Prosody {
 
     /// Makes an account on one of the virtual hosts.
     pub(crate) fn register_at(&self, account: &str, domain: &str) {
-        let mut command = Command::new("prosodyctl");
-        command.arg("--config").arg(self.config());
-        run(command.args(["register", account, domain, &password(account)]));
+        let secret = password(account);
+        let account = [account, domain, &secret];
+        self.kind.register(self.folder.path(), &self.ports, account);
     }
 
     /// Starts the process; tells whether it got its ports.
     fn run(&mut self) -> bool {
         fs::write(self.log_file(), "").unwrap();
-        let child = Command::new("prosody")
-            .arg("--config")
-            .arg(self.config())
-            .arg("-F")
+        let child = self
+            .kind
+            .command(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("Prosody is not installed: run `make setup`");
+            .expect("the server is not installed: run `make setup`");
         self.child = Some(child);
         let end = Instant::now() + PATIENCE;
-        for port in [self.c2s, self.direct_tls, self.https] {
+        for port in self.kind.listens_on(&self.ports) {
             while TcpStream::connect(address(port)).is_err() {
                 let exited = self.child.as_mut().unwrap().try_wait().unwrap();
-                assert!(exited.is_none(), "Prosody ended at once:\n{}", self.log());
+                assert!(
+                    exited.is_none(),
+                    "the server ended at once:\n{}",
+                    self.log()
+                );
                 assert!(
                     Instant::now() < end,
-                    "Prosody does not listen:\n{}",
+                    "the server does not listen:\n{}",
                     self.log()
                 );
                 thread::sleep(Duration::from_millis(20));
@@ -159,17 +191,17 @@ impl Prosody {
 
     /// The port for STARTTLS.
     pub(crate) fn c2s_port(&self) -> u16 {
-        self.c2s
+        self.ports.c2s
     }
 
     /// The port for TLS from the first byte (XEP-0368).
     pub(crate) fn direct_tls_port(&self) -> u16 {
-        self.direct_tls
+        self.ports.direct_tls
     }
 
     /// The port of the upload service.
     pub(crate) fn https_port(&self) -> u16 {
-        self.https
+        self.ports.https
     }
 
     /// The folder of everything the server has.
@@ -188,18 +220,14 @@ impl Prosody {
     }
 
     fn log_file(&self) -> PathBuf {
-        self.folder.path().join("prosody.log")
-    }
-
-    fn config(&self) -> PathBuf {
-        self.folder.path().join("prosody.cfg.lua")
+        self.folder.path().join(LOG)
     }
 }
 
 impl Drop for Prosody {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("--- Prosody's log\n{}", self.log());
+            eprintln!("--- the server's log\n{}", self.log());
         }
         self.stop();
     }
@@ -219,7 +247,8 @@ fn address(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-fn free_ports<const N: usize>() -> [u16; N] {
+/// Ports that nobody listens on.
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     let mut taken = TAKEN.lock().unwrap();
     let mut held = Vec::new();
     let mut ports = Vec::new();
@@ -232,19 +261,4 @@ fn free_ports<const N: usize>() -> [u16; N] {
         }
     }
     ports.try_into().unwrap()
-}
-
-fn run(command: &mut Command) {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| {
-            panic!("{command:?}: {error}; run `make setup`");
-        });
-    assert!(
-        output.status.success(),
-        "{command:?}: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
 }

@@ -170,10 +170,7 @@ fn wait_checked(phone: &mut Phone, past: u64) -> u64 {
 #[test]
 fn a_check_that_is_killed_goes_on_where_it_was_and_a_listing_marks_what_it_found() {
     let mut home = Home::new();
-    home.change_settings(
-        "[vault]\n",
-        "[verify]\nbytes_per_second = 65536\n\n[vault]\n",
-    );
+    home.change_settings("bytes_per_second = 16777216", "bytes_per_second = 65536");
     home.start();
     let mut phone = home.paired_phone();
     let names: Vec<String> = (1..=SLOW_FILES).map(|it| format!("{it}.jpg")).collect();

@@ -27,6 +27,7 @@ pub(crate) fn account(server: &Prosody, name: &str) -> Account {
         host: Some(("127.0.0.1".to_owned(), server.starttls_port)),
         direct_tls: false,
         trust: TlsTrust::Ca(server.ca()),
+        proxy: None,
         allow_plain: false,
     }
 }

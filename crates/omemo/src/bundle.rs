@@ -88,6 +88,21 @@ impl Bundle {
 
     /// Checks the bundle and picks one of its prekeys.
     pub(crate) fn check(&self, rng: &mut impl CryptoRng) -> Result<Checked, BundleError> {
+        let (identity, is_negative, signed_prekey) = self.authenticate()?;
+        let (prekey_id, prekey) = self.pick(rng).ok_or(BundleError::NoPrekey)?;
+        Ok(Checked {
+            identity,
+            is_negative,
+            signed_prekey_id: self.signed_prekey_id,
+            signed_prekey,
+            prekey_id,
+            prekey,
+        })
+    }
+
+    /// Returns the identity key, the point it is shown as, and the signed prekey, if the signature
+    /// holds.
+    pub(crate) fn authenticate(&self) -> Result<(IdentityKey, bool, PublicKey), BundleError> {
         let profile = self.namespace.profile();
         let decode = |bytes: &[u8]| decode_key(profile, bytes).map_err(|_| BundleError::Malformed);
         let signature = self
@@ -110,15 +125,7 @@ impl Bundle {
         if signed_prekey.is_weak() || !is_signed {
             return Err(BundleError::NotAuthentic);
         }
-        let (prekey_id, prekey) = self.pick(rng).ok_or(BundleError::NoPrekey)?;
-        Ok(Checked {
-            identity,
-            is_negative: shown.is_negative,
-            signed_prekey_id: self.signed_prekey_id,
-            signed_prekey,
-            prekey_id,
-            prekey,
-        })
+        Ok((identity, shown.is_negative, signed_prekey))
     }
 
     /// Picks a usable prekey at random, so that two who start at once seldom pick the same.

@@ -16,8 +16,10 @@ use crate::{
 };
 
 pub use receive::{MessageId, Opened, receive};
+pub use upkeep::{enrol_anew, forget_used_prekeys, is_from_a_later_state, rotate};
 
 mod receive;
+mod upkeep;
 
 /// How many sessions with one device are kept; each costs a try when a message does not open.
 const MAX_SESSIONS: usize = 10;

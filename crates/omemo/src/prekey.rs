@@ -1,7 +1,7 @@
 //! Prekeys: stock, use, refill; the signed one and its age.
 //!
-//! It does not know how they are published, and rotates nothing yet: ids only ever grow and each
-//! signed prekey carries its time, so that rotation is a matter of adding and removing records.
+//! It does not know how they are published, nor when somebody looks; [`crate::machine::rotate`]
+//! adds and removes records by the ages given here. Ids only ever grow.
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -21,6 +21,10 @@ pub const FULL_STOCK: usize = 100;
 pub const REFILL_BELOW: usize = 80;
 /// The highest prekey id; other implementations keep ids in three bytes.
 const MAX_ID: u32 = 0x00FF_FFFF;
+/// How old, in seconds, the newest signed prekey gets before another takes its place.
+pub const ROTATE_AFTER: u64 = 7 * 24 * 60 * 60;
+/// How old, in seconds, a signed prekey gets before key exchanges with it are refused.
+pub const KEEP_SIGNED: u64 = 30 * 24 * 60 * 60;
 const VERSION: u8 = 1;
 
 /// A key that can start one session, and is then gone.
@@ -131,6 +135,12 @@ impl SignedPrekey {
     #[must_use]
     pub fn created_at(&self) -> u64 {
         self.created_at
+    }
+
+    /// Returns its public half, which the bundle shows.
+    #[must_use]
+    pub fn public(&self) -> &[u8; 32] {
+        &self.public.0
     }
 
     /// Writes the signed prekey for the store. The bytes are secret.

@@ -232,6 +232,12 @@ impl Ratchet {
         Ok((self, plaintext))
     }
 
+    /// Returns the number that the next new message under a ratchet key of the peer has.
+    pub(crate) fn expected(&self, their: &PublicKey) -> u32 {
+        let chain = self.receiving.iter().find(|it| it.their == *their);
+        chain.map_or(0, |it| it.next)
+    }
+
     fn find_skipped(&self, message: &Message<'_>) -> Option<usize> {
         self.skipped
             .iter()

@@ -18,6 +18,8 @@ use crate::{
 };
 
 const VERSION: u8 = 1;
+/// The first counter of a ratchet key that makes a heartbeat due. // XEP-0384 v0.9.1 6
+const HEARTBEAT_FROM: u32 = 53;
 
 /// Tells the sessions with one device apart: the public base key of the exchange that started it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -175,6 +177,13 @@ impl Session {
             ..self
         };
         Ok((session, plaintext))
+    }
+
+    /// Tells whether `message`, if it opens, is the first that makes a heartbeat due: the peer has
+    /// sent so much under one ratchet key that it should see one of ours.
+    pub(crate) fn is_heartbeat_due_after(&self, message: &Message<'_>) -> bool {
+        message.counter >= HEARTBEAT_FROM
+            && self.ratchet.expected(&message.ratchet_key) <= HEARTBEAT_FROM
     }
 
     /// What the MAC binds besides the message. // X3DH 3.3; XEP-0384 v0.3.0, v0.9.1 4.2

@@ -22,23 +22,29 @@ pub trait Store {
     /// The store's.
     fn signed_prekeys(&self) -> Result<Vec<SignedPrekey>, Self::Error>;
 
-    /// Returns the prekey with this id.
+    /// Returns the prekey with this id, used or not.
     ///
     /// # Errors
     /// The store's.
     fn prekey(&self, id: u32) -> Result<Option<Prekey>, Self::Error>;
 
-    /// Returns all prekeys, by ascending id.
+    /// Returns the prekeys that nobody has used, by ascending id.
     ///
     /// # Errors
     /// The store's.
     fn prekeys(&self) -> Result<Vec<Prekey>, Self::Error>;
 
-    /// Counts the prekeys.
+    /// Counts the prekeys that nobody has used.
     ///
     /// # Errors
     /// The store's.
     fn prekey_count(&self) -> Result<usize, Self::Error>;
+
+    /// Returns the ids of the prekeys that were used and set aside, ascending.
+    ///
+    /// # Errors
+    /// The store's.
+    fn used_prekeys(&self) -> Result<Vec<u32>, Self::Error>;
 
     /// Returns the sessions with a device in a namespace, highest [`Session::rank`] first.
     ///

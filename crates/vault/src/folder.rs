@@ -9,6 +9,7 @@
 //! snapshots/0000000001-0000000001.snap takes the log's place now and then, sealed
 //! index/0000000001.db               the index; can be made anew from all of the above
 //! quarantine/                       blobs that were set aside
+//! strongroom.cards                  how often each system card wrote its state
 //! ```
 //!
 //! Knows no secrets but those it is handed to make a vault. With `disk` and `blob_store` the only
@@ -32,6 +33,7 @@ use crate::{
     slot::{SLOT_RECORD_BYTES, SlotKind, SlotLabel, SlotRecord},
 };
 
+pub mod cards;
 mod mark;
 
 use mark::{MARK_BYTES, mark, parse_mark};

@@ -9,6 +9,7 @@ use crate::keeper::command::MAX_LINES;
 use super::{DeliveryFailure, DeviceReply, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
 mod custody;
+mod life;
 mod storage;
 mod verify;
 
@@ -106,11 +107,9 @@ impl Reply {
             Self::NotText => "That message was not plain text, so I did nothing with it. Please \
                  type it again."
                 .to_owned(),
-            Self::Unreadable => {
-                "I could not read a message of yours. Please send it again.".to_owned()
-            }
             Self::Device(reply) => reply.text(),
             Self::Custody(reply) => reply.text(),
+            Self::Life(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),
         }
     }

@@ -267,3 +267,36 @@ fn no_pin_opens_an_address_that_is_no_host() {
         assert!(rules(&[]).admit(&open, public.parse().unwrap()), "{public}");
     }
 }
+
+#[test]
+fn a_proxy_is_asked_for_no_name_that_can_only_be_local() {
+    let admitted = |url: &str, pins: &[&str]| {
+        let rules = rules(pins);
+        let target = Target::parse(url, &rules).unwrap();
+        rules.admit_by_name(&target)
+    };
+
+    for local in [
+        "https://localhost/",
+        "https://nas/",
+        "https://nas./",
+        "https://nas.local/",
+        "https://NAS.Local./",
+        "https://a.b.localhost/",
+        "https://fritz.home.arpa/",
+        "https://router.lan/",
+        "https://db.internal/",
+    ] {
+        assert!(!admitted(local, &[]), "{local}");
+    }
+    for public in [
+        "https://a.example/",
+        "https://local.example/",
+        "https://notlocal.org/",
+        "https://upload.abcdefghijklmnop.onion/",
+    ] {
+        assert!(admitted(public, &[]), "{public}");
+    }
+    assert!(admitted("https://nas:8443/", &["nas:8443"]));
+    assert!(admitted("https://192.168.1.2:8443/", &["192.168.1.2:8443"]));
+}

@@ -3,7 +3,11 @@
 use std::{io, process::Command, sync::Arc};
 
 use bytes::Bytes;
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    sync::mpsc,
+};
 
 use super::{
     client, names, patient,
@@ -356,4 +360,45 @@ async fn under_proxy_variables() {
         .unwrap();
     control.get(server.url()).send().await.unwrap_err();
     assert_eq!(server.accepted(), 1);
+}
+
+#[tokio::test]
+async fn a_proxy_gets_public_names_and_is_not_even_called_on_for_others() {
+    let proxy = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let server = Server::start(Script::Answer(ok(b"photo"))).await;
+    let behind = Client::new(
+        server.identity.trust(),
+        Rules::new(Vec::new(), None),
+        patient(),
+    )
+    .through(Some(proxy.local_addr().unwrap()));
+    let names = tokio::spawn(async move {
+        let mut names = Vec::new();
+        while names.is_empty() {
+            let (mut stream, _) = proxy.accept().await.unwrap();
+            let mut hello = [0; 3];
+            stream.read_exact(&mut hello).await.unwrap();
+            stream.write_all(&[5, 0]).await.unwrap();
+            let mut request = [0; 5];
+            stream.read_exact(&mut request).await.unwrap();
+            let mut name = vec![0; usize::from(request[4])];
+            stream.read_exact(&mut name).await.unwrap();
+            names.push(String::from_utf8(name).unwrap());
+        }
+        names
+    });
+
+    for local in [
+        "https://localhost/f",
+        "https://nas/f",
+        "https://nas.local/f",
+    ] {
+        let refused = behind.fetch(local, LIMITS).await.err();
+        let why = Refusal::Address;
+        assert_eq!(refused, Some(FetchError::Refused { why }), "{local}");
+    }
+    // Nobody but the proxy could know this name.
+    behind.fetch("https://far.example/f", LIMITS).await.err();
+
+    assert_eq!(names.await.unwrap(), ["far.example"]);
 }

@@ -41,6 +41,7 @@ impl Client {
             host: Some(("127.0.0.1".to_owned(), port)),
             direct_tls: false,
             trust: TlsTrust::Ca(authority),
+            proxy: None,
             allow_plain: false,
         };
         let (tell, arrivals) = mpsc::channel(64);

@@ -34,6 +34,9 @@ pub struct Opened {
     pub is_new_device: bool,
     /// Whether the message was part of a key exchange.
     pub key_exchange: bool,
+    /// Whether the sender should see a new ratchet key of ours: it is to be sent an empty message,
+    /// unless something else is sent to it anyway.
+    pub heartbeat_due: bool,
     /// The content; `None` in a key transport or empty message.
     ///
     /// In the legacy namespace every device that the sender encrypted for knows the content's key
@@ -107,6 +110,7 @@ struct Decrypted {
     session: Session,
     others: Places,
     used_prekey: Option<u32>,
+    heartbeat_due: bool,
     material: Zeroizing<Vec<u8>>,
 }
 
@@ -126,6 +130,7 @@ impl<S: Store> Receiver<'_, S> {
             session,
             others,
             used_prekey,
+            heartbeat_due,
             material,
         } = decrypted;
         let identity = session.peer();
@@ -163,6 +168,7 @@ impl<S: Store> Receiver<'_, S> {
             trust: self.known.as_ref().map_or(Trust::Undecided, |it| it.trust),
             is_new_device: self.known.is_none(),
             key_exchange,
+            heartbeat_due,
             body,
             id: MessageId {
                 ratchet_key: message.ratchet_key.0,
@@ -179,12 +185,14 @@ impl<S: Store> Receiver<'_, S> {
         let others = places(&sessions);
         let mut refused = ReceiveError::NoSession;
         for session in sessions {
+            let heartbeat_due = session.is_heartbeat_due_after(message);
             match session.decrypt(self.own, message, self.now) {
                 Ok((session, material)) => {
                     return Ok(Decrypted {
                         session,
                         others,
                         used_prekey: None,
+                        heartbeat_due,
                         material,
                     });
                 }
@@ -213,11 +221,13 @@ impl<S: Store> Receiver<'_, S> {
                 (session, Some(prekey_id))
             }
         };
+        let heartbeat_due = session.is_heartbeat_due_after(&exchange.message);
         let (session, material) = session.decrypt(self.own, &exchange.message, self.now)?;
         Ok(Decrypted {
             session,
             others,
             used_prekey,
+            heartbeat_due,
             material,
         })
     }

@@ -637,3 +637,6 @@ fn clean_text_is_read_and_anything_else_is_refused_whole() {
         assert_eq!(text(bad), Err(NotText), "{bad:?}");
     }
 }
+
+// behind the macro that it uses
+mod life;

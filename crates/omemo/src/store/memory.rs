@@ -3,7 +3,7 @@
 //! It keeps the same bytes that a database would, so that every test also tests the records.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     ops::Bound::{Excluded, Included},
 };
@@ -23,6 +23,7 @@ pub struct MemoryStore {
     own: Option<Record>,
     signed_prekeys: BTreeMap<u32, Record>,
     prekeys: BTreeMap<u32, Record>,
+    used_prekeys: BTreeSet<u32>,
     sessions: BTreeMap<(Address, SessionId), Record>,
     devices: BTreeMap<Address, Vec<u8>>,
 }
@@ -68,13 +69,18 @@ impl Store for MemoryStore {
 
     fn prekeys(&self) -> Result<Vec<Prekey>, Damaged> {
         self.prekeys
-            .values()
-            .map(|it| Prekey::from_bytes(it))
+            .iter()
+            .filter(|(id, _)| !self.used_prekeys.contains(id))
+            .map(|(_, it)| Prekey::from_bytes(it))
             .collect()
     }
 
     fn prekey_count(&self) -> Result<usize, Damaged> {
-        Ok(self.prekeys.len())
+        Ok(self.prekeys.len() - self.used_prekeys.len())
+    }
+
+    fn used_prekeys(&self) -> Result<Vec<u32>, Damaged> {
+        Ok(self.used_prekeys.iter().copied().collect())
     }
 
     fn sessions(&self, namespace: Namespace, address: &Address) -> Result<Vec<Session>, Damaged> {
@@ -110,15 +116,24 @@ impl Store for MemoryStore {
 
     fn apply(&mut self, changes: Changes) -> Result<(), Damaged> {
         let Changes {
+            starts_over,
             own_device,
             signed_prekeys,
             removed_signed_prekeys,
             prekeys,
             removed_prekeys,
+            used_prekeys,
             sessions,
             removed_sessions,
             devices,
         } = changes;
+        if starts_over {
+            let devices = std::mem::take(&mut self.devices);
+            *self = Self {
+                devices,
+                ..Self::default()
+            };
+        }
         if let Some(own) = own_device {
             self.own = Some(own.to_bytes());
         }
@@ -138,6 +153,8 @@ impl Store for MemoryStore {
         self.signed_prekeys
             .retain(|id, _| !removed_signed_prekeys.contains(id));
         self.prekeys.retain(|id, _| !removed_prekeys.contains(id));
+        self.used_prekeys.extend(used_prekeys);
+        self.used_prekeys.retain(|id| self.prekeys.contains_key(id));
         for removed in removed_sessions {
             self.sessions.remove(&removed);
         }

@@ -25,6 +25,8 @@ macro_rules! store_suite {
             an_empty_store_has_nothing
             a_new_device_is_read_back
             prekeys_are_removed_one_by_one
+            used_prekeys_are_set_aside_until_they_are_removed
+            starting_over_keeps_what_is_known_of_others_and_nothing_else
             signed_prekeys_come_newest_first
             sessions_come_highest_rank_first_and_are_replaced_by_id
             sessions_are_kept_apart_by_account_and_device
@@ -195,6 +197,62 @@ pub fn prekeys_are_removed_one_by_one<S: Store>(make: impl Fn() -> S) -> Outcome
     assert!(store.prekey(7)?.is_none());
     assert_eq!(store.prekey(8)?.map(|it| it.id()), Some(8));
     assert!(store.prekeys()?.is_sorted_by_key(Prekey::id));
+    Ok(())
+}
+
+/// A prekey set aside is no part of the stock and still there for whoever used it.
+pub fn used_prekeys_are_set_aside_until_they_are_removed<S: Store>(
+    make: impl Fn() -> S,
+) -> Outcome {
+    let mut store = enrolled(make, 1)?;
+
+    // the last one was never there
+    store.apply(Changes {
+        used_prekeys: vec![9, 7, 9, 4_000],
+        ..Changes::default()
+    })?;
+
+    assert_eq!(store.used_prekeys()?, [7, 9]);
+    assert_eq!(store.prekey_count()?, 98);
+    assert!(store.prekeys()?.iter().all(|it| it.id() != 7));
+    assert_eq!(store.prekey(7)?.map(|it| it.id()), Some(7));
+    store.apply(Changes {
+        removed_prekeys: vec![7, 9],
+        ..Changes::default()
+    })?;
+    assert_eq!(store.used_prekeys()?, [] as [u32; 0]);
+    assert_eq!(store.prekey_count()?, 98);
+    assert!(store.prekey(7)?.is_none());
+    Ok(())
+}
+
+/// Starting over replaces our own device with all that belongs to it.
+pub fn starting_over_keeps_what_is_known_of_others_and_nothing_else<S: Store>(
+    make: impl Fn() -> S,
+) -> Outcome {
+    let mut store = enrolled(make, 1)?;
+    let peer = Address::new("a@example", DeviceId(5));
+    let changes = session_changes(&store, &peer, 7)?;
+    store.apply(changes)?;
+    let mut set_aside = Changes::default();
+    set_aside.used_prekeys.push(3);
+    store.apply(set_aside)?;
+    let (own, mut changes) = machine::enrol(&mut FixedRng::new(2), NOW);
+    changes.starts_over = true;
+
+    store.apply(changes)?;
+
+    assert_eq!(
+        store.own_device()?.map(|it| it.device()),
+        Some(own.device())
+    );
+    assert!(store.sessions(NS, &peer)?.is_empty());
+    assert!(store.known_device(&peer)?.is_some());
+    assert_eq!(
+        (store.prekey_count()?, store.signed_prekeys()?.len()),
+        (100, 1)
+    );
+    assert_eq!(store.used_prekeys()?, [] as [u32; 0]);
     Ok(())
 }
 

@@ -165,7 +165,7 @@ fn span(seconds: i64) -> String {
     }
 }
 
-fn clock(seconds: i64) -> String {
+pub(super) fn clock(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0).map_or_else(
         || "a later time".to_owned(),
         |at| at.format("%H:%M UTC").to_string(),
