@@ -196,7 +196,7 @@ async fn in_omemo2_the_bundles_of_several_devices_lie_side_by_side() {
         .link
         .fetch_device_list(OMEMO2, "vault@localhost")
         .await;
-    let legacy = stranger
+    let legacy = vault
         .link
         .fetch_device_list(LEGACY, "vault@localhost")
         .await;
