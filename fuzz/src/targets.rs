@@ -152,7 +152,7 @@ pub fn media(bytes: &[u8]) -> Verdict {
             let taken = decryptor.update(piece, &mut content);
             assert_eq!(taken, Ok(()), "the file is not too long");
         }
-        let verdict = decryptor.finish();
+        let verdict = decryptor.finish(&mut content);
         (content, verdict)
     };
     let whole = decrypt(&mut iter::once(ciphertext));

@@ -281,7 +281,14 @@ impl Taking {
         if !whole {
             return Err(may_pass(IntakeFailure::ServerTrouble));
         }
-        decryptor.finish().map_err(|error| decrypt_failed(&error))?;
+        content.clear();
+        decryptor
+            .finish(&mut content)
+            .map_err(|error| decrypt_failed(&error))?;
+        size = size.saturating_add(content.len() as u64);
+        writer
+            .write_all(&content)
+            .map_err(|error| write_failed(&error))?;
         crate::crash::point("tag held");
         let header = writer.header_hash().map_err(|error| write_failed(&error))?;
         self.vouch(sealer, &header, size)?;
