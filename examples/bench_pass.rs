@@ -97,7 +97,7 @@ fn ingest(file: &Path, secret: &str, vault: &Path, public_half: &Path) -> anyhow
         decryptor.update(&piece[..read], &mut content)?;
         writer.write_all(&content)?;
     }
-    decryptor.finish()?;
+    decryptor.finish(&mut content)?;
     writer.finish(Metadata::default())?;
     Ok(())
 }

@@ -40,6 +40,7 @@ mod drive;
 mod effects;
 mod inbox;
 mod life;
+mod media_type;
 mod misses;
 mod outbox;
 mod publication;

@@ -16,6 +16,7 @@ pub mod command;
 pub mod confirm;
 pub mod custody;
 pub mod delivery;
+pub mod described;
 pub mod devices;
 mod effect;
 mod input;
@@ -35,7 +36,7 @@ pub mod weekly;
 pub use self::{
     asker::Asker,
     effect::Effect,
-    input::{Answer, Device, Input, Placed, Standing, Told},
+    input::{Answer, Device, Input, Placed, Standing, Told, Uploaded},
     moment::Moment,
     remembered::Remembered,
 };
@@ -375,9 +376,9 @@ impl Keeper {
                 self.with_opening(effects)
             }
             Input::Answered { job, answer, free } => self.answered(job, answer, free, now),
-            Input::Uploaded { job, line, link } => {
+            Input::Uploaded { job, line, file } => {
                 self.custody.used(at);
-                self.deliveries.uploaded(job, line, link)
+                self.deliveries.uploaded(job, line, file)
             }
             Input::NotUploaded { job, number, why } => {
                 self.deliveries.not_uploaded(job, number, why, now)
@@ -405,7 +406,8 @@ impl Keeper {
         // It may be a code, which leaves no copy behind.
         let text = told.text.take().map(Zeroizing::new);
         let judged = text.as_ref().map(|text| text.as_str());
-        let mut effects = match self.owner.judge(&told.from, judged, now) {
+        let has_files = !told.files.is_empty();
+        let mut effects = match self.owner.judge(&told.from, judged, has_files, now) {
             Verdict::Silence => return Vec::new(),
             Verdict::Answer(mut effects) => {
                 effects.extend(self.release(told.from.id));
@@ -424,6 +426,10 @@ impl Keeper {
             effects.push(Effect::Receipt(id.clone()));
         }
         self.custody.used(at);
+        if has_files {
+            effects.extend(self.described(&told, text.as_deref().map(String::as_str), now));
+            return effects;
+        }
         let Some(text) = text else {
             effects.push(Effect::Say(Reply::NotText));
             return effects;
@@ -499,29 +505,6 @@ impl Keeper {
         if is_first {
             effects.push(Effect::SavePace(self.storage.count(bytes, now)));
         }
-        effects
-    }
-
-    /// What was sealed since the last opening, and would be sealed from now on, nobody could open.
-    fn raise_alarm(&mut self) -> Vec<Effect> {
-        self.alarm = true;
-        self.intakes.halt();
-        let mut effects = vec![Effect::SaveAlarm(true), Effect::StopFetching];
-        let files = self.intakes.waiting();
-        if files > 0 {
-            effects.push(Effect::Say(Reply::Storage(StorageReply::KeptInVain {
-                files,
-            })));
-        }
-        effects
-    }
-
-    fn end_alarm(&mut self, now: i64) -> Vec<Effect> {
-        if !std::mem::take(&mut self.alarm) {
-            return Vec::new();
-        }
-        let mut effects = vec![Effect::SaveAlarm(false)];
-        effects.extend(self.intakes.go_on(now));
         effects
     }
 

@@ -10,8 +10,7 @@
 //!                       daemon  -- Order -->  vault process    one frame each:
 //!                       daemon  <-- Word  --  vault process    length (u32, little endian), postcard
 //! data (its stdout)     daemon  -- 1 byte -->  vault process   with what is typed, if something is
-//!                       daemon  <-- ciphertext of one delivery: frames of length + bytes,
-//!                                   closed by length 0 (whole) or 0xFFFFFFFF (broken off)
+//!                       daemon  <-- ciphertext of one delivery (`deliveries.rs`)
 //! ```
 
 use std::{
@@ -25,7 +24,6 @@ use std::{
     process::Stdio,
 };
 
-use bytes::Bytes;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{
@@ -35,6 +33,7 @@ use tokio::{
     sync::mpsc,
 };
 
+mod deliveries;
 mod origin;
 pub mod sandbox;
 pub mod serve;
@@ -42,9 +41,12 @@ mod slots;
 pub mod typed;
 pub mod verify;
 
-pub use self::origin::OriginWord;
-pub use self::slots::{SlotAnswer, SlotAsk, SlotRow};
 use self::verify::{End, Fault, Scope, Tally};
+pub use self::{
+    deliveries::{Deliveries, Form, MAX_DATA_BYTES},
+    origin::OriginWord,
+    slots::{SlotAnswer, SlotAsk, SlotRow},
+};
 
 /// The hidden sub-command that turns the binary into the vault process.
 pub const SUBCOMMAND: &str = "vault-process";
@@ -52,12 +54,6 @@ pub const SUBCOMMAND: &str = "vault-process";
 pub const MAX_FRAME_BYTES: usize = 256 * 1024;
 /// Longest order, in bytes: a million blobs that wait.
 pub const MAX_ORDER_BYTES: usize = 16 * 1024 * 1024;
-/// Longest frame on the data socket, in bytes.
-pub const MAX_DATA_BYTES: usize = 64 * 1024;
-/// Closes a delivery that is whole.
-const WHOLE: u32 = 0;
-/// Closes a delivery that was broken off.
-const BROKEN: u32 = u32::MAX;
 
 /// What the daemon asks of the vault process.
 #[derive(Serialize, Deserialize)]
@@ -102,6 +98,8 @@ pub enum Order {
         job: [u8; 32],
         /// The entry.
         number: u64,
+        /// How it is encrypted.
+        form: Form,
     },
     /// Break off the delivery that is running.
     Abort,
@@ -290,7 +288,11 @@ pub enum Word {
         job: [u8; 32],
         /// The entry.
         row: Row,
-        /// Length of the ciphertext with its tag, in bytes.
+        /// Its media type, when its sender told one.
+        media_type: Option<String>,
+        /// How it is encrypted.
+        form: Form,
+        /// Length of the ciphertext with its tag or padding, in bytes.
         ciphertext_bytes: u64,
         /// IV and key, as `omemo::media::MediaSecret` writes them.
         secret: Vec<u8>,
@@ -350,13 +352,6 @@ pub struct VaultProcess {
     data: Option<Deliveries>,
 }
 
-/// The receiving end of the data socket.
-pub struct Deliveries {
-    socket: UnixStream,
-    /// Whether the delivery that was begun has not come to its end yet.
-    running: bool,
-}
-
 impl VaultProcess {
     /// Starts the process and opens the vault in it, with the key from `pipe` unless the order
     /// names a file, or with what comes out of `typed` if it says so. Its words come through the
@@ -402,10 +397,7 @@ impl VaultProcess {
         let process = Self {
             child,
             orders,
-            data: Some(Deliveries {
-                socket: data,
-                running: false,
-            }),
+            data: Some(Deliveries::new(data)),
         };
         process.order(open);
         Ok((process, words))
@@ -450,56 +442,6 @@ impl VaultProcess {
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.child.id()
-    }
-}
-
-impl Deliveries {
-    /// Takes note that a delivery begins: what follows up to its end belongs to it.
-    pub fn begin(&mut self) {
-        self.running = true;
-    }
-
-    /// Returns the next piece of ciphertext, or `None` at its regular end.
-    ///
-    /// # Errors
-    ///
-    /// `BrokenPipe` when the vault process broke the delivery off or is gone.
-    pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
-        match self.socket.read_u32_le().await? {
-            WHOLE => {
-                self.running = false;
-                Ok(None)
-            }
-            BROKEN => {
-                self.running = false;
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            length => {
-                let length = usize::try_from(length).unwrap_or(usize::MAX);
-                if length > MAX_DATA_BYTES {
-                    return Err(io::ErrorKind::InvalidData.into());
-                }
-                let mut bytes = vec![0; length];
-                self.socket.read_exact(&mut bytes).await?;
-                Ok(Some(bytes.into()))
-            }
-        }
-    }
-
-    /// Reads on to the end of a delivery that nobody wants any more, after [`Order::Abort`].
-    ///
-    /// # Errors
-    ///
-    /// When the vault process is gone.
-    pub async fn drain(&mut self) -> io::Result<()> {
-        while self.running {
-            if let Err(error) = self.next().await
-                && self.running
-            {
-                return Err(error);
-            }
-        }
-        Ok(())
     }
 }
 

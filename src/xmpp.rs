@@ -38,6 +38,7 @@ mod registration;
 mod roster;
 mod sce;
 mod session;
+mod sfs;
 mod sieve;
 mod sm;
 mod socks;
@@ -62,6 +63,7 @@ pub use login::LoginWay;
 pub use registration::{RegisterError, Registered, Registration, Said, register};
 pub use roster::Subscription;
 pub use sce::{SceContent, SceDraft, SceError};
+pub use sfs::FoundFile;
 pub use survey::{Host, NotInside, Reached, Survey, survey};
 pub use upload::{Slot, SlotError, UploadService};
 

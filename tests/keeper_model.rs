@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use strongroom::keeper::{
     Answer, Device, Effect, Input, JobId, Keeper, Memory, Placed, Remembered, Standing, Told,
+    Uploaded,
     custody::{Mode, Rules},
     delivery::Delivery,
     devices::{Known, Level, Own},
@@ -564,7 +565,7 @@ impl World {
                     received_at: 0,
                     damaged: false,
                 },
-                link: String::new(),
+                file: Uploaded::Link(String::new()),
             }
         } else {
             Input::NotUploaded { job, number, why }
@@ -673,6 +674,7 @@ fn message(text: &str) -> Told {
         job: JobId([255; 32]),
         blob: [255; 16],
         text: Some(text.to_owned()),
+        files: Vec::new(),
         sent_at: 0,
         receipt: None,
         readers: Vec::new(),

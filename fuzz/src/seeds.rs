@@ -9,6 +9,8 @@ use omemo::media::MediaEncryptor;
 
 use crate::targets;
 
+#[path = "seeds/described.rs"]
+mod described;
 #[path = "seeds/messages.rs"]
 mod messages;
 #[path = "seeds/sealed.rs"]
@@ -46,6 +48,7 @@ pub fn all(scratch: &Path) -> Vec<Seed> {
     sealed::recovery_words(&mut seeds);
     sealed::orders(&mut seeds);
     sealed::words(&mut seeds);
+    described::payloads(&mut seeds);
     stanzas::messages(&mut seeds);
     stanzas::others(&mut seeds);
     stanzas::inside(&mut seeds);

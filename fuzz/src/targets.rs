@@ -60,6 +60,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("blob_header", blob_header),
     ("bundle", bundle),
     ("command", command),
+    ("described", described),
     ("envelope", envelope),
     ("link", link),
     ("media", media),
@@ -152,7 +153,7 @@ pub fn media(bytes: &[u8]) -> Verdict {
             let taken = decryptor.update(piece, &mut content);
             assert_eq!(taken, Ok(()), "the file is not too long");
         }
-        let verdict = decryptor.finish();
+        let verdict = decryptor.finish(&mut content);
         (content, verdict)
     };
     let whole = decrypt(&mut iter::once(ciphertext));
@@ -194,6 +195,18 @@ pub fn vault_message(bytes: &[u8]) -> Verdict {
         ([0], ..) => Refused("order"),
         (_, _, word) if word(body) => Accepted("word"),
         _ => Refused("word"),
+    }
+}
+
+/// Reads the files that are described inside an encrypted payload.
+///
+/// # Panics
+/// When a file is described that cannot be proven, or that reads differently when written again.
+pub fn described(bytes: &[u8]) -> Verdict {
+    match fuzzing::read_described(bytes) {
+        Reading::Taken(what) => Accepted(what),
+        Reading::Dropped(why) => Refused(why),
+        Reading::Broken(what) => unreachable!("{what}"),
     }
 }
 

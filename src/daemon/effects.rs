@@ -18,7 +18,7 @@ use crate::{
     keys::card::PEPPER_FILE,
     service,
     state::{JobKind, LetterContent, Step},
-    vault_process::{Order, Question, SlotAsk, VaultProcess, typed},
+    vault_process::{Form, Order, Question, SlotAsk, VaultProcess, typed},
     xmpp::outgoing::{self, ChatState},
 };
 
@@ -121,7 +121,16 @@ impl Desk<'_> {
                 Effect::SavePace(pace) => step.set_note(PACE, Some(&pace))?,
                 Effect::SaveAlarm(alarm) => step.set_note(ALARM, alarm.then_some(&true))?,
                 Effect::SaveLife(record) => step.set_note(LIFE, Some(&record))?,
-                Effect::Say(reply) => self.say(step, &reply.text(), &mut after)?,
+                Effect::Say(reply) => match reply.described_file() {
+                    // It is good for the device that asked just now, and cannot wait as words can.
+                    Some(file) => {
+                        let recipients = self.recipients(step)?;
+                        let words = reply.text();
+                        let saying = Saying::File(&file, &words);
+                        self.post(step, &recipients, &saying, &mut after)?;
+                    }
+                    None => self.say(step, &reply.text(), &mut after)?,
+                },
                 Effect::SayTo(device, reply) => {
                     let to = Address::new(device.jid, DeviceId(device.id));
                     let to = self.in_its_namespace(step, [to])?;
@@ -294,14 +303,7 @@ impl Daemon {
                 );
             }
             Effect::Ask(job, command) => self.ask(job, command),
-            Effect::Deliver(job, number) => self.order(
-                Order::Deliver { job: job.0, number },
-                Input::NotUploaded {
-                    job,
-                    number,
-                    why: DeliveryFailure::Locked,
-                },
-            ),
+            Effect::Deliver(job, number) => self.deliver(job, number),
             Effect::Repair(device) => self.repair(device),
             Effect::Announce => self.announce(),
             Effect::Discard(blob) => self.discard(blob),
@@ -329,6 +331,22 @@ impl Daemon {
             | Effect::SayTo(..)
             | Effect::SayPlainRefused => {}
         }
+    }
+
+    /// Has a file encrypted in the form that the device reads which asked for it.
+    fn deliver(&mut self, job: JobId, number: u64) {
+        let form = if self.keeper.is_for_a_description(&job) {
+            Form::Description
+        } else {
+            Form::Link
+        };
+        let otherwise = Input::NotUploaded {
+            job,
+            number,
+            why: DeliveryFailure::Locked,
+        };
+        let job = job.0;
+        self.order(Order::Deliver { job, number, form }, otherwise);
     }
 
     /// Orders the vault process, or reports `otherwise` when there is none.

@@ -14,10 +14,11 @@ use super::{
 use crate::{
     keeper::{
         Device, Effect, Input, JobId, Standing, Told,
+        described::Announced,
         life::{News, Unreadable},
     },
     state::{State, StateError, Step},
-    xmpp::{Content, Message, Page, SceContent, SceError, Source},
+    xmpp::{Content, FoundFile, Message, Page, SceContent, SceError, Source},
 };
 
 /// The note that holds the archive id up to which everything is handled.
@@ -306,13 +307,16 @@ fn told(
             if let (Some(id), true) = (inside.received(), opened.trust.is_trusted()) {
                 step.received(&id)?;
             }
-            inside.body().map(String::into_bytes)
+            inside.words().map(String::into_bytes)
         }
         (None, body) => body.as_ref().map(|it| it.to_vec()),
     };
-    let Some(text) = text.map(Zeroizing::new) else {
+    let files = announced(inside, opened)?;
+    let text = text.map(Zeroizing::new);
+    if text.is_none() && files.is_empty() {
         return Ok(None);
-    };
+    }
+    let text = text.and_then(|text| machine::text(&text).ok().map(str::to_owned));
     let device = opened.from.device.0;
     let standing = if opened.trust == Trust::Revoked {
         Standing::Revoked
@@ -323,8 +327,6 @@ fn told(
     } else {
         Standing::Undecided
     };
-    let mut blob = [0; 16];
-    getrandom::fill(&mut blob).map_err(std::io::Error::other)?;
     let asks_receipt = message.asks_receipt || inside.is_some_and(SceContent::asks_receipt);
     Ok(Some(Told {
         from: Device {
@@ -334,9 +336,10 @@ fn told(
             standing,
         },
         namespace: opened.namespace,
-        job: job_id(opened),
-        blob,
-        text: machine::text(&text).ok().map(str::to_owned),
+        job: job_id(opened, 0),
+        blob: blob_id()?,
+        text,
+        files,
         sent_at: message.stamp.map_or_else(now, seconds),
         receipt: asks_receipt.then(|| message.id.clone()).flatten(),
         readers: Vec::new(),
@@ -354,15 +357,37 @@ fn readers(step: &Step<'_>, envelope: &Envelope) -> Result<Vec<u32>, StateError>
     Ok(readers)
 }
 
-/// Names the job by what no two messages share, so that one message asked twice is one job.
-fn job_id(opened: &Opened) -> JobId {
+/// Returns the files that a message describes, each with a job of its own.
+fn announced(inside: Option<&SceContent>, opened: &Opened) -> Result<Vec<Announced>, StateError> {
+    let found = inside.map(SceContent::files).unwrap_or_default();
+    let numbered = (1..).zip(found);
+    let announced = numbered.map(|(part, found)| {
+        let FoundFile { name, file } = found;
+        Ok(Announced {
+            job: job_id(opened, part),
+            blob: blob_id()?,
+            name,
+            file,
+        })
+    });
+    announced.collect()
+}
+
+fn blob_id() -> Result<[u8; 16], StateError> {
+    let mut blob = [0; 16];
+    getrandom::fill(&mut blob).map_err(std::io::Error::other)?;
+    Ok(blob)
+}
+
+/// Names the job by what no two messages share, so that one message asked twice is one job. The
+/// text is part 0 of a message, its files are the others.
+fn job_id(opened: &Opened, part: u8) -> JobId {
     let mut hash = Sha256::new();
     hash.update(b"strongroom job v0");
     hash.update(opened.identity.as_bytes());
     hash.update(opened.id.ratchet_key);
     hash.update(opened.id.counter.to_be_bytes());
-    // The part of the message: the legacy namespace has one.
-    hash.update([0]);
+    hash.update([part]);
     JobId(hash.finalize().into())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use omemo::{Address, DeviceId, EncryptError, Namespace, Store as _, machine};
+use omemo::{Address, DeviceId, EncryptError, Namespace, Store as _, machine, media::SharedFile};
 
 use super::{
     Daemon,
@@ -24,8 +24,20 @@ use crate::{
 pub(super) enum Saying<'a> {
     /// A text.
     Words(&'a str),
+    /// A file, and the text for those who cannot read its description.
+    File(&'a SharedFile, &'a str),
     /// That the message with this stanza id came; only ever said in `urn:xmpp:omemo:2`.
     Received(&'a str),
+}
+
+impl Saying<'_> {
+    /// Returns the text, as the legacy namespace has it.
+    fn words(&self) -> Option<&str> {
+        match self {
+            Self::Words(words) | Self::File(_, words) => Some(words),
+            Self::Received(_) => None,
+        }
+    }
 }
 
 /// Who is written to in each namespace.
@@ -92,8 +104,8 @@ impl Desk<'_> {
         }
         let id = stanza_id()?;
         let stanzas = self.encrypt_for_all(step, recipients, id.clone(), saying, after)?;
-        if let (true, Saying::Words(words)) = (stanzas.is_empty(), saying) {
-            step.post(&id, &LetterContent::Words((*words).to_owned()))?;
+        if let (true, Some(words)) = (stanzas.is_empty(), saying.words()) {
+            step.post(&id, &LetterContent::Words(words.to_owned()))?;
         }
         for (id, stanza) in stanzas {
             let token = step.post(&id, &LetterContent::Stanza(stanza.clone()))?;
@@ -226,9 +238,7 @@ impl Desk<'_> {
     /// encrypted, in the other all that a message can say.
     fn put(&self, namespace: Namespace, saying: &Saying<'_>) -> Option<(Vec<u8>, Wrapping)> {
         if namespace == Namespace::Legacy {
-            let Saying::Words(words) = saying else {
-                return None;
-            };
+            let words = saying.words()?;
             let wrapping = Wrapping {
                 ask_receipt: true,
                 chat_state: Some(ChatState::Active),
@@ -241,6 +251,8 @@ impl Desk<'_> {
                 .body(words)
                 .ask_receipt()
                 .chat_state(ChatState::Active),
+            // XEP-0447 v0.3.1 3.1: a text beside it is not needed
+            Saying::File(file, _) => SceDraft::default().file(file).ask_receipt(),
             Saying::Received(id) => SceDraft::default().received(id),
         };
         let (from, to) = (&self.config.account.jid, &self.config.owner.jid);

@@ -5,8 +5,9 @@
 //!                                                              -> vouch, saved -> finish
 //! ```
 //!
-//! The blob keeps its temporary name until the sender's tag, which comes last, has held, and until
-//! the proof that this daemon sealed it is durable on the system card.
+//! The blob keeps its temporary name until the sender's tag, which comes last, has held, and what
+//! the message said of the content is true, and until the proof that this daemon sealed it is
+//! durable on the system card.
 
 use std::{
     io::Write as _,
@@ -18,7 +19,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use omemo::media::{MediaDecryptor, MediaError, MediaLink};
+use omemo::media::{ContentCheck, FileSource, MediaDecryptor, MediaError, MediaLink, SharedFile};
 use tokio::sync::{mpsc, oneshot};
 use vault::{BlobId, HeaderHash, IntakeKey, IntakeMac, Metadata, Sealer, StoreError};
 use zeroize::Zeroize as _;
@@ -53,6 +54,13 @@ struct NotSealed {
     transient: bool,
     /// Set where the drive did not take what was written: the process has to end.
     not_durable: Option<String>,
+}
+
+impl NotSealed {
+    /// Tells whether it is no fault of the place that the file came from.
+    fn is_ours(&self) -> bool {
+        self.not_durable.is_some() || matches!(self.why, IntakeFailure::Drive(_))
+    }
 }
 
 fn fails(why: IntakeFailure) -> NotSealed {
@@ -101,7 +109,7 @@ impl Daemon {
         let tell = self.tell.clone();
         let task = tokio::spawn(async move {
             let taken = match sealer {
-                Ok(sealer) => taking.take_in(sealer).await,
+                Ok(sealer) => Arc::new(taking).take_in(sealer).await,
                 // It may be on the drive already: a crash kept back only the word of it.
                 Err(trouble) if taking.intake.mac.is_some() => Err(drive(trouble)),
                 Err(trouble) => Err(taking.ask_for(trouble).await),
@@ -157,14 +165,32 @@ struct Taking {
 }
 
 impl Taking {
-    async fn take_in(self, sealer: Arc<Sealer>) -> Result<(), NotSealed> {
+    /// Takes the file from the first of its places that has it whole.
+    async fn take_in(self: Arc<Self>, sealer: Arc<Sealer>) -> Result<(), NotSealed> {
         if self.is_kept(&sealer)? {
             return Ok(());
         }
         if self.room == 0 {
             return Err(self.ask_for(DriveTrouble::Full).await);
         }
-        let link = self.link()?;
+        let mut failed: Option<NotSealed> = None;
+        for source in self.told()?.sources {
+            match self.take_from(source, &sealer).await {
+                Ok(()) => return Ok(()),
+                Err(why) if why.is_ours() => return Err(why),
+                // What may pass is worth coming back for.
+                Err(why) if why.transient => failed = Some(why),
+                Err(why) => failed = failed.or(Some(why)),
+            }
+        }
+        Err(failed.unwrap_or(fails(IntakeFailure::BadLink)))
+    }
+
+    async fn take_from(
+        self: &Arc<Self>,
+        source: FileSource,
+        sealer: &Arc<Sealer>,
+    ) -> Result<(), NotSealed> {
         // Padding adds an eighth at most.
         let fits = self.room - self.room / 8;
         let is_short = fits < self.max;
@@ -173,14 +199,15 @@ impl Taking {
         };
         let mut download = self
             .client
-            .fetch(&link.url, limits)
+            .fetch(&source.url, limits)
             .await
             .map_err(|error| fetch_failed(&error, is_short))?;
         let announced = download.announced().unwrap_or(0);
         let _promise = Promise::new(Arc::clone(&self.promised), announced);
         let (pieces, queue) = mpsc::channel(QUEUED_PIECES);
+        let (taking, sealer) = (Arc::clone(self), Arc::clone(sealer));
         let sealing = tokio::task::spawn_blocking(move || {
-            let sealed = self.seal(&sealer, &link, queue);
+            let sealed = taking.seal(&sealer, &source, queue);
             wipe_stack();
             sealed
         });
@@ -204,24 +231,47 @@ impl Taking {
         fetched.and(sealed)
     }
 
-    fn link(&self) -> Result<MediaLink, NotSealed> {
-        MediaLink::parse(&self.intake.link).map_err(|_| fails(IntakeFailure::BadLink))
+    /// Returns what the message told of the file: where it is, and what it is if that was told.
+    fn told(&self) -> Result<SharedFile, NotSealed> {
+        let unusable = || fails(IntakeFailure::BadLink);
+        if let Some(described) = &self.intake.described {
+            let told = SharedFile {
+                name: Some(self.intake.name.clone()),
+                ..described.file()
+            };
+            return told.checked().map_err(|_| unusable());
+        }
+        let link = MediaLink::parse(&self.intake.link).map_err(|_| unusable())?;
+        let source = FileSource {
+            url: link.url,
+            secret: link.secret,
+        };
+        Ok(SharedFile {
+            sources: vec![source],
+            ..SharedFile::default()
+        })
     }
 
     /// Asks the file's server whether it still has what the drive does not take, and takes
     /// nothing of it.
     async fn ask_for(&self, trouble: DriveTrouble) -> NotSealed {
-        let link = match self.link() {
-            Ok(link) => link,
+        let told = match self.told() {
+            Ok(told) => told,
             Err(failed) => return failed,
         };
         let limits = Limits {
             max_bytes: self.max,
         };
-        match self.client.fetch(&link.url, limits).await {
-            Err(error) if !error.is_transient() => fetch_failed(&error, false),
-            Ok(_) | Err(_) => drive(trouble),
+        let mut failed = None;
+        for source in told.sources {
+            match self.client.fetch(&source.url, limits).await {
+                Err(error) if !error.is_transient() => {
+                    failed = failed.or(Some(fetch_failed(&error, false)));
+                }
+                Ok(_) | Err(_) => return drive(trouble),
+            }
         }
+        failed.unwrap_or(drive(trouble))
     }
 
     /// Tells whether a crash came after the blob had its name: nothing is fetched twice. A blob
@@ -252,7 +302,7 @@ impl Taking {
     fn seal(
         &self,
         sealer: &Sealer,
-        link: &MediaLink,
+        source: &FileSource,
         mut queue: mpsc::Receiver<Piece>,
     ) -> Result<(), NotSealed> {
         let intake = &self.intake;
@@ -261,9 +311,11 @@ impl Taking {
             Ok(writer) => writer,
             Err(error) => return Err(drive_failed("beginning a blob", &error)),
         };
-        let mut decryptor = MediaDecryptor::new(&link.secret);
+        let told = self.told()?;
+        let mut check = ContentCheck::new(told.size, &told.hashes);
+        let mut decryptor = MediaDecryptor::new(&source.secret);
         let mut content = Vec::new();
-        let (mut whole, mut size) = (false, 0_u64);
+        let mut whole = false;
         while let Some(piece) = queue.blocking_recv() {
             let Piece::Bytes(bytes) = piece else {
                 whole = true;
@@ -273,15 +325,21 @@ impl Taking {
             decryptor
                 .update(&bytes, &mut content)
                 .map_err(|error| decrypt_failed(&error))?;
-            size = size.saturating_add(content.len() as u64);
             writer
-                .write_all(&content)
+                .write_all(check.update(&content))
                 .map_err(|error| write_failed(&error))?;
         }
         if !whole {
             return Err(may_pass(IntakeFailure::ServerTrouble));
         }
-        decryptor.finish().map_err(|error| decrypt_failed(&error))?;
+        content.clear();
+        decryptor
+            .finish(&mut content)
+            .map_err(|error| decrypt_failed(&error))?;
+        writer
+            .write_all(check.update(&content))
+            .map_err(|error| write_failed(&error))?;
+        let size = check.finish().map_err(|error| decrypt_failed(&error))?;
         crate::crash::point("tag held");
         let header = writer.header_hash().map_err(|error| write_failed(&error))?;
         self.vouch(sealer, &header, size)?;
@@ -319,7 +377,10 @@ fn metadata(intake: &Intake) -> Metadata {
     };
     Metadata {
         name: Some(intake.name.clone()),
-        mime: None,
+        mime: intake
+            .described
+            .as_ref()
+            .and_then(|it| it.media_type.clone()),
         sender: Some(intake.sender.clone()),
         member: None,
         sent_at: at(intake.sent_at),

@@ -6,20 +6,21 @@
 
 use std::io;
 
-use omemo::media::MediaSecret;
+use omemo::media::{ContentHash, FileSource, HashAlgorithm, MediaSecret, SharedFile};
 use tokio::sync::mpsc;
 
 use super::{Daemon, Happening, trust};
 use crate::{
     keeper::{
-        Answer, Input, JobId, Placed,
+        Answer, Input, JobId, Placed, Uploaded,
+        described::Described,
         devices::News,
         reply::{DeliveryFailure, KeyReply, Line, OpenFailure, Slot, Unproven},
     },
     keys::spare,
     service,
     transfer::{self, PutError, Upload},
-    vault_process::{Deliveries, Order, OriginWord, Row, Shut, SlotAnswer, SlotRow, Word},
+    vault_process::{Deliveries, Form, Order, OriginWord, Row, Shut, SlotAnswer, SlotRow, Word},
     xmpp::{Link, RequestError, SlotError},
 };
 
@@ -33,6 +34,8 @@ const MAX_ENDING_BYTES: usize = 5;
 /// One file on its way out.
 struct Outgoing {
     row: Row,
+    media_type: Option<String>,
+    form: Form,
     ciphertext_bytes: u64,
     secret: MediaSecret,
 }
@@ -115,14 +118,7 @@ impl Daemon {
                 answered(job, Answer::Key(key_reply(answer)))
             }
             Word::NoAnswer { job } => answered(job, Answer::Failed),
-            Word::Prepared {
-                job,
-                row,
-                ciphertext_bytes,
-                secret,
-            } => {
-                return self.send_out(JobId(job), row, ciphertext_bytes, &secret);
-            }
+            word @ Word::Prepared { .. } => return self.prepared(word),
             word @ (Word::Checking { .. } | Word::Checked { .. } | Word::Damage { .. }) => {
                 return self.checked(word);
             }
@@ -169,14 +165,21 @@ impl Daemon {
         }
     }
 
-    fn send_out(
-        &mut self,
-        job: JobId,
-        row: Row,
-        ciphertext_bytes: u64,
-        secret: &[u8],
-    ) -> anyhow::Result<()> {
-        let number = row.number;
+    /// Starts the task that sends one file out.
+    fn prepared(&mut self, word: Word) -> anyhow::Result<()> {
+        let Word::Prepared {
+            job,
+            row,
+            media_type,
+            form,
+            ciphertext_bytes,
+            secret,
+        } = word
+        else {
+            return Ok(());
+        };
+        let (job, number) = (JobId(job), row.number);
+        let secret = MediaSecret::from_bytes_for(form.cipher(), &secret);
         let broken = Input::NotUploaded {
             job,
             number,
@@ -185,30 +188,25 @@ impl Daemon {
         let Some(vault) = &mut self.vault else {
             return self.handle(broken);
         };
-        let (Ok(secret), Some(mut deliveries)) = (
-            MediaSecret::from_bytes(secret),
-            vault.process.take_deliveries(),
-        ) else {
+        let (Ok(secret), Some(mut deliveries)) = (secret, vault.process.take_deliveries()) else {
             log::error!("a delivery came out of turn");
             return self.handle(broken);
         };
         deliveries.begin();
-        let generation = vault.generation;
         let outgoing = Outgoing {
             row,
+            media_type,
+            form,
             ciphertext_bytes,
             secret,
         };
+        let generation = vault.generation;
         let (link, client) = (self.link.clone(), self.transfer.clone());
         let (tell, orders) = (self.tell.clone(), vault.process.orders());
         let task = tokio::spawn(async move {
             let uploaded = upload(&link, &client, &outgoing, &mut deliveries).await;
             let input = match uploaded {
-                Ok(link) => Input::Uploaded {
-                    job,
-                    line: line(outgoing.row),
-                    link,
-                },
+                Ok(url) => uploaded_as(job, outgoing, &url, deliveries.sha256()),
                 Err(why) => {
                     // Whatever is left of this delivery must not be taken for the next one.
                     let _ = orders.send(Order::Abort);
@@ -293,7 +291,50 @@ fn not_indexed(job: [u8; 32], damaged: bool) -> Input {
     Input::NotIndexed { job, damaged }
 }
 
-/// Puts one file into a slot and returns its link.
+/// Makes what the phone is told of a file that lies at `url`.
+fn uploaded_as(job: JobId, outgoing: Outgoing, url: &str, sha256: Option<[u8; 32]>) -> Input {
+    let number = outgoing.row.number;
+    let file = match outgoing.form {
+        Form::Link => outgoing
+            .secret
+            .link(url)
+            .ok()
+            .map(|it| Uploaded::Link(it.to_string())),
+        Form::Description => describe(&outgoing.row, outgoing.media_type, sha256)
+            .zip(FileSource::new(url, outgoing.secret).ok())
+            .map(|(mut file, source)| {
+                file.sources = vec![source];
+                Uploaded::Described(Described::new(&file))
+            }),
+    };
+    match file {
+        Some(file) => Input::Uploaded {
+            job,
+            line: line(outgoing.row),
+            file,
+        },
+        None => {
+            log::warn!("the server's address for a file cannot be sent");
+            let why = DeliveryFailure::ServerTrouble;
+            Input::NotUploaded { job, number, why }
+        }
+    }
+}
+
+/// Describes a file, which needs the hash of its content.
+fn describe(row: &Row, media_type: Option<String>, sha256: Option<[u8; 32]>) -> Option<SharedFile> {
+    let hash = ContentHash::new(HashAlgorithm::Sha256, sha256?.to_vec())?;
+    let by_name = || super::media_type::of(&row.name).map(str::to_owned);
+    Some(SharedFile {
+        name: Some(row.name.clone()),
+        media_type: media_type.or_else(by_name),
+        size: Some(row.bytes),
+        hashes: vec![hash],
+        sources: Vec::new(),
+    })
+}
+
+/// Puts one file into a slot and returns where it lies.
 async fn upload(
     link: &Link,
     client: &transfer::Client,
@@ -351,13 +392,7 @@ async fn upload(
         return Err(DeliveryFailure::Damaged);
     }
     crate::crash::point("uploaded");
-    match outgoing.secret.link(&slot.get_url) {
-        Ok(link) => Ok(link.to_string()),
-        Err(error) => {
-            log::warn!("the server's address for a file cannot be sent: {error}");
-            Err(DeliveryFailure::ServerTrouble)
-        }
-    }
+    Ok(slot.get_url)
 }
 
 fn put_failure(error: &PutError) -> DeliveryFailure {

@@ -39,16 +39,21 @@ impl Keeper {
         self.owner.devices.is_shut_out(fingerprint)
     }
 
-    /// Puts a file of a new device into the box.
+    /// Puts the files of a new device into the box.
     pub(super) fn hold_apart(&mut self, told: &Told, text: &str, now: i64) -> Vec<Effect> {
-        let Ok(link) = omemo::media::MediaLink::parse(text) else {
-            return Vec::new();
-        };
+        let mut intakes = told.described(now);
+        if let (Ok(link), true) = (omemo::media::MediaLink::parse(text), intakes.is_empty()) {
+            let file = (text, link.name.as_str());
+            let times = (told.sent_at, now);
+            let intake = Intake::announced(&told.from.jid, told.job, told.blob, file, times);
+            intakes.push(intake.asked_by(told.asker()));
+        }
+        let held = intakes.into_iter().map(|it| self.hold_one(told, it));
+        held.collect::<Vec<_>>().concat()
+    }
+
+    fn hold_one(&mut self, told: &Told, intake: Intake) -> Vec<Effect> {
         let device = told.from.id;
-        let file = (text, link.name.as_str());
-        let times = (told.sent_at, now);
-        let intake = Intake::announced(&told.from.jid, told.job, told.blob, file, times)
-            .asked_by(told.asker());
         // One that failed before was told already.
         let is_first =
             self.intakes.held_of(device).0 == 0 && self.owner.devices.lost_of(device) == 0;

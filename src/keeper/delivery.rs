@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Asker, Effect, JobId,
+    Answer, Asker, Effect, JobId, Uploaded,
     command::{Command, Pick},
     reply::{CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
 };
@@ -393,13 +393,13 @@ impl Deliveries {
         }
     }
 
-    pub(super) fn uploaded(&mut self, job: JobId, line: Line, link: String) -> Vec<Effect> {
-        let number = line.number;
-        self.finish(
-            job,
-            number,
-            vec![Reply::Caption { line }, Reply::File { link }],
-        )
+    pub(super) fn uploaded(&mut self, job: JobId, line: Line, file: Uploaded) -> Vec<Effect> {
+        let (number, name) = (line.number, line.name.clone());
+        let file = match file {
+            Uploaded::Link(link) => Reply::File { link },
+            Uploaded::Described(file) => Reply::Described { name, file },
+        };
+        self.finish(job, number, vec![Reply::Caption { line }, file])
     }
 
     pub(super) fn not_uploaded(

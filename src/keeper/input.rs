@@ -4,6 +4,7 @@ use omemo::Namespace;
 
 use super::{
     Asker, JobId,
+    described::{Announced, Described},
     devices::{self, News},
     reply::{DeliveryFailure, IntakeFailure, KeyReply, Line, OpenFailure, Slot, Unproven},
     storage::Seen,
@@ -54,8 +55,10 @@ pub struct Told {
     /// Random bytes of this message's own: the blob id of the file that it may announce, or what
     /// the number is drawn from that is asked back.
     pub blob: [u8; 16],
-    /// The text, or `None` where the decrypted bytes are not plain text.
+    /// The text, or `None` where the decrypted bytes are not plain text, or none came with files.
     pub text: Option<String>,
+    /// The files that the message describes, beside the one that a link in the text leads to.
+    pub files: Vec<Announced>,
     /// When it was sent, in seconds since 1970, as far as the server tells.
     pub sent_at: i64,
     /// The stanza id to answer with a receipt, when one is asked for.
@@ -124,6 +127,14 @@ pub enum Placed {
     Entry(Line),
     /// Its content was in the vault already, under this number.
     SameAs(u64),
+}
+
+/// What a phone needs to get a file that was uploaded for it.
+pub enum Uploaded {
+    /// `aesgcm://…`
+    Link(String),
+    /// A description, for phones that speak `urn:xmpp:omemo:2`.
+    Described(Described),
 }
 
 /// Something that happened outside.
@@ -226,8 +237,8 @@ pub enum Input {
         job: JobId,
         /// The entry.
         line: Line,
-        /// `aesgcm://…`
-        link: String,
+        /// How the phone gets it.
+        file: Uploaded,
     },
     /// A file could not be put on the server.
     NotUploaded {

@@ -26,6 +26,7 @@ pub use held::{BOX_BYTES, BOX_FILES, Held};
 
 use super::{
     Asker, Effect, JobId, Placed,
+    described::Described,
     reply::{IntakeFailure, Reply, StorageReply},
 };
 
@@ -46,7 +47,8 @@ pub struct Intake {
     pub job: JobId,
     /// Names the blob, whose temporary and final file name derive from it.
     pub blob: [u8; 16],
-    /// The body with the `aesgcm://` link as it came; empty once the file is sealed.
+    /// The body with the `aesgcm://` link as it came; empty once the file is sealed, or where it
+    /// came with a description.
     pub link: String,
     /// The file's name.
     pub name: String,
@@ -65,6 +67,8 @@ pub struct Intake {
     pub mac: Option<[u8; 32]>,
     /// Who sent it, and how an answer goes back.
     pub asker: Option<Asker>,
+    /// The description that the file came with, until it is sealed.
+    pub described: Option<Described>,
     /// Set while the device that sent it is not let in: it is held apart.
     pub held: Option<Held>,
 }
@@ -115,6 +119,7 @@ impl Intake {
             },
             mac: None,
             asker: None,
+            described: None,
             held: None,
         }
     }
@@ -345,6 +350,7 @@ impl Intakes {
         let mut effects = Vec::new();
         if let Some(intake) = self.open.get_mut(&job) {
             intake.link.clear();
+            intake.described = None;
             if intake.held.is_some() {
                 intake.stage = Stage::Waiting;
                 effects.push(Effect::SaveIntake(intake.clone()));

@@ -6,7 +6,7 @@ use super::{
     command::Command,
     custody::OpenedBy,
     moment::Moment,
-    reply::{CustodyReply, OpenFailure, Reply},
+    reply::{CustodyReply, OpenFailure, Reply, StorageReply},
     unlock::Typed,
 };
 
@@ -170,5 +170,28 @@ impl Keeper {
             effects.extend(self.raise_alarm());
         }
         self.after_lock(effects)
+    }
+
+    /// What was sealed since the last opening, and would be sealed from now on, nobody could open.
+    fn raise_alarm(&mut self) -> Vec<Effect> {
+        self.alarm = true;
+        self.intakes.halt();
+        let mut effects = vec![Effect::SaveAlarm(true), Effect::StopFetching];
+        let files = self.intakes.waiting();
+        if files > 0 {
+            effects.push(Effect::Say(Reply::Storage(StorageReply::KeptInVain {
+                files,
+            })));
+        }
+        effects
+    }
+
+    fn end_alarm(&mut self, now: i64) -> Vec<Effect> {
+        if !std::mem::take(&mut self.alarm) {
+            return Vec::new();
+        }
+        let mut effects = vec![Effect::SaveAlarm(false)];
+        effects.extend(self.intakes.go_on(now));
+        effects
     }
 }

@@ -150,7 +150,14 @@ impl Owner {
         }
     }
 
-    pub(super) fn judge(&mut self, device: &Device, text: Option<&str>, now: i64) -> Verdict {
+    /// Judges a device by what it wrote; `has_files` says whether it describes any.
+    pub(super) fn judge(
+        &mut self,
+        device: &Device,
+        text: Option<&str>,
+        has_files: bool,
+        now: i64,
+    ) -> Verdict {
         if !self.is(&device.jid) || self.devices.is_shut_out(&device.fingerprint) {
             return Verdict::Silence;
         }
@@ -166,7 +173,7 @@ impl Owner {
             }
             Standing::Revoked => return Verdict::Silence,
             Standing::Undecided | Standing::Quarantined => {
-                return self.judge_new(device, text, now);
+                return self.judge_new(device, text, has_files, now);
             }
         }
         // A pinned device is trusted before it has ever written.
@@ -177,7 +184,13 @@ impl Owner {
         Verdict::Obey(effects)
     }
 
-    fn judge_new(&mut self, device: &Device, text: Option<&str>, now: i64) -> Verdict {
+    fn judge_new(
+        &mut self,
+        device: &Device,
+        text: Option<&str>,
+        has_files: bool,
+        now: i64,
+    ) -> Verdict {
         if self.pairing.is_some() {
             return self.pair(device, text.unwrap_or_default(), now);
         }
@@ -208,7 +221,7 @@ impl Owner {
             };
             effects.push(Effect::SayTo(device.clone(), Reply::Device(reply)));
         }
-        if text.is_some_and(|text| MediaLink::parse(text).is_ok()) {
+        if has_files || text.is_some_and(|text| MediaLink::parse(text).is_ok()) {
             return Verdict::Hold(effects);
         }
         Verdict::Answer(effects)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     custody::{Mode, Standing},
+    described::Described,
     storage::{DriveTrouble, Forecast},
 };
 
@@ -121,6 +122,25 @@ pub enum IntakeFailure {
     ForeignKey,
     /// It was kept, and what lies on the drive in its place was not sealed by the daemon.
     NotVouched,
+    /// What the message says of it does not do.
+    Described(FileFault),
+}
+
+/// What is wrong with the description of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FileFault {
+    /// It does not say where the file is.
+    NoSource,
+    /// The file lies on its server for everybody to read.
+    NotEncrypted,
+    /// The cipher is not known.
+    Cipher,
+    /// The address is not `https`, or malformed.
+    Address,
+    /// Nothing would tell whether the file was altered.
+    NoHash,
+    /// A part of it makes no sense, or is too large.
+    Malformed,
 }
 
 /// What the owner has to do to open a locked vault.
@@ -222,6 +242,13 @@ pub enum Reply {
         /// `aesgcm://…`
         link: String,
     },
+    /// A file on its way back, described for phones that speak `urn:xmpp:omemo:2`.
+    Described {
+        /// Its name.
+        name: String,
+        /// The rest.
+        file: Described,
+    },
     /// A file is stored and in the index.
     Stored {
         /// Its entry.
@@ -307,6 +334,8 @@ pub enum Reply {
     NothingToFind,
     /// The text holds bytes that no phone types.
     NotText,
+    /// Words came with a file.
+    WordsNotKept,
     /// Something about the owner's devices.
     Device(DeviceReply),
     /// Something about sessions and devices that live and die.

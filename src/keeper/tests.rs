@@ -14,6 +14,7 @@ use super::{
 };
 
 mod clock;
+mod described;
 mod modes;
 mod pairing;
 mod trust;
@@ -70,6 +71,7 @@ fn told(number: u8, text: &str) -> Told {
         job: JobId([number; 32]),
         blob: [number; 16],
         text: Some(text.to_owned()),
+        files: Vec::new(),
         sent_at: NOW,
         receipt: Some(format!("stanza-{number}")),
         readers: Vec::new(),
@@ -412,7 +414,7 @@ fn a_get_sends_one_file_after_another_with_its_name_before_it() {
     let uploaded = |number| Input::Uploaded {
         job,
         line: line(number),
-        link: format!("l{number}"),
+        file: Uploaded::Link(format!("l{number}")),
     };
 
     let first = keeper.handle(uploaded(2), NOW);
@@ -544,7 +546,7 @@ fn a_delivery_cut_by_the_lock_is_told_and_closed() {
         Input::Uploaded {
             job,
             line: line(2),
-            link: "l".to_owned(),
+            file: Uploaded::Link("l".to_owned()),
         },
         NOW,
     );

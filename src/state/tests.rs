@@ -337,7 +337,7 @@ fn a_device_and_a_job_from_before_there_were_two_namespaces_are_read() {
 }
 
 #[test]
-fn a_job_from_before_the_proof_of_origin_is_read_without_one() {
+fn a_job_from_before_proofs_of_origin_and_descriptions_is_read_without_them() {
     #[derive(Serialize)]
     struct Before {
         name: String,
@@ -348,6 +348,8 @@ fn a_job_from_before_the_proof_of_origin_is_read_without_one() {
         name: String,
         order: u64,
         mac: Option<[u8; 32]>,
+        asker: Option<u64>,
+        described: Option<u64>,
     }
     let folder = tempfile::tempdir().unwrap();
     let mut state = State::open(folder.path()).unwrap();
@@ -373,6 +375,8 @@ fn a_job_from_before_the_proof_of_origin_is_read_without_one() {
         name: before.name,
         order: before.order,
         mac: None,
+        asker: None,
+        described: None,
     };
     assert_eq!(step.jobs::<After>(JobKind::Intake).unwrap(), [after]);
     assert_eq!(step.jobs::<u64>(JobKind::Delivery).unwrap(), [7]);

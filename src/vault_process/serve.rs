@@ -37,7 +37,7 @@ mod unproven;
 
 use self::{comparer::Double, sender::Sender, unproven::Unproven};
 use super::{
-    MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row, Shut, Word,
+    Form, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row, Shut, Word,
     sandbox::{self, SandboxError},
     slots::Slots,
     typed::{self, Typed},
@@ -291,6 +291,8 @@ struct Delivery {
     ticket: u64,
     job: [u8; 32],
     row: Row,
+    media_type: Option<String>,
+    form: Form,
     blob: BlobId,
 }
 
@@ -322,7 +324,7 @@ impl Clerk {
                 });
                 self.mouth.say(&word)
             }
-            Order::Deliver { job, number } => self.start_delivery(job, number),
+            Order::Deliver { job, number, form } => self.start_delivery(job, number, form),
             Order::Abort => {
                 self.running.store(0, Ordering::SeqCst);
                 Ok(())
@@ -463,7 +465,7 @@ impl Clerk {
         })
     }
 
-    fn start_delivery(&mut self, job: [u8; 32], number: u64) -> io::Result<()> {
+    fn start_delivery(&mut self, job: [u8; 32], number: u64, form: Form) -> io::Result<()> {
         let entry = EntryNumber::new(number).map(|it| self.index.get(it));
         let Some(Ok(Some(entry))) = entry else {
             return self.mouth.say(&Word::NotPrepared { job, number });
@@ -474,6 +476,8 @@ impl Clerk {
             ticket: self.ticket,
             job,
             row: row(&entry),
+            media_type: entry.metadata.mime,
+            form,
             blob: entry.blob_id,
         };
         self.deliver

@@ -368,8 +368,8 @@ impl Verifier {
         received.clear();
         back.update(&there.finish(), &mut received)
             .map_err(io::Error::other)?;
+        let bytes = back.finish(&mut received).map_err(io::Error::other)?;
         hash.update(&received);
-        let bytes = back.finish().map_err(io::Error::other)?;
         let same = hash.finalize() == blake3::Hash::from_bytes(*reader.content_hash());
         if same && bytes == entry.entry.size {
             Ok(Some(bytes))

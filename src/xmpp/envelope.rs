@@ -8,6 +8,7 @@ use minidom::Element;
 use omemo::{Bundle, DeviceId, DeviceList, Envelope, HeaderKey, Namespace};
 
 use super::arrival::Content;
+use super::sfs;
 use super::xml::{self, Xml, lenient_base64, ns};
 
 /// Most keys read from one element: more devices than any account has.
@@ -98,6 +99,8 @@ pub(crate) fn read_content(stanza: &Element) -> Content {
         .filter(|child| child.is("body", ns::CLIENT));
     match bodies.next() {
         Some(body) => Content::Plain(body.text()),
+        // A file in clear need not have a text.
+        None if sfs::is_in_clear(stanza) => Content::Plain(String::new()),
         None => Content::Other,
     }
 }

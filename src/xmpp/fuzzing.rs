@@ -1,11 +1,11 @@
-//! A door for the fuzz targets `stanza` and `sce`: one stanza's bytes, as a hostile server could send
-//! them, and what a device may have encrypted.
+//! A door for the fuzz targets `stanza`, `sce` and `described`: one stanza's bytes, as a hostile
+//! server could send them, and what a device may have encrypted.
 //!
 //! It takes them the way they take on a live stream, through the sieve, the XML parser and the
 //! readers, without a stream.
 
 use minidom::Element;
-use omemo::Namespace;
+use omemo::{Namespace, media::FileSource};
 
 use super::{
     Content, Message, Source, envelope,
@@ -13,6 +13,7 @@ use super::{
     iq,
     roster::Roster,
     sce::{SceContent, SceError},
+    sfs,
     sieve::{MAX_DEPTH, Rules},
     upload,
     xml::{self, ns},
@@ -180,6 +181,42 @@ fn read_iq(stanza: &Element) -> Reading {
         }
     }
     Taken("iq")
+}
+
+/// Reads the files that are described inside an encrypted payload.
+#[must_use]
+pub fn read_described(bytes: &[u8]) -> Reading {
+    let content = match SceContent::read(bytes, "owner@example.org", "vault@example.org") {
+        Ok(content) => content,
+        Err(SceError::Malformed) => return Reading::Dropped("malformed"),
+        Err(SceError::OtherStanza) => return Reading::Dropped("other-stanza"),
+    };
+    let found = content.files();
+    let described: Vec<_> = found
+        .iter()
+        .filter_map(|it| it.file.as_ref().ok())
+        .collect();
+    for file in &described {
+        let is_proven = |it: &FileSource| {
+            let cipher = it.secret.cipher();
+            cipher.is_authenticated() || !file.hashes.is_empty()
+        };
+        if file.sources.is_empty() || !file.sources.iter().all(is_proven) {
+            return Broken("a file was taken that nothing proves");
+        }
+        if !file.sources.iter().all(|it| it.url.starts_with("https://")) {
+            return Broken("a file was taken from an address that is not https");
+        }
+        if !sfs::is_read_back(file) {
+            return Broken("a description was not written as it was read");
+        }
+    }
+    Taken(match (described.is_empty(), found.is_empty()) {
+        (false, _) => "file",
+        (true, false) => "refused-file",
+        (true, true) if content.words().is_some() => "words",
+        (true, true) => "nothing",
+    })
 }
 
 fn why(dropped: Dropped) -> &'static str {

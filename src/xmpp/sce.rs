@@ -116,6 +116,17 @@ impl SceContent {
         self.sent_at
     }
 
+    /// Returns all elements of the content with this name and namespace.
+    pub(crate) fn all<'a>(
+        &'a self,
+        name: &'a str,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = &'a Element> {
+        self.elements
+            .iter()
+            .filter(move |it| it.is(name, namespace))
+    }
+
     /// Returns the first element of the content with this name and namespace.
     pub(crate) fn element(&self, name: &str, namespace: &str) -> Option<&Element> {
         self.elements.iter().find(|it| it.is(name, namespace))

@@ -216,6 +216,7 @@ fn told(number: u64) -> Told {
         namespace: omemo::Namespace::Legacy,
         job: JobId(job),
         blob: blob[..16].try_into().unwrap(),
+        files: Vec::new(),
         text: Some(format!(
             "aesgcm://up.example/{}#{SECRET}",
             file_name(number)

@@ -268,7 +268,12 @@ impl Home {
 
     /// Logs the owner's phone in, makes it a contact, and pairs it by the code.
     pub(crate) fn paired_phone(&mut self) -> Phone {
-        let mut phone = Phone::start(&self.server, OWNER);
+        self.paired_phone_in("legacy")
+    }
+
+    /// Logs the owner's first phone in with these OMEMO namespaces, and pairs it.
+    pub(crate) fn paired_phone_in(&mut self, namespaces: &str) -> Phone {
+        let mut phone = Phone::start_in(&self.server, OWNER, namespaces);
         phone.befriend(&jid(VAULT));
         let code = self.code().to_owned();
         phone.send_text(&jid(VAULT), &code);

@@ -17,6 +17,7 @@ mod check;
 mod crash;
 mod custody;
 mod daemon;
+mod described;
 mod devices;
 mod dns;
 mod federation;

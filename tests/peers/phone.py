@@ -42,6 +42,8 @@ from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp_omemo import XEP_0384, TrustLevel
 from slixmpp_omemo.xep_0384 import _make_session_manager
 
+import sharing
+
 LEGACY = oldmemo.oldmemo.NAMESPACE
 OMEMO2 = twomemo.twomemo.NAMESPACE
 NAMESPACES = {"legacy": LEGACY, "omemo2": OMEMO2}
@@ -346,6 +348,9 @@ class Phone(ClientXMPP):
             inside = self.read_sce(plaintext, message)
             self.report_signs(inside, about)
             asks = any(child.tag == RECEIPTS + "request" for child in inside)
+            for child in inside:
+                if child.tag == sharing.SFS + "file-sharing":
+                    await self.receive_described(child, about)
             bodies = [child.text for child in inside if child.tag == CLIENT + "body"]
             if not bodies:
                 emit("bodiless", **about, inside=[child.tag for child in inside])
@@ -446,6 +451,28 @@ class Phone(ClientXMPP):
         emit("file", **about, path=str(path), name=name, size=len(data), link=link,
              sha256=hashlib.sha256(data).hexdigest(), iv=iv.hex(), key=key.hex())
 
+    async def receive_described(self, element: ET.Element, about: dict[str, Any]) -> None:
+        try:
+            told = sharing.read(element)
+            async with aiohttp.ClientSession() as session:
+                async with session.get(told["url"], ssl=self.http_tls) as answer:
+                    if answer.status != 200:
+                        raise ValueError(f"status {answer.status}")
+                    blob = await answer.read()
+            data = sharing.opened(blob, told["cipher"], told["key"], told["iv"])
+            data = sharing.checked(data, told)
+        except Exception as error:
+            emit("file-error", **about, error=f"{type(error).__name__}: {error}")
+            return
+        folder = self.state / "received"
+        folder.mkdir(exist_ok=True)
+        path = folder / secrets.token_hex(8)
+        path.write_bytes(data)
+        emit("file", **about, path=str(path), name=told["name"], size=len(data), link=told["url"],
+             sha256=hashlib.sha256(data).hexdigest(), cipher=told["cipher"],
+             media_type=told["media_type"], disposition=told["disposition"],
+             hashes=sorted(told["hashes"]), iv_bytes=len(told["iv"]))
+
     # ------------------------------------------------------------------------------- what goes out
 
     async def send_omemo(self, to: str, body: bytes, receipt: bool = True,
@@ -460,12 +487,14 @@ class Phone(ClientXMPP):
         return await self.send_sealed(LEGACY, to, body, FALLBACK if fallback else None,
                                       around if receipt else [])
 
-    async def send_sce(self, to: str, elements: list[ET.Element]) -> dict[str, Any]:
+    async def send_sce(self, to: str, elements: list[ET.Element],
+                       bare: bool = False) -> dict[str, Any]:
         envelope = sce_envelope(elements, self.boundjid.bare, to)
-        return await self.send_sealed(OMEMO2, to, envelope, None, [])
+        return await self.send_sealed(OMEMO2, to, envelope, None, [], bare)
 
     async def send_sealed(self, namespace: str, to: str, content: bytes, body: Optional[str],
-                          around: list[ET.Element]) -> dict[str, Any]:
+                          around: list[ET.Element], bare: bool = False) -> dict[str, Any]:
+        """With bare, nothing stands beside what is encrypted: no name of it, no hint, no id."""
         manager = await self.manager()
         await manager.refresh_device_list(namespace, to)
         sealed, errors = await manager.encrypt(
@@ -479,11 +508,12 @@ class Phone(ClientXMPP):
         for one in sealed:
             message.append(etree.serialize_message(one))
             devices += [f"{key.bare_jid}/{key.device_id}" for key, _ in one.keys]
-        message.append(ET.Element("{urn:xmpp:eme:0}encryption",
-                                  {"namespace": namespace, "name": "OMEMO"}))
-        message.append(ET.Element("{urn:xmpp:hints}store"))
-        message.append(ET.Element("{urn:xmpp:sid:0}origin-id", {"id": message["id"]}))
-        for element in around:
+        beside = [
+            ET.Element("{urn:xmpp:eme:0}encryption", {"namespace": namespace, "name": "OMEMO"}),
+            ET.Element("{urn:xmpp:hints}store"),
+            ET.Element("{urn:xmpp:sid:0}origin-id", {"id": message["id"]}),
+        ]
+        for element in [*([] if bare else beside), *around]:
             message.append(element)
         message.send()
         return {"id": message["id"], "devices": sorted(devices)}
@@ -595,6 +625,21 @@ class Phone(ClientXMPP):
         sent = await self.send_omemo(to, body.encode())
         return {**sent, "body": body, "url": url, "size": len(data), "sealed_size": len(blob),
                 "sha256": hashlib.sha256(data).hexdigest()}
+
+    async def do_seal_file(self, path: str, out: str, **how: Any) -> dict[str, Any]:
+        """Writes the ciphertext of a file that a message will describe; see sealed in sharing.py."""
+        return sharing.sealed_file(path, out, **how)
+
+    async def do_send_described(self, to: str, files: list[dict[str, Any]],
+                                text: Optional[str] = None,
+                                bare: bool = False) -> dict[str, Any]:
+        """Describes files that lie on a server; see described in sharing.py."""
+        elements = [sharing.described(**file) for file in files]
+        if text is not None:
+            body = ET.Element(CLIENT + "body")
+            body.text = text
+            elements.insert(0, body)
+        return await self.send_sce(to, elements, bare)
 
     async def do_upload(self, path: str, name: Optional[str] = None) -> dict[str, Any]:
         """Uploads a file as it is, as a client without OMEMO does."""

@@ -28,11 +28,16 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
+        Self::new_in("legacy")
+    }
+
+    /// The phone announces these OMEMO namespaces.
+    pub(crate) fn new_in(namespaces: &str) -> Self {
         let mut home = Home::new();
         let host = Host::start(&home.server);
         home.pin(host.port());
         home.start();
-        let phone = home.paired_phone();
+        let phone = home.paired_phone_in(namespaces);
         let mut scene = Self {
             home,
             phone,

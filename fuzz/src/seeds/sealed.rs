@@ -7,7 +7,7 @@ use std::{
 
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
-use strongroom::vault_process::{Order, OriginWord, Question, Row, Shut, Word, typed::Kind};
+use strongroom::vault_process::{Form, Order, OriginWord, Question, Row, Shut, Word, typed::Kind};
 use vault::{
     BlobId, Metadata, Passphrase, Pepper, PepperFile, Sealer, SlotId, SlotSecret, VaultFolder,
     VaultId, header::HEADER_BYTES,
@@ -190,7 +190,14 @@ pub(super) fn orders(seeds: &mut Seeds) {
         ("pick", ask(Question::Pick { ranges })),
         ("totals", ask(Question::Totals)),
         ("slots", ask(Question::Slots)),
-        ("deliver", Order::Deliver { job, number }),
+        (
+            "deliver",
+            Order::Deliver {
+                job,
+                number,
+                form: Form::Description,
+            },
+        ),
         ("abort", Order::Abort),
     ];
     for (name, order) in &orders {
@@ -246,6 +253,8 @@ pub(super) fn words(seeds: &mut Seeds) {
     let prepared = Word::Prepared {
         job,
         row: row(),
+        media_type: Some("video/mp4".to_owned()),
+        form: Form::Link,
         ciphertext_bytes: 1 << 33,
         secret: vec![9; 44],
     };

@@ -10,6 +10,7 @@ use super::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, Way
 
 mod custody;
 mod devices;
+mod files;
 mod keys;
 mod life;
 mod storage;
@@ -52,6 +53,7 @@ impl Reply {
             Self::Found { words, lines, more } => found(words, lines, *more),
             Self::Caption { line } => format!("{}:", rows(std::slice::from_ref(line))),
             Self::File { link } => link.clone(),
+            Self::Described { .. } => files::DESCRIBED_ELSEWHERE.to_owned(),
             Self::Stored { line } => {
                 format!(
                     "✅ #{} {}, {}, stored.",
@@ -109,9 +111,8 @@ impl Reply {
             ),
             Self::TooMany => "That is more than 100 files at once. Ask for fewer.".to_owned(),
             Self::NothingToFind => "Find what? Send for example \"find summer\".".to_owned(),
-            Self::NotText => "That message was not plain text, so I did nothing with it. Please \
-                 type it again."
-                .to_owned(),
+            Self::NotText => NOT_TEXT.to_owned(),
+            Self::WordsNotKept => files::WORDS_NOT_KEPT.to_owned(),
             Self::Device(reply) => reply.text(),
             Self::Custody(reply) => reply.text(),
             Self::Life(reply) => reply.text(),
@@ -240,6 +241,9 @@ fn opened(adopted: &[u64], doubles: u64) -> String {
     text
 }
 
+const NOT_TEXT: &str = "That message was not plain text, so I did nothing with it. Please type it \
+                        again.";
+
 const SECOND_KEY: &str = "A second key stick was put in, and I do not use it. Take both out and put \
                           in the one you mean.";
 
@@ -345,6 +349,7 @@ fn not_stored(name: &str, why: IntakeFailure, retrying: bool) -> String {
             "Please send it again when that is mended.",
         ),
         IntakeFailure::Drive(trouble) => storage::drive(trouble),
+        IntakeFailure::Described(fault) => files::fault(fault),
     };
     format!("{name} is not stored: {what}. {advice}")
 }
@@ -373,6 +378,7 @@ fn not_stored_yet(name: &str, why: IntakeFailure) -> String {
         | IntakeFailure::NotVouched
         | IntakeFailure::Altered
         | IntakeFailure::ServerTrouble
+        | IntakeFailure::Described(_)
         | IntakeFailure::Certificate => format!(
             "{name} is not stored yet: its server does not give it to me now. I keep trying; you \
              need not send it again."

@@ -78,7 +78,7 @@ fn serve(keeper: &mut Keeper, number: u8, now: i64) -> Vec<Effect> {
         Input::Uploaded {
             job,
             line: line(7),
-            link: "l7".to_owned(),
+            file: Uploaded::Link("l7".to_owned()),
         },
         now,
     ));
@@ -164,8 +164,8 @@ fn a_delivery_that_takes_longer_than_the_idle_time_is_not_cut() {
 
     let meanwhile = keeper.handle(Input::Woke, NOW + 3 * IDLE);
     let line = line(7);
-    let link = "l7".to_owned();
-    let _ = keeper.handle(Input::Uploaded { job, line, link }, NOW + 4 * IDLE);
+    let file = Uploaded::Link("l7".to_owned());
+    let _ = keeper.handle(Input::Uploaded { job, line, file }, NOW + 4 * IDLE);
     let soon_after = keeper.handle(Input::Woke, NOW + 5 * IDLE - 1);
     let idle = keeper.handle(Input::Woke, NOW + 5 * IDLE);
 

@@ -10,12 +10,16 @@ use std::{
     },
 };
 
-use omemo::media::{MediaEncryptor, MediaSecret, TAG_BYTES};
+use omemo::media::{MediaEncryptor, MediaSecret};
+use sha2::{Digest as _, Sha256};
 use vault::OpenVault;
 use zeroize::Zeroizing;
 
 use super::{Delivery, Mouth, Word};
-use crate::vault_process::{BROKEN, MAX_DATA_BYTES, WHOLE};
+use crate::vault_process::{
+    MAX_DATA_BYTES,
+    deliveries::{BROKEN, Form, HASHED, WHOLE},
+};
 
 /// Bytes unsealed at a time.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -51,13 +55,18 @@ impl Sender {
                 return self.mouth.say(&Word::NotPrepared { job, number });
             }
         };
-        let secret = MediaSecret::random(&mut rand_core::UnwrapErr(getrandom::SysRng));
+        let form = delivery.form;
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        let secret = MediaSecret::random_for(form.cipher(), &mut rng);
         self.mouth.say(&Word::Prepared {
             job,
             row: delivery.row.clone(),
-            ciphertext_bytes: reader.size() + TAG_BYTES as u64,
+            media_type: delivery.media_type.clone(),
+            form,
+            ciphertext_bytes: form.cipher().ciphertext_bytes(reader.size()),
             secret: secret.to_bytes().to_vec(),
         })?;
+        let mut hash = (form == Form::Description).then(Sha256::new);
         let mut encryptor = MediaEncryptor::new(&secret);
         let mut content = Zeroizing::new(vec![0; PIECE_BYTES]);
         let mut piece = Vec::with_capacity(MAX_DATA_BYTES);
@@ -75,6 +84,9 @@ impl Sender {
             let Some(read) = content.get(..length).filter(|read| !read.is_empty()) else {
                 break;
             };
+            if let Some(hash) = &mut hash {
+                hash.update(read);
+            }
             piece.clear();
             encryptor
                 .update(read, &mut piece)
@@ -82,7 +94,11 @@ impl Sender {
             write_piece(data, &piece)?;
         }
         write_piece(data, &encryptor.finish())?;
-        data.write_all(&WHOLE.to_le_bytes())
+        let Some(hash) = hash else {
+            return data.write_all(&WHOLE.to_le_bytes());
+        };
+        data.write_all(&HASHED.to_le_bytes())?;
+        data.write_all(&hash.finalize())
     }
 }
 

@@ -10,7 +10,9 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use vault::{Metadata, Sealer, SlotSecret};
 
 use super::*;
-use crate::vault_process::{BROKEN, WHOLE};
+use crate::vault_process::deliveries::{BROKEN, HASHED, WHOLE};
+use omemo::media::{MediaDecryptor, MediaSecret};
+use sha2::{Digest as _, Sha256};
 
 /// A vault process without the process: both ends of its sockets, and its vault.
 struct Scene {
@@ -129,23 +131,51 @@ impl Scene {
 
     /// Has entry 1 delivered, and tells whether it came to its regular end.
     fn delivers(&mut self) -> bool {
+        self.delivered(Form::Link).is_some()
+    }
+
+    /// Has entry 1 delivered in a form; returns its content and the hash that was told.
+    fn delivered(&mut self, form: Form) -> Option<(Vec<u8>, Option<[u8; 32]>)> {
         let order = Order::Deliver {
             job: [2; 32],
             number: 1,
+            form,
         };
         self.order(&order);
-        if !matches!(self.word(), Word::Prepared { .. }) {
-            return false;
-        }
-        loop {
+        let Word::Prepared {
+            secret,
+            ciphertext_bytes,
+            ..
+        } = self.word()
+        else {
+            return None;
+        };
+        let mut ciphertext = Vec::new();
+        let hash = loop {
             let mut length = [0; 4];
             self.data.read_exact(&mut length).unwrap();
-            let length = u32::from_le_bytes(length);
-            if length == WHOLE || length == BROKEN {
-                return length == WHOLE;
+            match u32::from_le_bytes(length) {
+                BROKEN => return None,
+                WHOLE => break None,
+                HASHED => {
+                    let mut hash = [0; 32];
+                    self.data.read_exact(&mut hash).unwrap();
+                    break Some(hash);
+                }
+                length => {
+                    let start = ciphertext.len();
+                    ciphertext.resize(start + length as usize, 0);
+                    self.data.read_exact(&mut ciphertext[start..]).unwrap();
+                }
             }
-            self.data.read_exact(&mut vec![0; length as usize]).unwrap();
-        }
+        };
+        assert_eq!(ciphertext.len() as u64, ciphertext_bytes);
+        let secret = MediaSecret::from_bytes_for(form.cipher(), &secret).unwrap();
+        let mut decryptor = MediaDecryptor::new(&secret);
+        let mut content = Vec::new();
+        decryptor.update(&ciphertext, &mut content).unwrap();
+        decryptor.finish(&mut content).unwrap();
+        Some((content, hash))
     }
 
     fn end(self) {
@@ -261,4 +291,23 @@ fn two_damaged_copies_are_not_told_as_kept() {
     assert!(matches!(scene.word(), Word::Damaged { .. }));
     assert!(scene.path_of(&first).exists() && scene.in_quarantine(&again));
     scene.end();
+}
+
+#[test]
+fn a_file_goes_out_as_its_form_wants_it_and_with_its_hash_where_it_has_no_tag() {
+    for length in [0, 1, 15, 16, 17, 32 * 1024, 70_001] {
+        let content: Vec<u8> = (0..=250).cycle().take(length).collect();
+        let mut scene = Scene::new();
+        let blob = scene.keep(&content, "film");
+        scene.adopt(&blob);
+        assert!(matches!(scene.word(), Word::Adopted { .. }));
+
+        let described = scene.delivered(Form::Description).unwrap();
+        let linked = scene.delivered(Form::Link).unwrap();
+
+        let hash = <[u8; 32]>::from(Sha256::digest(&content));
+        assert!(described == (content.clone(), Some(hash)), "{length}");
+        assert!(linked == (content, None), "{length}");
+        scene.end();
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::MediaSecret;
+use super::{MediaCipher, MediaSecret};
 
 const SCHEME: &str = "aesgcm://";
 const HTTPS: &str = "https://";
@@ -77,8 +77,12 @@ impl MediaSecret {
     /// Builds the link for content that lies at `url` (`https://…`, without fragment).
     ///
     /// # Errors
-    /// [`LinkError`] if the address could not be read back by [`MediaLink::parse`].
+    /// [`LinkError`] if the address could not be read back by [`MediaLink::parse`], or if the
+    /// cipher is not the one of links.
     pub fn link(&self, url: &str) -> Result<Zeroizing<String>, LinkError> {
+        if self.cipher != MediaCipher::Aes256Gcm {
+            return Err(LinkError::Secret);
+        }
         let address = url.strip_prefix(HTTPS).ok_or(LinkError::Address)?;
         let (url, _) = read_address(address)?;
         let address = url.strip_prefix(HTTPS).ok_or(LinkError::Address)?;
@@ -98,6 +102,21 @@ impl MediaSecret {
         }
         Ok(link)
     }
+}
+
+/// Reads an `https` address as a description gives it; returns it without its fragment, and the
+/// name of the file as far as the address tells one.
+pub(super) fn read_url(url: &str) -> Result<(String, String), LinkError> {
+    if url.len() > MAX_LINK_BYTES {
+        return Err(LinkError::TooLong);
+    }
+    let (scheme, address) = url
+        .split_at_checked(HTTPS.len())
+        .ok_or(LinkError::NotALink)?;
+    if !scheme.eq_ignore_ascii_case(HTTPS) {
+        return Err(LinkError::NotALink);
+    }
+    read_address(address.split('#').next().unwrap_or_default())
 }
 
 /// Reads `host[:port]/path[?query]`; returns the https address and the file name.
@@ -203,7 +222,7 @@ fn percent_decode(segment: &str) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// It does not start with `aesgcm://`.
+    /// It does not start with `aesgcm://`, or an address in a description not with `https://`.
     #[error("not an aesgcm link")]
     NotALink,
     /// The address has characters or parts that a link may not have.

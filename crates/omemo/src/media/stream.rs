@@ -1,17 +1,12 @@
-//! AES-256-GCM as a stream: counter mode and GHASH, piece by piece.
+//! A file as a stream of pieces, whichever cipher it has.
 //!
-//! The crate `aes-gcm` wants a whole message at once; a film does not fit into the memory of a Pi.
+//! It knows no format of messages: what a file is, and what proves it whole, has been read before.
 
-use aes::{
-    Aes256,
-    cipher::{BlockCipherEncrypt, InnerIvInit, KeyInit, StreamCipher, array::Array},
+use super::{
+    MediaCipher, MediaSecret,
+    cbc::{CbcDecryptor, CbcEncryptor},
+    gcm::{GcmDecryptor, GcmEncryptor},
 };
-use ctr::{Ctr32BE, CtrCore};
-use ghash::{GHash, universal_hash::UniversalHash};
-use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
-
-use super::{Iv, MediaSecret};
 
 /// Bytes of the tag at the end of the ciphertext.
 pub const TAG_BYTES: usize = 16;
@@ -19,29 +14,28 @@ pub const TAG_BYTES: usize = 16;
 /// The most content one key and IV may carry. // NIST SP 800-38D 5.2.1.1
 pub const MAX_CONTENT_BYTES: u64 = (1 << 36) - 32;
 
-const BLOCK_BYTES: usize = 16;
-/// How much goes through copying, cipher and hash before the next piece: little enough to stay in
-/// the nearest cache, and below the sizes for which copying takes a slower path.
-const PIECE_BYTES: usize = 1024;
-
 /// Decrypts a file as a stream with constant memory.
 ///
-/// What [`Self::update`] gives out is NOT authenticated until [`Self::finish`] has succeeded: it
-/// must not be shown, parsed or committed before.
-pub struct MediaDecryptor {
-    gcm: Box<Gcm>,
-    /// The newest bytes, at most a tag's length: they may be the tag.
-    held: Vec<u8>,
+/// What [`Self::update`] gives out is NOT authenticated until [`Self::finish`] has succeeded, and
+/// under [`MediaCipher::Aes256Cbc`] not even then: only a [`ContentCheck`](super::ContentCheck)
+/// with a hash tells. It must not be shown, parsed or committed before.
+pub struct MediaDecryptor(Decryptor);
+
+enum Decryptor {
+    Gcm(GcmDecryptor),
+    Cbc(Box<CbcDecryptor>),
 }
 
 impl MediaDecryptor {
     /// Starts at the first byte of the ciphertext.
     #[must_use]
     pub fn new(secret: &MediaSecret) -> Self {
-        Self {
-            gcm: Box::new(Gcm::new(secret)),
-            held: Vec::with_capacity(TAG_BYTES),
-        }
+        Self(match secret.cipher {
+            MediaCipher::Aes256Gcm | MediaCipher::Aes128Gcm => {
+                Decryptor::Gcm(GcmDecryptor::new(secret))
+            }
+            MediaCipher::Aes256Cbc => Decryptor::Cbc(Box::new(CbcDecryptor::new(secret))),
+        })
     }
 
     /// Takes in the next piece of ciphertext, of any length, and appends the content it yields.
@@ -49,49 +43,43 @@ impl MediaDecryptor {
     /// # Errors
     /// [`MediaError::TooLong`].
     pub fn update(&mut self, ciphertext: &[u8], content: &mut Vec<u8>) -> Result<(), MediaError> {
-        let released = (self.held.len() + ciphertext.len()).saturating_sub(TAG_BYTES);
-        self.gcm.make_room(released)?;
-        let from_held = released.min(self.held.len());
-        let (now, later) = ciphertext.split_at(released - from_held);
-        let start = content.len();
-        content.extend(self.held.drain(..from_held));
-        content.extend_from_slice(now);
-        self.held.extend_from_slice(later);
-        let (_, new) = content.split_at_mut(start);
-        for piece in new.chunks_mut(PIECE_BYTES) {
-            self.gcm.hash(piece);
-            self.gcm.apply_keystream(piece)?;
+        match &mut self.0 {
+            Decryptor::Gcm(decryptor) => decryptor.update(ciphertext, content),
+            Decryptor::Cbc(decryptor) => decryptor.update(ciphertext, content),
         }
-        Ok(())
     }
 
-    /// Checks the tag, which was the last 16 bytes taken in. Returns the length of the content.
+    /// Checks tag or padding, which came last, and appends the content that was held back with it.
+    /// Returns the length of the whole content.
     ///
     /// # Errors
     /// [`MediaError::NotAuthentic`]; then everything given out before is to be thrown away.
-    pub fn finish(self) -> Result<u64, MediaError> {
-        let Self { gcm, held } = self;
-        let length = gcm.length;
-        if bool::from(gcm.tag().ct_eq(&held)) {
-            Ok(length)
-        } else {
-            Err(MediaError::NotAuthentic)
+    pub fn finish(self, content: &mut Vec<u8>) -> Result<u64, MediaError> {
+        match self.0 {
+            Decryptor::Gcm(decryptor) => decryptor.finish(),
+            Decryptor::Cbc(decryptor) => decryptor.finish(content),
         }
     }
 }
 
 /// Encrypts a file as a stream with constant memory.
-pub struct MediaEncryptor {
-    gcm: Box<Gcm>,
+pub struct MediaEncryptor(Encryptor);
+
+enum Encryptor {
+    Gcm(GcmEncryptor),
+    Cbc(Box<CbcEncryptor>),
 }
 
 impl MediaEncryptor {
     /// Starts a file under `secret`, which must never be used for another.
     #[must_use]
     pub fn new(secret: &MediaSecret) -> Self {
-        Self {
-            gcm: Box::new(Gcm::new(secret)),
-        }
+        Self(match secret.cipher {
+            MediaCipher::Aes256Gcm | MediaCipher::Aes128Gcm => {
+                Encryptor::Gcm(GcmEncryptor::new(secret))
+            }
+            MediaCipher::Aes256Cbc => Encryptor::Cbc(Box::new(CbcEncryptor::new(secret))),
+        })
     }
 
     /// Takes in the next piece of content, of any length, and appends its ciphertext.
@@ -99,130 +87,18 @@ impl MediaEncryptor {
     /// # Errors
     /// [`MediaError::TooLong`].
     pub fn update(&mut self, content: &[u8], ciphertext: &mut Vec<u8>) -> Result<(), MediaError> {
-        self.gcm.make_room(content.len())?;
-        for piece in content.chunks(PIECE_BYTES) {
-            let start = ciphertext.len();
-            ciphertext.extend_from_slice(piece);
-            let (_, piece) = ciphertext.split_at_mut(start);
-            self.gcm.apply_keystream(piece)?;
-            self.gcm.hash(piece);
+        match &mut self.0 {
+            Encryptor::Gcm(encryptor) => encryptor.update(content, ciphertext),
+            Encryptor::Cbc(encryptor) => encryptor.update(content, ciphertext),
         }
-        Ok(())
     }
 
-    /// Returns the tag, which is to follow the ciphertext.
+    /// Returns what is to follow the ciphertext: the tag, or the padded last block.
     #[must_use]
     pub fn finish(self) -> [u8; TAG_BYTES] {
-        self.gcm.tag()
-    }
-}
-
-/// The state of GCM without associated data, between two pieces. // NIST SP 800-38D 7
-struct Gcm {
-    keystream: Ctr32BE<Aes256>,
-    hash: GHash,
-    /// Ciphertext that does not fill a block yet, at the front.
-    partial: ghash::Block,
-    partial_bytes: usize,
-    mask: Zeroizing<[u8; BLOCK_BYTES]>,
-    length: u64,
-}
-
-impl Gcm {
-    fn new(secret: &MediaSecret) -> Self {
-        let cipher = Aes256::new((&**secret.key).into());
-        let mut hash_key = ghash::Key::default();
-        cipher.encrypt_block(&mut hash_key);
-        let hash = GHash::new(&hash_key);
-        hash_key.zeroize();
-        let first = first_counter(&secret.iv, &hash);
-        let mut keystream = Ctr32BE::from_core(CtrCore::inner_iv_init(cipher, &first));
-        let mut mask = Zeroizing::new([0; BLOCK_BYTES]);
-        keystream.apply_keystream(mask.as_mut());
-        Self {
-            keystream,
-            hash,
-            partial: ghash::Block::default(),
-            partial_bytes: 0,
-            mask,
-            length: 0,
-        }
-    }
-
-    /// Counts `more` bytes of content, if the cipher has room for them.
-    fn make_room(&mut self, more: usize) -> Result<(), MediaError> {
-        let length = self.length.saturating_add(more as u64);
-        if length > MAX_CONTENT_BYTES {
-            return Err(MediaError::TooLong);
-        }
-        self.length = length;
-        Ok(())
-    }
-
-    fn apply_keystream(&mut self, piece: &mut [u8]) -> Result<(), MediaError> {
-        self.keystream
-            .try_apply_keystream(piece)
-            .map_err(|_| MediaError::TooLong)
-    }
-
-    fn hash(&mut self, mut ciphertext: &[u8]) {
-        if self.partial_bytes > 0 {
-            let wanted = ciphertext.len().min(BLOCK_BYTES - self.partial_bytes);
-            let (fill, rest) = ciphertext.split_at(wanted);
-            self.put_partial(fill);
-            ciphertext = rest;
-            if self.partial_bytes < BLOCK_BYTES {
-                return;
-            }
-            self.hash.update(&[self.partial]);
-            self.partial_bytes = 0;
-        }
-        let (blocks, tail) = Array::slice_as_chunks(ciphertext);
-        self.hash.update(blocks);
-        self.put_partial(tail);
-    }
-
-    fn put_partial(&mut self, bytes: &[u8]) {
-        for (place, byte) in self.partial.iter_mut().skip(self.partial_bytes).zip(bytes) {
-            *place = *byte;
-        }
-        self.partial_bytes += bytes.len();
-    }
-
-    fn tag(mut self: Box<Self>) -> [u8; TAG_BYTES] {
-        if self.partial_bytes > 0 {
-            self.partial
-                .iter_mut()
-                .skip(self.partial_bytes)
-                .for_each(|it| *it = 0);
-            self.hash.update(&[self.partial]);
-        }
-        let mut lengths = ghash::Block::default();
-        lengths[8..].copy_from_slice(&(self.length * 8).to_be_bytes());
-        self.hash.update(&[lengths]);
-        let mut tag = <[u8; TAG_BYTES]>::from(self.hash.clone().finalize());
-        for (byte, mask) in tag.iter_mut().zip(self.mask.iter()) {
-            *byte ^= mask;
-        }
-        tag
-    }
-}
-
-/// Derives the first counter block from the IV. // NIST SP 800-38D 7.1
-fn first_counter(iv: &Iv, hash: &GHash) -> ghash::Block {
-    match iv {
-        Iv::Short(iv) => {
-            let mut block = ghash::Block::default();
-            block[..12].copy_from_slice(iv);
-            block[15] = 1;
-            block
-        }
-        Iv::Long(iv) => {
-            let mut lengths = ghash::Block::default();
-            lengths[8..].copy_from_slice(&(8 * iv.len() as u64).to_be_bytes());
-            let mut hash = hash.clone();
-            hash.update(&[(*iv).into(), lengths]);
-            hash.finalize()
+        match self.0 {
+            Encryptor::Gcm(encryptor) => encryptor.finish(),
+            Encryptor::Cbc(encryptor) => encryptor.finish(),
         }
     }
 }
@@ -237,46 +113,4 @@ pub enum MediaError {
     /// It is longer than the cipher allows.
     #[error("the file is too long for its cipher")]
     TooLong,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_byte_beyond_the_limit_of_the_cipher_is_taken() {
-        let secret = MediaSecret {
-            key: Box::new(Zeroizing::new([1; 32])),
-            iv: Iv::Short([2; 12]),
-        };
-        let mut encryptor = MediaEncryptor::new(&secret);
-        let mut decryptor = MediaDecryptor::new(&secret);
-        encryptor.gcm.length = MAX_CONTENT_BYTES - 1;
-        decryptor.gcm.length = MAX_CONTENT_BYTES - 1;
-
-        assert_eq!(
-            encryptor.update(&[0; 2], &mut Vec::new()),
-            Err(MediaError::TooLong)
-        );
-        assert_eq!(encryptor.update(&[0; 1], &mut Vec::new()), Ok(()));
-        assert_eq!(
-            decryptor.update(&[0; 18], &mut Vec::new()),
-            Err(MediaError::TooLong)
-        );
-        assert_eq!(decryptor.update(&[0; 17], &mut Vec::new()), Ok(()));
-    }
-
-    #[test]
-    fn the_keystream_itself_ends_where_the_limit_is() {
-        use aes::cipher::StreamCipherCore;
-
-        let secret = MediaSecret {
-            key: Box::new(Zeroizing::new([1; 32])),
-            iv: Iv::Long([2; 16]),
-        };
-        let gcm = Gcm::new(&secret);
-        let left = gcm.keystream.get_core().remaining_blocks().unwrap();
-
-        assert_eq!(left as u64 * BLOCK_BYTES as u64, MAX_CONTENT_BYTES);
-    }
 }

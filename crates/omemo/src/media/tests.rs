@@ -28,13 +28,19 @@ fn vectors() -> Vec<Vector> {
         .lines()
         .filter(|it| !it.starts_with('#'))
         .map(|line| {
-            let [name, iv, key, length, digest] =
+            let [name, cipher, iv, key, length, digest] =
                 line.split(' ').collect::<Vec<_>>().try_into().unwrap();
             let length: usize = length.parse().unwrap();
+            let cipher = match cipher {
+                "aes-256-gcm" => MediaCipher::Aes256Gcm,
+                "aes-128-gcm" => MediaCipher::Aes128Gcm,
+                "aes-256-cbc" => MediaCipher::Aes256Cbc,
+                other => panic!("{other}"),
+            };
+            let [key, iv] = [key, iv].map(|it| hex::decode(it).unwrap());
             Vector {
                 name,
-                secret: MediaSecret::from_bytes(&hex::decode(format!("{iv}{key}")).unwrap())
-                    .unwrap(),
+                secret: MediaSecret::new(cipher, &key, &iv).unwrap(),
                 content: (0..length)
                     .map(|i| u8::try_from(7 * i % 251).unwrap())
                     .collect(),
@@ -60,14 +66,14 @@ fn decrypt(secret: &MediaSecret, sealed: &[u8], cut: usize) -> Result<Vec<u8>, M
     for piece in sealed.chunks(cut) {
         decryptor.update(piece, &mut out)?;
     }
-    assert_eq!(decryptor.finish()?, out.len() as u64);
+    assert_eq!(decryptor.finish(&mut out)?, out.len() as u64);
     Ok(out)
 }
 
 #[test]
 fn content_encrypts_and_decrypts_as_another_implementation_does() {
     let vectors = vectors();
-    assert_eq!(vectors.len(), 6);
+    assert_eq!(vectors.len(), 20);
 
     for Vector {
         name,
@@ -76,13 +82,15 @@ fn content_encrypts_and_decrypts_as_another_implementation_does() {
         digest,
     } in vectors
     {
-        for cut in [1, 7, 16, 4096, 1 << 20] {
+        for cut in [1, 7, 16, 17, 4096, 1 << 20] {
             let sealed = encrypt(&secret, &content, cut);
             assert_eq!(
                 hex::encode(Sha256::digest(&sealed)),
                 digest,
                 "{name}, cut at {cut}"
             );
+            let told = secret.cipher().ciphertext_bytes(content.len() as u64);
+            assert_eq!(sealed.len() as u64, told, "{name}");
             assert_eq!(
                 decrypt(&secret, &sealed, cut),
                 Ok(content.clone()),
@@ -118,16 +126,107 @@ fn every_flipped_bit_and_every_cut_is_refused_and_the_whole_is_accepted() {
 
 #[test]
 fn the_memory_of_a_stream_does_not_grow_with_it() {
-    let secret = MediaSecret::random(&mut FixedRng::new(1));
-    let mut decryptor = MediaDecryptor::new(&secret);
-    let mut out = Vec::with_capacity(64 * 1024);
+    for cipher in MediaCipher::ALL {
+        let secret = MediaSecret::random_for(cipher, &mut FixedRng::new(1));
+        let mut decryptor = MediaDecryptor::new(&secret);
+        let mut encryptor = MediaEncryptor::new(&secret);
+        let mut out = Vec::with_capacity(64 * 1024);
 
-    for _ in 0..200 {
-        out.clear();
-        decryptor.update(&[0xA5; 60_000], &mut out).unwrap();
+        for _ in 0..200 {
+            out.clear();
+            decryptor.update(&[0xA5; 60_001], &mut out).unwrap();
+            out.clear();
+            encryptor.update(&[0xA5; 60_001], &mut out).unwrap();
+        }
+
+        assert_eq!(out.capacity(), 64 * 1024);
     }
+}
 
-    assert_eq!(out.capacity(), 64 * 1024);
+#[test]
+fn without_a_tag_only_the_hash_tells_what_was_altered_and_it_always_does() {
+    let secret = MediaSecret::random_for(MediaCipher::Aes256Cbc, &mut FixedRng::new(1));
+    let content = b"forty bytes of a photo, more or less....";
+    let sealed = encrypt(&secret, content, 9);
+    let digest = Sha256::digest(content).to_vec();
+    let hash = ContentHash::new(HashAlgorithm::Sha256, digest).unwrap();
+    let accept = |ciphertext: &[u8]| {
+        let content = decrypt(&secret, ciphertext, 11)?;
+        let mut check = ContentCheck::new(None, std::slice::from_ref(&hash));
+        check.update(&content);
+        check.finish()
+    };
+
+    let mut unnoticed = 0;
+    for bit in 0..sealed.len() * 8 {
+        let mut forged = sealed.clone();
+        forged[bit / 8] ^= 1 << (bit % 8);
+        unnoticed += u32::from(decrypt(&secret, &forged, 11).is_ok());
+        assert_eq!(accept(&forged), Err(MediaError::NotAuthentic), "bit {bit}");
+    }
+    assert!(
+        unnoticed > 200,
+        "the padding alone notices little: {unnoticed}"
+    );
+    for length in 0..sealed.len() {
+        let cut = accept(&sealed[..length]);
+        assert_eq!(cut, Err(MediaError::NotAuthentic), "cut at {length}");
+    }
+    for more in [1, 16] {
+        let longer = [sealed.as_slice(), &vec![0; more]].concat();
+        assert_eq!(accept(&longer), Err(MediaError::NotAuthentic));
+    }
+    assert_eq!(accept(&sealed), Ok(40));
+}
+
+#[test]
+fn key_and_iv_have_the_lengths_of_their_cipher() {
+    for cipher in MediaCipher::ALL {
+        let long = cipher != MediaCipher::Aes128Gcm;
+        let ivs = if cipher.is_authenticated() {
+            [12, 16]
+        } else {
+            [16, 32]
+        };
+        for key in 0..70 {
+            for iv in 0..70 {
+                let made = MediaSecret::new(cipher, &vec![1; key], &vec![2; iv]);
+                let good = key == if long { 32 } else { 16 } && ivs.contains(&iv);
+                assert_eq!(made.is_ok(), good, "{cipher:?} {key} {iv}");
+                if let Ok(made) = made {
+                    let bytes = made.to_bytes();
+                    let again = MediaSecret::from_bytes_for(cipher, &bytes).unwrap();
+                    assert_eq!(again.expose_key_to_message(), vec![1; key]);
+                    assert_eq!(again.iv(), vec![2; iv.min(16)]);
+                }
+            }
+        }
+        assert_eq!(MediaCipher::named(cipher.uri()), Some(cipher));
+    }
+    assert_eq!(MediaCipher::named("urn:xmpp:ciphers:none"), None);
+}
+
+#[test]
+fn of_an_iv_of_32_bytes_cbc_uses_the_first_16() {
+    let iv: Vec<u8> = (0..32).collect();
+    let [long, short] = [&iv[..], &iv[..16]]
+        .map(|iv| MediaSecret::new(MediaCipher::Aes256Cbc, &[9; 32], iv).unwrap());
+
+    let sealed = encrypt(&long, b"photo", 2);
+
+    assert_eq!(encrypt(&short, b"photo", 2), sealed);
+    assert_eq!(decrypt(&short, &sealed, 3), Ok(b"photo".to_vec()));
+}
+
+#[test]
+fn only_the_cipher_of_links_makes_a_link() {
+    for cipher in MediaCipher::ALL {
+        let secret = MediaSecret::random_for(cipher, &mut FixedRng::new(1));
+
+        let link = secret.link("https://up.example/x");
+
+        assert_eq!(link.is_ok(), cipher == MediaCipher::Aes256Gcm);
+    }
 }
 
 proptest! {

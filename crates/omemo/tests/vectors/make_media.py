@@ -1,10 +1,11 @@
-"""Makes media.txt: AES-256-GCM by Python's `cryptography`, for the media tests.
+"""Makes media.txt: AES-GCM and AES-CBC by Python's `cryptography`, for the media tests.
 
 Run with any Python that has `cryptography`: python make_media.py > media.txt
 """
 
 import hashlib
 
+from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -39,7 +40,7 @@ def iv_for_counter(key, counter):
 
 key = hashlib.sha256(b"media key").digest()
 wrapping = iv_for_counter(key, hashlib.sha256(b"counter").digest()[:12] + b"\xff\xff\xff\xfd")
-print("# name iv key length sha256-of-ciphertext-and-tag; the content is byte i = 7 i mod 251")
+print("# name cipher iv key length sha256-of-ciphertext-and-tag; the content is byte i = 7 i mod 251")
 for name, iv, length in [
     ("empty", bytes(range(12)), 0),
     ("one_byte", bytes(range(12)), 1),
@@ -50,4 +51,18 @@ for name, iv, length in [
 ]:
     content = bytes(7 * i % 251 for i in range(length))
     sealed = AESGCM(key).encrypt(iv, content, b"")
-    print(name, iv.hex(), key.hex(), length, hashlib.sha256(sealed).hexdigest())
+    print(name, "aes-256-gcm", iv.hex(), key.hex(), length, hashlib.sha256(sealed).hexdigest())
+for length in [0, 15, 17, 100_003]:
+    content = bytes(7 * i % 251 for i in range(length))
+    iv = bytes(range(12))
+    sealed = AESGCM(key[:16]).encrypt(iv, content, b"")
+    print(f"gcm_128_of_{length}", "aes-128-gcm", iv.hex(), key[:16].hex(), length,
+          hashlib.sha256(sealed).hexdigest())
+for length in [0, 1, 15, 16, 17, 1023, 1024, 1025, 100_000, 100_003]:
+    content = bytes(7 * i % 251 for i in range(length))
+    iv = bytes(range(100, 116))
+    padder = padding.PKCS7(128).padder()
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
+    sealed = encryptor.update(padder.update(content) + padder.finalize()) + encryptor.finalize()
+    print(f"cbc_of_{length}", "aes-256-cbc", iv.hex(), key.hex(), length,
+          hashlib.sha256(sealed).hexdigest())
