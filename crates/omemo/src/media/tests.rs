@@ -165,7 +165,7 @@ fn without_a_tag_only_the_hash_tells_what_was_altered_and_it_always_does() {
         assert_eq!(accept(&forged), Err(MediaError::NotAuthentic), "bit {bit}");
     }
     assert!(
-        unnoticed > 200,
+        unnoticed > 100,
         "the padding alone notices little: {unnoticed}"
     );
     for length in 0..sealed.len() {

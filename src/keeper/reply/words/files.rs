@@ -1,6 +1,6 @@
 //! What is said about files that a message describes.
 
-use super::super::FileFault;
+use crate::keeper::reply::FileFault;
 
 /// What is said where words came with a file: they are neither obeyed nor kept.
 pub(super) const WORDS_NOT_KEPT: &str = "I keep files, and not the words that come with them. If \
