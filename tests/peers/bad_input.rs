@@ -22,7 +22,9 @@ const HELP: &str = "Share a photo or file here and I keep it.\n\
      find WORDS: files with these words in the name\n\
      get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
      status: open or locked, how much is kept\n\
-     keys: what opens the vault\n\
+     keys: what opens the vault (rename key OLD to NEW, revoke key NAME, add key)\n\
+     devices: your phones, and which may command (fingerprints: all digits)\n\
+     trust 8c1f, revoke 8c1f: let a new phone in, shut a lost one out\n\
      verify: check every file (verify 7: one; verify sample: a few)\n\
      lock: close the vault at once\n\
      unproven: files on the drive that nobody vouches for\n\

@@ -204,7 +204,7 @@ fn a_check_that_is_killed_goes_on_where_it_was_and_a_listing_marks_what_it_found
         said.filter(named).count()
     };
     assert_eq!(warnings(&phone), 1, "and no file that is whole");
-    let listed = ask(&mut phone, "list", "#1 1.jpg");
+    let listed = ask(&mut phone, "list 30", "#1 1.jpg");
     let marked: Vec<&str> = listed.lines().filter(|it| it.contains('⚠')).collect();
     assert!(
         marked.len() == 1 && marked[0].starts_with("#2 2.jpg, 55.0 kB, "),

@@ -25,6 +25,9 @@ const HEARTBEAT_FROM: u32 = 53;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub [u8; 32]);
 
+/// How long a session that we began keeps its place before older ones that the peer still uses.
+const ANSWER_SECONDS: u64 = 60;
+
 /// A Double Ratchet session with one device in one namespace.
 #[derive(Debug)]
 pub struct Session {
@@ -204,6 +207,11 @@ impl Session {
         } else {
             [theirs, ours].concat()
         }
+    }
+
+    /// Tells whether we began it within the last minute and the peer has not used it.
+    pub(crate) fn is_new_and_unanswered(&self, now: u64) -> bool {
+        self.pending.is_some() && now.abs_diff(self.created_at) < ANSWER_SECONDS
     }
 
     /// Puts the session before one of rank `highest`.

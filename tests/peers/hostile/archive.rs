@@ -173,14 +173,18 @@ fn an_archive_without_end_is_not_read_for_ever() {
         }
         Verdict::Pass
     });
+    siege.forget_sent(is_query);
     siege.home.start();
+    assert!(siege.middle.sent().take(PATIENCE, is_query).is_some());
     siege.settle();
     siege.settle();
     let endless = queries(&siege) - before;
 
     siege.home.stop();
     siege.rule(|_, _| Verdict::Pass);
+    siege.forget_sent(is_query);
     siege.home.start();
+    siege.middle.sent().take(PATIENCE, is_query);
     siege.settle();
     let honest = queries(&siege) - before - endless;
     row(

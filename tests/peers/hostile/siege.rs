@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long a twin may take.
-const TWIN: Duration = Duration::from_secs(15);
+const TWIN: Duration = PATIENCE;
 
 /// A command of the owner, encrypted and on its way, that the attacker holds in his hands.
 pub(crate) struct Held {
@@ -168,6 +168,11 @@ impl Siege {
         let all = self.phone.seen("message").into_iter();
         all.filter(|it| it["body"].as_str().is_some_and(|it| it.contains(word)))
             .count()
+    }
+
+    /// Takes what the vault has sent of this kind until now.
+    pub(crate) fn forget_sent(&self, wanted: impl Fn(&String) -> bool) {
+        while self.middle.sent().take(Duration::ZERO, &wanted).is_some() {}
     }
 
     /// Lets the vault handle all that was injected until now.

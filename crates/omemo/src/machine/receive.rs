@@ -182,12 +182,20 @@ impl<S: Store> Receiver<'_, S> {
     /// sides may send in different ones.
     fn try_sessions(&self, message: &Message<'_>) -> Result<Decrypted, ReceiveError<S::Error>> {
         let sessions = self.sessions()?;
-        let others = places(&sessions);
+        let mut others = places(&sessions);
+        // What comes in an older one may have been on its way when we began anew. A peer that keeps
+        // one session has left that one; every message of ours in the new one can be read by all.
+        let is_begun_anew = sessions
+            .first()
+            .is_some_and(|first| first.is_new_and_unanswered(self.now));
         let mut refused = ReceiveError::NoSession;
         for session in sessions {
             let heartbeat_due = session.is_heartbeat_due_after(message);
             match session.decrypt(self.own, message, self.now) {
                 Ok((session, material)) => {
+                    if is_begun_anew {
+                        others.retain(|(_, rank)| *rank < session.rank());
+                    }
                     return Ok(Decrypted {
                         session,
                         others,

@@ -256,8 +256,12 @@ fn a_message_in_an_older_session_opens_and_makes_that_session_the_first() {
     a.start(&b);
     assert_ne!(a.sessions(&b)[0].id(), older);
 
-    a.hear("in the older session", &b, &in_older);
+    // A peer that goes on in the older one a minute later has not heard of the new one.
+    let from = b.address.jid.clone();
+    let (opened, changes) = receive(&a.store, &from, &in_older, NOW + 61).unwrap();
+    a.store.apply(changes).unwrap();
 
+    assert_eq!(*opened.body.unwrap(), b"in the older session");
     assert_eq!(a.sessions(&b)[0].id(), older);
     assert_refused!(a.refuses(&b, &in_older), ReceiveError::AlreadyReceived);
 }
@@ -288,6 +292,24 @@ fn a_fresh_key_exchange_replaces_a_broken_session_on_both_sides() {
     assert!(opened.key_exchange && opened.body.is_none());
     let envelope = a.say("readable again", &b);
     b.hear("readable again", &a, &envelope);
+}
+
+#[test]
+fn what_was_on_its_way_when_we_began_anew_does_not_bring_the_old_session_back() {
+    let (mut a, mut b) = Device::acquainted();
+    let late = a.say("on its way", &b);
+    b.start(&a);
+    let began = b.sessions(&a)[0].id();
+
+    b.hear("on its way", &a, &late);
+    assert_eq!(b.sessions(&a)[0].id(), began);
+
+    // a uses what b began; then b's place is as the peer has it.
+    let repair = b.say("anew", &a);
+    a.hear("anew", &b, &repair);
+    let answer = a.say("in the new one", &b);
+    b.hear("in the new one", &a, &answer);
+    assert_eq!(b.sessions(&a)[0].id(), began);
 }
 
 #[test]
