@@ -202,7 +202,10 @@ fn believes(siege: &mut Siege, second: &Phone, lie: Lie) -> bool {
         }
         Verdict::Pass
     });
+    // A fresh run: one that had a bad bundle does not ask again at once.
+    siege.home.stop();
     siege.forget_sent(|it| it.contains(&wanted));
+    siege.home.start();
     let (phone, device) = (siege.phone.device.to_string(), second.device.to_string());
     siege
         .middle
