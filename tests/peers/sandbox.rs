@@ -138,6 +138,8 @@ fn the_vault_process_is_walled_in_leaves_no_dump_and_dies_with_the_daemon() {
     assert_eq!(status(vault, "Seccomp"), "2");
     if geteuid().is_root() {
         assert_eq!(swappable(vault), [] as [String; 0]);
+        let said = daemon.said();
+        assert!(!said.iter().any(|it| it.contains("mlock")), "{said:?}");
         assert!(!swappable(daemon.pid()).is_empty(), "the control");
     }
     let environment = fs::read(format!("/proc/{vault}/environ")).unwrap();
