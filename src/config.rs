@@ -14,6 +14,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+mod chat;
+
+pub use chat::Chat;
+
 /// Where the settings are looked for when the command line names no file.
 pub const DEFAULT_PATH: &str = "/etc/strongroom/strongroom.toml";
 
@@ -39,6 +43,9 @@ pub struct Config {
     /// How kept files are checked.
     #[serde(default)]
     pub verify: Verify,
+    /// How the vault behaves in the chat.
+    #[serde(default)]
+    pub chat: Chat,
     /// The way to the Internet.
     #[serde(default)]
     pub network: Network,
@@ -528,6 +535,7 @@ pub fn reference() -> String {
         "Custody",
         "Transfer",
         "Verify",
+        "Chat",
         "Network",
     ] {
         write_section(&mut text, section);
@@ -536,7 +544,7 @@ pub fn reference() -> String {
 }
 
 fn write_section(text: &mut String, section: &str) {
-    let source = include_str!("config.rs");
+    let source = concat!(include_str!("config/chat.rs"), include_str!("config.rs"));
     let start = format!("pub struct {section} {{\n");
     let Some((before, body)) = source.split_once(&start) else {
         return;

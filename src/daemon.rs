@@ -31,10 +31,11 @@ use crate::{
     state::State,
     transfer,
     vault_process::{Deliveries, VaultProcess, Word},
-    xmpp::{Arrival, FatalReason, Link, Page},
+    xmpp::{Arrival, Client, FatalReason, Link, Page, RequestError},
 };
 
 mod bundles;
+mod chat;
 pub mod console;
 mod drive;
 mod effects;
@@ -43,6 +44,7 @@ mod life;
 mod media_type;
 mod misses;
 mod outbox;
+mod portrait;
 mod publication;
 mod receive;
 mod send;
@@ -106,6 +108,11 @@ enum Happening {
     OwnerLists(Vec<(Namespace, DeviceList)>),
     /// Whether the server tells us of changes of the owner's list.
     Pushed(bool),
+    /// One of the owner's programs said what it can do, or did not.
+    Client {
+        jid: String,
+        client: Result<Client, RequestError>,
+    },
     /// Our bundle was published, or not.
     Published { ok: bool },
     /// A bundle was fetched, or there is none.
@@ -152,6 +159,8 @@ struct Daemon {
     receiving: Vec<(JobId, AbortHandle)>,
     /// Whoever typed at the console, until the vault process has it.
     typing: Option<Typing>,
+    /// The owner's programs that are there.
+    clients: chat::Clients,
 }
 
 /// What we are to others.
@@ -272,6 +281,17 @@ impl Daemon {
                 }
                 Ok(())
             }
+            Arrival::Client {
+                jid,
+                bare,
+                caps,
+                is_available,
+            } => {
+                if bare == self.config.owner.jid {
+                    return self.client_seen(jid, caps, is_available);
+                }
+                Ok(())
+            }
             Arrival::Stage { token, stage } => self.stage(token, stage),
         }
     }
@@ -325,6 +345,7 @@ impl Daemon {
                 service::status("online");
                 Ok(())
             }
+            Happening::Client { jid, client } => self.client_known(jid, client),
             Happening::Published { ok } => {
                 self.life.publication.ended(ok);
                 Ok(())
@@ -385,6 +406,7 @@ impl Daemon {
         if fresh {
             self.catch_up = CatchUp::Behind;
             self.life.is_pushed = false;
+            self.clients.clear();
             self.under_way.clear();
         }
         if self.catch_up == CatchUp::Behind {

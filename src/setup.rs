@@ -20,7 +20,9 @@ use vault::{
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{Account, Config, Custody, KeyDevice, Mode, Network, Owner, Transfer, Vault, Verify},
+    config::{
+        Account, Chat, Config, Custody, KeyDevice, Mode, Network, Owner, Transfer, Vault, Verify,
+    },
     daemon::start::{PAIRING_FILE, own_address},
     disk,
     keeper::{
@@ -186,6 +188,7 @@ fn config(init: Init) -> anyhow::Result<Config> {
             ..Transfer::default()
         },
         verify: Verify::default(),
+        chat: Chat::default(),
         network: Network {
             socks5: init.socks5,
         },

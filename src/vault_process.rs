@@ -34,6 +34,7 @@ use tokio::{
 };
 
 mod deliveries;
+mod labels;
 mod origin;
 pub mod sandbox;
 pub mod serve;
@@ -44,6 +45,7 @@ pub mod verify;
 use self::verify::{End, Fault, Scope, Tally};
 pub use self::{
     deliveries::{Deliveries, Form, MAX_DATA_BYTES},
+    labels::Labels,
     origin::OriginWord,
     slots::{SlotAnswer, SlotAsk, SlotRow},
 };
@@ -136,6 +138,17 @@ pub enum Order {
         job: [u8; 32],
         /// How.
         ask: SlotAsk,
+    },
+    /// Note the same with several entries.
+    Label {
+        /// Names the answer.
+        job: [u8; 32],
+        /// Their numbers.
+        numbers: Vec<u64>,
+        /// What is noted.
+        labels: Labels,
+        /// Whether the job is a file's on its way in.
+        for_intake: bool,
     },
 }
 
@@ -343,6 +356,15 @@ pub enum Word {
     },
     /// The list of lost devices that lies on the key device beside the key that opened the vault.
     Revoked(String),
+    /// Answer to [`Order::Label`].
+    Labelled {
+        /// Names the order.
+        job: [u8; 32],
+        /// The entries that there are.
+        numbers: Vec<u64>,
+        /// Whether the job is a file's on its way in.
+        for_intake: bool,
+    },
 }
 
 /// The daemon's end of a running vault process.

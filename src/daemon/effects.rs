@@ -5,7 +5,7 @@ use std::{io, os::fd::OwnedFd, path::PathBuf};
 use anyhow::Context as _;
 use omemo::{Address, DeviceId, Namespace, Trust};
 
-use super::{Daemon, Happening, life::LIFE, moment, outbox::Saying, trust};
+use super::{Daemon, Happening, chat::order_labels, life::LIFE, moment, outbox::Saying, trust};
 use crate::{
     config::Config,
     keeper::{
@@ -19,7 +19,10 @@ use crate::{
     service,
     state::{JobKind, LetterContent, Step},
     vault_process::{Form, Order, Question, SlotAsk, VaultProcess, typed},
-    xmpp::outgoing::{self, ChatState},
+    xmpp::{
+        Sign,
+        outgoing::{self, ChatState},
+    },
 };
 
 /// The note that holds how pairing stands.
@@ -121,16 +124,20 @@ impl Desk<'_> {
                 Effect::SavePace(pace) => step.set_note(PACE, Some(&pace))?,
                 Effect::SaveAlarm(alarm) => step.set_note(ALARM, alarm.then_some(&true))?,
                 Effect::SaveLife(record) => step.set_note(LIFE, Some(&record))?,
-                Effect::Say(reply) => match reply.described_file() {
-                    // It is good for the device that asked just now, and cannot wait as words can.
-                    Some(file) => {
-                        let recipients = self.recipients(step)?;
-                        let words = reply.text();
-                        let saying = Saying::File(&file, &words);
-                        self.post(step, &recipients, &saying, &mut after)?;
-                    }
-                    None => self.say(step, &reply.text(), &mut after)?,
-                },
+                Effect::Say(reply) => {
+                    let ids = match reply.described_file() {
+                        // It is good for the device that asked just now, and cannot wait as words can.
+                        Some(file) => {
+                            let recipients = self.recipients(step)?;
+                            let words = reply.text();
+                            let saying = Saying::File(&file, &words);
+                            self.post(step, &recipients, &saying, &mut after)?
+                        }
+                        None => self.say(step, &reply.text(), &mut after)?,
+                    };
+                    self.said(step, &reply, &ids)?;
+                }
+                Effect::Chat(chat) if chat.is_saved() => self.save_chat(step, chat, &mut after)?,
                 Effect::SayTo(device, reply) => {
                     let to = Address::new(device.jid, DeviceId(device.id));
                     let to = self.in_its_namespace(step, [to])?;
@@ -142,6 +149,7 @@ impl Desk<'_> {
                     self.post_receipt(step, &id, &mut after)?;
                 }
                 later @ (Effect::Receipt(_)
+                | Effect::Chat(_)
                 | Effect::Typing(_)
                 | Effect::Fetch(_)
                 | Effect::StopFetching
@@ -187,6 +195,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::SavePace(_)
         | Effect::SaveAlarm(_)
         | Effect::SaveLife(_)
+        | Effect::Chat(_)
         | Effect::Say(_)
         | Effect::SayTo(..)
         | Effect::SayPlainRefused
@@ -207,7 +216,9 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::OpenByConsole
         | Effect::Lock => None,
     });
-    named.collect()
+    let untold = |it: &&Effect| matches!(it, Effect::SaveIntake(intake) if intake.is_untold());
+    let untold = effects.iter().find(untold).map(|_| "untold saved");
+    named.chain(untold).collect()
 }
 
 impl Daemon {
@@ -285,6 +296,7 @@ impl Daemon {
     fn begin(&mut self, effect: Effect) {
         match effect {
             Effect::Receipt(id) => self.receipt(&id),
+            Effect::Chat(chat) => self.begin_chat(chat),
             Effect::Typing(at_work) => self.typing(at_work),
             Effect::Fetch(intake) => self.receive(intake),
             Effect::StopFetching => self.stop_fetching(),
@@ -365,7 +377,8 @@ impl Daemon {
     fn receipt(&self, id: &str) {
         match super::outbox::stanza_id() {
             Ok(own) => {
-                let receipt = outgoing::receipt(&self.config.owner.jid, &own, id);
+                let received = Sign::Received(id);
+                let receipt = outgoing::sign(&self.config.owner.jid, &own, received);
                 self.link.send_volatile(receipt);
             }
             Err(error) => log::error!("no receipt was sent: {error}"),
@@ -419,6 +432,17 @@ impl Daemon {
                 let ask = SlotAsk::Revoke { slot };
                 return self.order(Order::Slot { job, ask }, otherwise);
             }
+            Command::Label {
+                numbers, labels, ..
+            } => {
+                let order = Order::Label {
+                    job,
+                    numbers,
+                    labels: order_labels(labels),
+                    for_intake: false,
+                };
+                return self.order(order, otherwise);
+            }
             Command::Keys => Question::Slots,
             Command::Unproven => Question::Unproven { waiting: waiting() },
             Command::TakeUnproven { seen } => {
@@ -429,6 +453,7 @@ impl Daemon {
             | Command::Help
             | Command::Lock
             | Command::Verify(_)
+            | Command::Album { .. }
             | Command::AddKey
             | Command::Devices
             | Command::Fingerprints

@@ -13,8 +13,9 @@ use super::{Daemon, Happening, trust};
 use crate::{
     keeper::{
         Answer, Input, JobId, Placed, Uploaded,
+        chat::News,
         described::Described,
-        devices::News,
+        devices,
         reply::{DeliveryFailure, KeyReply, Line, OpenFailure, Slot, Unproven},
     },
     keys::spare,
@@ -118,6 +119,12 @@ impl Daemon {
                 answered(job, Answer::Key(key_reply(answer)))
             }
             Word::NoAnswer { job } => answered(job, Answer::Failed),
+            Word::Labelled {
+                job,
+                for_intake: true,
+                ..
+            } => Input::Chat(News::Labelled { job: JobId(job) }),
+            Word::Labelled { job, numbers, .. } => answered(job, Answer::Labelled { numbers }),
             word @ Word::Prepared { .. } => return self.prepared(word),
             word @ (Word::Checking { .. } | Word::Checked { .. } | Word::Damage { .. }) => {
                 return self.checked(word);
@@ -257,7 +264,7 @@ impl Daemon {
 
 fn stick_revokes(list: &str) -> Input {
     let (fingerprints, unread) = trust::read_list(list);
-    Input::Device(News::StickRevokes {
+    Input::Device(devices::News::StickRevokes {
         fingerprints,
         unread,
     })

@@ -9,7 +9,9 @@ use vault::{IntakeKey, PublicHalf, Sealer, VaultFolder, key::file::KEY_FILE_NAME
 use zeroize::Zeroizing;
 
 use super::{
-    CatchUp, Daemon, Own, console,
+    CatchUp, Daemon, Own,
+    chat::{ARRIVED, Clients},
+    console,
     drive::DriveState,
     effects::{ALARM, CHECKS, LOCKED_BY_OWNER, PACE, PAIRING, REMEMBERED},
     inbox::rng,
@@ -19,6 +21,7 @@ use crate::{
     config::{self, Config, host_port},
     keeper::{
         Keeper, Memory, Remembered,
+        arrivals::{self, Manners},
         custody::{self, Rules},
         devices::Own as OwnAddress,
         owner::Pairing,
@@ -74,6 +77,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let memory = memory(&mut state, &config, &own)?;
     let remembered = remembered(&mut state)?;
     let rules = rules(&config);
+    let (manners, arrived) = (manners(&config), arrived(&mut state)?);
     let intake_key = Arc::new(intake_key(&config)?);
     let (trust, tls) = tls(&config)?;
     let transfer = transfer::Client::new(
@@ -96,6 +100,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         state,
         keeper: Keeper::new(memory)
             .under(rules, remembered)
+            .with_manners(manners, arrived)
             .with_life(record),
         link,
         transfer,
@@ -115,6 +120,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         life,
         receiving: Vec::new(),
         typing: None,
+        clients: Clients::default(),
     };
     // The keeper is told how it is.
     let _ = daemon.look_at_drive();
@@ -275,6 +281,18 @@ fn memory(state: &mut State, config: &Config, own: &Own) -> anyhow::Result<Memor
 fn remembered(state: &mut State) -> anyhow::Result<Remembered> {
     let step = state.begin().context("while reading the state")?;
     Ok(step.note(REMEMBERED)?.unwrap_or_default())
+}
+
+fn arrived(state: &mut State) -> anyhow::Result<arrivals::Record> {
+    let step = state.begin().context("while reading the state")?;
+    Ok(step.note(ARRIVED)?.unwrap_or_default())
+}
+
+fn manners(config: &Config) -> Manners {
+    Manners {
+        reactions: config.chat.reactions,
+        gather_seconds: i64::from(config.chat.gather_seconds),
+    }
 }
 
 fn rules(config: &Config) -> Rules {

@@ -2,8 +2,11 @@
 //!
 //! Knows the grammar and nothing else: not who wrote the line, not what is in the vault.
 
+mod album;
+
 use super::{
     devices::read_digits,
+    labels::Labels,
     verify::{Asked, SAMPLE},
 };
 
@@ -90,6 +93,20 @@ pub enum Command {
         /// Last digits of its fingerprint, lower-case.
         digits: String,
     },
+    /// An album for files that come.
+    Album {
+        /// Its name; `None` for no longer one.
+        name: Option<String>,
+    },
+    /// Note words with entries; never read from a line.
+    Label {
+        /// Their numbers.
+        numbers: Vec<u64>,
+        /// How many more files they are noted with that are no entries yet.
+        coming: u64,
+        /// What is noted.
+        labels: Labels,
+    },
     /// Blobs on the drive that neither index nor change log know.
     Unproven,
     /// Enter exactly those of them that this digest names; follows a confirmed number and is
@@ -131,6 +148,8 @@ pub enum NotACommand {
     TooMany,
     /// `find` without words.
     NothingToFind,
+    /// `album` without a name.
+    AlbumWhich,
     /// `trust` with what are no digits of a fingerprint.
     TrustWhom {
         /// What stood there.
@@ -178,6 +197,7 @@ pub fn parse(line: &str) -> Result<Command, NotACommand> {
         "revoke" => revoke(rest),
         "verify" => verify(rest),
         "unproven" if rest.is_empty() => Ok(Command::Unproven),
+        "album" => album::read(rest),
         "list" => list(rest),
         "find" | "search" => find(rest),
         "get" => get(rest),

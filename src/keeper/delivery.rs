@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Answer, Asker, Effect, JobId, Uploaded,
     command::{Command, Pick},
-    reply::{CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
+    labels::Labels,
+    reply::{ArrivalReply, CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
 };
 
 /// One question, or files on their way out.
@@ -77,6 +78,15 @@ pub enum Asked {
         /// Names its slot.
         slot: [u8; 16],
     },
+    /// Note words with entries.
+    Label {
+        /// Their numbers.
+        numbers: Vec<u64>,
+        /// How many more files they are noted with.
+        coming: u64,
+        /// What is noted.
+        labels: Labels,
+    },
 }
 
 impl Asked {
@@ -105,7 +115,17 @@ impl Asked {
             },
             Command::RevokeKey { name } => Self::RevokeKey { name: name.clone() },
             Command::DropKey { slot } => Self::DropKey { slot: *slot },
-            Command::AddKey
+            Command::Label {
+                numbers,
+                coming,
+                labels,
+            } => Self::Label {
+                numbers: numbers.clone(),
+                coming: *coming,
+                labels: labels.clone(),
+            },
+            Command::Album { .. }
+            | Command::AddKey
             | Command::Help
             | Command::Lock
             | Command::Verify(_)
@@ -141,6 +161,15 @@ impl Asked {
             },
             Self::RevokeKey { name } => Command::RevokeKey { name: name.clone() },
             Self::DropKey { slot } => Command::DropKey { slot: *slot },
+            Self::Label {
+                numbers,
+                coming,
+                labels,
+            } => Command::Label {
+                numbers: numbers.clone(),
+                coming: *coming,
+                labels: labels.clone(),
+            },
         }
     }
 }
@@ -278,6 +307,9 @@ impl Deliveries {
                 lines,
                 more,
             },
+            (Answer::Labelled { numbers }, Asked::Label { coming, labels, .. }) => {
+                Reply::Arrival(ArrivalReply::noted(numbers, *coming, labels))
+            }
             (Answer::Rows { lines, .. }, _) if lines.is_empty() => Reply::Empty,
             (Answer::Key(reply), _) => Reply::Key(reply.with_number(number)),
             (Answer::Slots(slots), _) => CustodyReply::Keys { slots }.into(),
@@ -310,7 +342,9 @@ impl Deliveries {
                 waiting: facts.waiting,
                 way: facts.way,
             },
-            (Answer::Failed | Answer::Picked { .. }, _) => Reply::NoAnswer,
+            (Answer::Failed | Answer::Picked { .. } | Answer::Labelled { .. }, _) => {
+                Reply::NoAnswer
+            }
         };
         self.open.retain(|it| it.job != job);
         vec![Effect::Close(job), Effect::Say(reply)]

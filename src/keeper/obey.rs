@@ -1,14 +1,52 @@
 //! What each command sets off, and what the vault process's answers do.
 
 use super::{
-    Answer, Effect, JobId, Keeper, Told,
-    command::{Command, NotACommand},
+    Answer, Effect, JobId, Keeper, Told, answering,
+    command::{self, Command, NotACommand},
     confirm::Task,
+    labels::Labels,
     moment::Moment,
-    reply::{DeviceReply, Facts, KeyReply, Reply, VerifyReply, WayIn},
+    reply::{ArrivalReply, DeviceReply, Facts, KeyReply, Reply, VerifyReply, WayIn},
 };
 
 impl Keeper {
+    /// Obeys one line, which may answer to a message or be the caption of what just came.
+    pub(super) fn line(&mut self, told: &Told, text: &str, at: Moment) -> Vec<Effect> {
+        let answering = answering::read(text, &told.beside.about);
+        match command::parse(&answering.line()) {
+            Ok(Command::Album { name }) => self.album(told, name.as_deref(), at),
+            Ok(command) => {
+                if command.asks_back() {
+                    self.confirmations.draw(told.job, &told.from, &told.blob);
+                }
+                self.command(told.job, command, at)
+            }
+            Err(NotACommand::AlbumWhich) => {
+                let album = self.arrivals.album().map(str::to_owned);
+                vec![Effect::Say(Reply::Arrival(ArrivalReply::AlbumWhich {
+                    album,
+                }))]
+            }
+            Err(NotACommand::Unknown) if is_meant_otherwise(&answering.words) => {
+                vec![Effect::Say(not_a_command(NotACommand::Unknown))]
+            }
+            Err(NotACommand::Unknown) => {
+                let labels = Labels::read(&answering.words);
+                if let ([number], Some(labels)) = (answering.numbers.as_slice(), labels) {
+                    let label = Command::Label {
+                        numbers: vec![*number],
+                        coming: 0,
+                        labels,
+                    };
+                    return self.command(told.job, label, at);
+                }
+                let caption = self.caption(told, &answering.words, at);
+                caption.unwrap_or_else(|| vec![Effect::Say(not_a_command(NotACommand::Unknown))])
+            }
+            Err(why) => vec![Effect::Say(not_a_command(why))],
+        }
+    }
+
     pub(super) fn answered(
         &mut self,
         job: JobId,
@@ -47,6 +85,7 @@ impl Keeper {
             alarm: self.alarm,
             aes: self.aes,
             held: self.intakes.held(),
+            album: self.arrivals.album().map(str::to_owned),
             checks: self.verify.facts(),
         };
         let mut effects = self.deliveries.answered(job, answer, facts, number);
@@ -65,6 +104,8 @@ impl Keeper {
                 self.after_lock(effects)
             }
             Command::Status => self.deliveries.ask(job, Command::Status),
+            // Obeyed where it is known whose files just came.
+            Command::Album { .. } => Vec::new(),
             Command::AddKey => vec![Effect::Say(Reply::Key(KeyReply::HowToAdd))],
             Command::Devices => self.list_devices(),
             Command::Fingerprints => self.list_fingerprints(),
@@ -83,6 +124,7 @@ impl Keeper {
             | Command::RenameKey { .. }
             | Command::RevokeKey { .. }
             | Command::DropKey { .. }
+            | Command::Label { .. }
             | Command::Unproven
             | Command::TakeUnproven { .. } => vec![Effect::Say(self.needs_key())],
         }
@@ -100,11 +142,21 @@ impl Keeper {
     }
 }
 
+/// Returns whether words that are no command were hardly meant as a caption: one of ours stands at
+/// their beginning, or they hold a link, perhaps to a file that was to be kept.
+fn is_meant_otherwise(words: &str) -> bool {
+    let first = words.split_whitespace().next().unwrap_or_default();
+    let is_word = !first.starts_with(|it: char| it.is_ascii_digit());
+    let is_verb = is_word && command::parse(first) != Err(NotACommand::Unknown);
+    is_verb || words.contains("://")
+}
+
 pub(super) fn not_a_command(why: NotACommand) -> Reply {
     match why {
         NotACommand::Unknown => Reply::NotUnderstood,
         NotACommand::BadNumber { word } => Reply::BadNumber { word },
         NotACommand::TooMany => Reply::TooMany,
+        NotACommand::AlbumWhich => Reply::Arrival(ArrivalReply::AlbumWhich { album: None }),
         NotACommand::NothingToFind => Reply::NothingToFind,
         NotACommand::RenameHow => Reply::Key(KeyReply::RenameHow),
         NotACommand::RevokeHow => Reply::Key(KeyReply::RevokeHow),

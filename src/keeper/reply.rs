@@ -11,12 +11,14 @@ use super::{
     storage::{DriveTrouble, Forecast},
 };
 
+mod arrivals;
 mod devices;
 mod keys;
 mod life;
 mod verify;
 mod words;
 
+pub use arrivals::ArrivalReply;
 pub use devices::{DeviceLine, DeviceReply, Revocation};
 pub use keys::KeyReply;
 pub use life::LifeReply;
@@ -63,6 +65,8 @@ pub struct Facts {
     pub held: u64,
     /// What is known of checks.
     pub checks: super::verify::Facts,
+    /// The album that new files go into.
+    pub album: Option<String>,
 }
 
 /// What is known of the blobs of unproven origin.
@@ -334,8 +338,10 @@ pub enum Reply {
     NothingToFind,
     /// The text holds bytes that no phone types.
     NotText,
-    /// Words came with a file.
+    /// Words came with a file that cannot be kept with it.
     WordsNotKept,
+    /// Something about files that come in together, or what is noted with them.
+    Arrival(ArrivalReply),
     /// Something about the owner's devices.
     Device(DeviceReply),
     /// Something about sessions and devices that live and die.

@@ -32,6 +32,7 @@ use zeroize::Zeroizing;
 mod comparer;
 mod custody;
 mod key;
+mod label;
 mod sender;
 mod unproven;
 
@@ -316,6 +317,12 @@ impl Clerk {
                 }
             }
             Order::Slot { job, ask } => self.custody(job, ask),
+            Order::Label {
+                job,
+                numbers,
+                labels,
+                for_intake,
+            } => self.label(job, &numbers, &labels, for_intake),
             Order::TakeUnproven { job, seen, waiting } => self.take_unproven(job, &seen, &waiting),
             Order::Ask { job, question } => {
                 let word = self.answer(job, question).unwrap_or_else(|error| {

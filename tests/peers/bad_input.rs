@@ -21,6 +21,7 @@ const HELP: &str = "Share a photo or file here and I keep it.\n\
      list: the newest files (list 30: more)\n\
      find WORDS: files with these words in the name\n\
      get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
+     album Norway: for photos that just came, or all from now on (album off)\n\
      status: open or locked, how much is kept\n\
      keys: what opens the vault (rename key OLD to NEW, revoke key NAME, add key)\n\
      devices: your phones, and which may command (fingerprints: all digits)\n\
@@ -334,12 +335,15 @@ fn what_is_no_command_is_answered_with_what_would_be_one() {
     scene.expect(&empty);
     scene.tell("get last");
     scene.expect(&empty);
+    // Right after a photo these would be its caption.
+    for prose in ["hello", "💙"] {
+        scene.tell(prose);
+        scene.expect(&not_understood());
+    }
     for (line, reply) in [
         ("help", HELP.to_owned()),
-        ("hello", not_understood()),
         ("lock now", not_understood()),
         ("list\nlock", not_understood()),
-        ("💙", not_understood()),
         (&"x".repeat(60_000), not_understood()),
         ("get", which),
         ("get me", number("me")),
@@ -367,6 +371,8 @@ fn what_is_no_command_is_answered_with_what_would_be_one() {
 
     let path = scene.share(json!({ "name": "last.jpg" }));
     scene.expect_stored("last.jpg");
+    scene.tell("hello");
+    scene.phone.wait_reply(": caption \"hello\".");
     scene.assert_comes_back(&path);
 }
 

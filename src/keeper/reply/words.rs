@@ -8,6 +8,7 @@ use crate::keeper::command::MAX_LINES;
 
 use super::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
+mod arrivals;
 mod custody;
 mod devices;
 mod files;
@@ -26,6 +27,7 @@ const HELP: &str = "Share a photo or file here and I keep it.\n\
      list: the newest files (list 30: more)\n\
      find WORDS: files with these words in the name\n\
      get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
+     album Norway: for photos that just came, or all from now on (album off)\n\
      status: open or locked, how much is kept\n\
      keys: what opens the vault (rename key OLD to NEW, revoke key NAME, add key)\n\
      devices: your phones, and which may command (fingerprints: all digits)\n\
@@ -113,6 +115,7 @@ impl Reply {
             Self::NothingToFind => "Find what? Send for example \"find summer\".".to_owned(),
             Self::NotText => NOT_TEXT.to_owned(),
             Self::WordsNotKept => files::WORDS_NOT_KEPT.to_owned(),
+            Self::Arrival(reply) => reply.text(),
             Self::Device(reply) => reply.text(),
             Self::Custody(reply) => reply.text(),
             Self::Life(reply) => reply.text(),
@@ -135,6 +138,7 @@ fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
         aes,
         held,
         checks,
+        album,
     } = facts;
     let mut text = String::new();
     if *alarm {
@@ -151,6 +155,9 @@ fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
     }
     if *arriving > 0 {
         let _ = write!(text, "\nOn their way in: {arriving}.");
+    }
+    if let Some(album) = album {
+        let _ = write!(text, "\nNew files go into the album \"{}\".", show(album));
     }
     if *held > 0 {
         let _ = write!(text, "\nHeld apart, from a new device: {held}.");
