@@ -9,7 +9,6 @@ use omemo::media::{LinkError, MediaLink};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-mod answering;
 pub mod arrivals;
 mod asker;
 pub mod calm;

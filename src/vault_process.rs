@@ -34,6 +34,8 @@ use tokio::{
 };
 
 mod deliveries;
+#[cfg(feature = "peers")]
+pub mod indoors;
 mod labels;
 mod origin;
 pub mod sandbox;

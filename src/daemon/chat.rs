@@ -8,7 +8,7 @@ use omemo::{Address, DeviceId, Namespace};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Daemon, Happening,
+    Daemon, Happening, dialogue,
     effects::{After, Desk},
     outbox::{Recipients, Saying, stanza_id},
 };
@@ -19,7 +19,6 @@ use crate::{
         reply::Reply,
     },
     state::{LetterContent, StateError, Step},
-    vault_process::{Labels, Order},
     xmpp::{Client, Message, RequestError, Sign, Signs, outgoing},
 };
 
@@ -225,12 +224,7 @@ impl Daemon {
             && let Some(vault) = &self.vault
         {
             // Without a vault process the file waits for the next one.
-            vault.process.order(Order::Label {
-                job: job.0,
-                numbers: vec![number],
-                labels: order_labels(labels),
-                for_intake: true,
-            });
+            vault.process.order(dialogue::label(job, number, labels));
         }
     }
 
@@ -284,19 +278,5 @@ impl Daemon {
             shows_reactions,
         };
         self.handle(Input::Chat(news))
-    }
-}
-
-/// Turns labels into those of an order.
-pub(super) fn order_labels(labels: crate::keeper::labels::Labels) -> Labels {
-    let crate::keeper::labels::Labels {
-        caption,
-        tags,
-        album,
-    } = labels;
-    Labels {
-        caption,
-        tags,
-        album,
     }
 }

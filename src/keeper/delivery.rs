@@ -127,6 +127,7 @@ impl Asked {
             Command::Album { .. }
             | Command::AddKey
             | Command::Help
+            | Command::HelpOn { .. }
             | Command::Lock
             | Command::Verify(_)
             | Command::Devices

@@ -1,19 +1,23 @@
 //! What each command sets off, and what the vault process's answers do.
 
 use super::{
-    Answer, Effect, JobId, Keeper, Told, answering,
-    command::{self, Command, NotACommand},
+    Answer, Effect, JobId, Keeper, Told,
+    command::{self, Command, Context, NotACommand},
     confirm::Task,
     labels::Labels,
     moment::Moment,
-    reply::{ArrivalReply, DeviceReply, Facts, KeyReply, Reply, VerifyReply, WayIn},
+    reply::{
+        ArrivalReply, DeviceReply, Facts, GrammarReply, KeyReply, Reply, VerifyReply, WayIn,
+    },
 };
 
 impl Keeper {
     /// Obeys one line, which may answer to a message or be the caption of what just came.
     pub(super) fn line(&mut self, told: &Told, text: &str, at: Moment) -> Vec<Effect> {
-        let answering = answering::read(text, &told.beside.about);
-        match command::parse(&answering.line()) {
+        let context = Context {
+            quoted: told.beside.about.clone(),
+        };
+        match command::parse(text, &context) {
             Ok(Command::Album { name }) => self.album(told, name.as_deref(), at),
             Ok(command) => {
                 if command.asks_back() {
@@ -23,28 +27,38 @@ impl Keeper {
             }
             Err(NotACommand::AlbumWhich) => {
                 let album = self.arrivals.album().map(str::to_owned);
-                vec![Effect::Say(Reply::Arrival(ArrivalReply::AlbumWhich {
-                    album,
-                }))]
-            }
-            Err(NotACommand::Unknown) if is_meant_otherwise(&answering.words) => {
-                vec![Effect::Say(not_a_command(NotACommand::Unknown))]
+                let which = ArrivalReply::AlbumWhich { album };
+                vec![Effect::Say(Reply::Arrival(which))]
             }
             Err(NotACommand::Unknown) => {
-                let labels = Labels::read(&answering.words);
-                if let ([number], Some(labels)) = (answering.numbers.as_slice(), labels) {
-                    let label = Command::Label {
-                        numbers: vec![*number],
-                        coming: 0,
-                        labels,
-                    };
-                    return self.command(told.job, label, at);
-                }
-                let caption = self.caption(told, &answering.words, at);
+                let caption = self.prose(told, text, at);
                 caption.unwrap_or_else(|| vec![Effect::Say(not_a_command(NotACommand::Unknown))])
             }
             Err(why) => vec![Effect::Say(not_a_command(why))],
         }
+    }
+
+    /// Takes words that are no command for the caption of the file they answer to, or of those that
+    /// just came.
+    fn prose(&mut self, told: &Told, text: &str, at: Moment) -> Option<Vec<Effect>> {
+        let (quoted, words) = command::quoted(text).unwrap_or((Vec::new(), text));
+        if is_meant_otherwise(words) {
+            return None;
+        }
+        let about = if quoted.is_empty() {
+            &told.beside.about
+        } else {
+            &quoted
+        };
+        if let [number] = about.as_slice() {
+            let label = Command::Label {
+                numbers: vec![*number],
+                coming: 0,
+                labels: Labels::read(words)?,
+            };
+            return Some(self.command(told.job, label, at));
+        }
+        self.caption(told, words, at)
     }
 
     pub(super) fn answered(
@@ -99,6 +113,9 @@ impl Keeper {
     pub(super) fn command(&mut self, job: JobId, command: Command, at: Moment) -> Vec<Effect> {
         match command {
             Command::Help => vec![Effect::Say(Reply::Help)],
+            Command::HelpOn { verb } => {
+                vec![Effect::Say(Reply::Grammar(GrammarReply::HelpOn { verb }))]
+            }
             Command::Lock => {
                 let effects = self.custody.lock(at.wall);
                 self.after_lock(effects)
@@ -146,14 +163,19 @@ impl Keeper {
 /// their beginning, or they hold a link, perhaps to a file that was to be kept.
 fn is_meant_otherwise(words: &str) -> bool {
     let first = words.split_whitespace().next().unwrap_or_default();
-    let is_word = !first.starts_with(|it: char| it.is_ascii_digit());
-    let is_verb = is_word && command::parse(first) != Err(NotACommand::Unknown);
+    let is_word = !first.starts_with(|it: char| it == '#' || it.is_ascii_digit());
+    let read = command::parse(first, &Context::default());
+    let is_verb = is_word && !read.is_err_and(|why| why.is_prose());
     is_verb || words.contains("://")
 }
 
 pub(super) fn not_a_command(why: NotACommand) -> Reply {
     match why {
         NotACommand::Unknown => Reply::NotUnderstood,
+        NotACommand::DidYouMean { verb } => Reply::Grammar(GrammarReply::DidYouMean { verb }),
+        NotACommand::Alone { verb } => Reply::Grammar(GrammarReply::Alone { verb }),
+        NotACommand::NotPlain => Reply::NotText,
+        NotACommand::NoTopic { word } => Reply::Grammar(GrammarReply::NoTopic { word }),
         NotACommand::BadNumber { word } => Reply::BadNumber { word },
         NotACommand::TooMany => Reply::TooMany,
         NotACommand::AlbumWhich => Reply::Arrival(ArrivalReply::AlbumWhich { album: None }),

@@ -13,6 +13,7 @@ use super::{
 
 mod arrivals;
 mod devices;
+mod grammar;
 mod keys;
 mod life;
 mod verify;
@@ -20,6 +21,7 @@ mod words;
 
 pub use arrivals::ArrivalReply;
 pub use devices::{DeviceLine, DeviceReply, Revocation};
+pub use grammar::GrammarReply;
 pub use keys::KeyReply;
 pub use life::LifeReply;
 pub use verify::VerifyReply;
@@ -342,6 +344,8 @@ pub enum Reply {
     WordsNotKept,
     /// Something about files that come in together, or what is noted with them.
     Arrival(ArrivalReply),
+    /// Something about the commands themselves.
+    Grammar(GrammarReply),
     /// Something about the owner's devices.
     Device(DeviceReply),
     /// Something about sessions and devices that live and die.

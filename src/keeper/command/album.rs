@@ -1,10 +1,10 @@
 //! The grammar of `album`.
 
-use super::{Command, NotACommand};
+use super::{Command, Context, NotACommand};
 use crate::keeper::labels::MAX_NAME_BYTES;
 
 /// Reads what follows `album`: a name, or `off`.
-pub(super) fn read(rest: &str) -> Result<Command, NotACommand> {
+pub(super) fn album(rest: &str, _: &Context) -> Result<Command, NotACommand> {
     let name = rest.trim_matches(['"', ' ']);
     if name.eq_ignore_ascii_case("off") {
         return Ok(Command::Album { name: None });
@@ -21,14 +21,18 @@ pub(super) fn read(rest: &str) -> Result<Command, NotACommand> {
 mod tests {
     use super::*;
 
+    fn read(rest: &str) -> Result<Command, NotACommand> {
+        album(rest, &Context::default())
+    }
+
     #[test]
     fn an_album_has_a_name_and_off_ends_it() {
-        let album = |name: &str| Command::Album {
+        let named = |name: &str| Command::Album {
             name: Some(name.to_owned()),
         };
 
-        assert_eq!(read("Norway"), Ok(album("Norway")));
-        assert_eq!(read("\"Summer 2025\""), Ok(album("Summer 2025")));
+        assert_eq!(read("Norway"), Ok(named("Norway")));
+        assert_eq!(read("\"Summer 2025\""), Ok(named("Summer 2025")));
         assert_eq!(read("OFF"), Ok(Command::Album { name: None }));
         assert_eq!(read(""), Err(NotACommand::AlbumWhich));
         assert_eq!(read(&"x".repeat(256)), Err(NotACommand::AlbumWhich));
