@@ -180,13 +180,9 @@ impl Desk<'_> {
         let Some(id) = signs.took_back(is_empty) else {
             return Ok(None);
         };
-        let numbers = step.about(id)?;
-        let jid = message.from_bare.clone();
-        let news = News::TookBack { jid, numbers };
-        Ok(match &news {
-            News::TookBack { numbers, .. } if numbers.is_empty() => None,
-            _ => Some(Input::Chat(news)),
-        })
+        let (numbers, jid) = (step.about(id)?, message.from_bare.clone());
+        let is_known = !numbers.is_empty();
+        Ok(is_known.then_some(Input::Chat(News::TookBack { jid, numbers })))
     }
 }
 

@@ -33,7 +33,7 @@ fn rows() -> Vec<u8> {
         rows.push(0);
         for four in 0..SIDE / 4 {
             let dots = (0..4).map(|it| colour(four * 4 + it, y));
-            rows.push(dots.fold(0, |byte, dot| byte << 2 | dot));
+            rows.push(dots.fold(0, |byte, dot| (byte << 2) | dot));
         }
     }
     rows
@@ -45,11 +45,10 @@ fn colour(x: u16, y: u16) -> u8 {
     let (x, y) = (from_middle(x), from_middle(y));
     let far = x * x + y * y;
     let is_spoke = x.abs() <= 4 || y.abs() <= 4;
+    let is_wheel = far <= 100 || (far <= 900 && is_spoke) || (901..=1_300).contains(&far);
     match far {
-        0..=100 => 3,
-        101..=900 if is_spoke => 3,
-        901..=1_300 => 3,
-        101..=2_200 => 2,
+        _ if is_wheel => 3,
+        0..=2_200 => 2,
         2_201..=3_600 => 1,
         _ => 0,
     }
@@ -68,7 +67,7 @@ fn stored(bytes: &[u8]) -> Vec<u8> {
         low = (low + u32::from(*byte)) % 65_521;
         high = (high + low) % 65_521;
     }
-    out.extend((high << 16 | low).to_be_bytes());
+    out.extend(((high << 16) | low).to_be_bytes());
     out
 }
 

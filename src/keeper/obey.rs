@@ -6,9 +6,7 @@ use super::{
     confirm::Task,
     labels::Labels,
     moment::Moment,
-    reply::{
-        ArrivalReply, DeviceReply, Facts, GrammarReply, KeyReply, Reply, VerifyReply, WayIn,
-    },
+    reply::{ArrivalReply, DeviceReply, Facts, GrammarReply, KeyReply, Reply, VerifyReply, WayIn},
 };
 
 impl Keeper {

@@ -297,7 +297,7 @@ fn the_vault_shows_its_picture_to_the_owner_and_not_to_strangers() {
 
     // It comes last, when all else that a new stream needs is done.
     let shown = std::iter::from_fn(|| Some(ask(&mut phone)))
-        .take(500)
+        .take(20_000)
         .find_map(|it| it.ok()?["items"].as_array()?.first().map(text))
         .expect("a picture");
     let refused = ask(&mut stranger);

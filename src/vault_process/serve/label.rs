@@ -1,6 +1,6 @@
 //! Notes captions, tags and albums in the index.
 
-use std::io;
+use std::{io, time::SystemTime};
 
 use vault::{Index, IndexError, index::EntryNumber};
 
@@ -16,9 +16,9 @@ impl Clerk {
         labels: &Labels,
         for_intake: bool,
     ) -> io::Result<()> {
-        let mut noted = Vec::new();
+        let (now, mut noted) = (self.now(), Vec::new());
         for number in numbers {
-            match note(&mut self.index, *number, labels) {
+            match note(&mut self.index, *number, labels, now) {
                 Ok(true) => noted.push(*number),
                 Ok(false) => {}
                 Err(error) => {
@@ -38,11 +38,15 @@ impl Clerk {
 }
 
 /// Returns whether there is such an entry.
-fn note(index: &mut Index, number: u64, labels: &Labels) -> Result<bool, IndexError> {
+fn note(
+    index: &mut Index,
+    number: u64,
+    labels: &Labels,
+    now: SystemTime,
+) -> Result<bool, IndexError> {
     let Some(number) = EntryNumber::new(number) else {
         return Ok(false);
     };
-    let now = crate::clock::now();
     let mut is_there = index.get(number)?.is_some();
     if let Some(caption) = &labels.caption {
         is_there &= index.set_caption(number, Some(caption), now)?;
