@@ -14,6 +14,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+/// Days that the trash is kept unless the settings say otherwise.
+pub const DEFAULT_TRASH_DAYS: u32 = 30;
+
 /// Where the settings are looked for when the command line names no file.
 pub const DEFAULT_PATH: &str = "/etc/strongroom/strongroom.toml";
 
@@ -42,6 +45,12 @@ pub struct Config {
     /// The way to the Internet.
     #[serde(default)]
     pub network: Network,
+    /// What shows outside of messages.
+    #[serde(default)]
+    pub chat: Chat,
+    /// What may be asked of the machine by chat.
+    #[serde(default)]
+    pub commands: Commands,
 }
 
 /// The vault's own XMPP account.
@@ -128,6 +137,11 @@ pub struct Vault {
     /// Default: 2 % of the drive, at least 256 MiB and at most 4 GiB
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserve_bytes: Option<u64>,
+    /// Days after which what was deleted is removed from the trash for good; 0 for never.
+    ///
+    /// Default: 30
+    #[serde(default = "default_trash_days")]
+    pub trash_days: u32,
 }
 
 /// What opens the vault and what locks it.
@@ -258,6 +272,30 @@ pub struct Verify {
     pub bytes_per_second: u64,
 }
 
+/// What shows outside of messages.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chat {
+    /// Whether the vault's presence says if it is open or locked, which your server and whoever may
+    /// see the vault's presence then learn.
+    ///
+    /// Default: false
+    #[serde(default)]
+    pub show_lock_state: bool,
+}
+
+/// What may be asked of the machine by chat.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commands {
+    /// The folder for requests to whoever may do what the daemon may not: a file "poweroff" that
+    /// appears in it asks for the machine to be switched off. Without it "off" is refused.
+    ///
+    /// Default: none
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<PathBuf>,
+}
+
 /// The way to the Internet.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -304,6 +342,10 @@ impl Default for Verify {
             bytes_per_second: default_pace(),
         }
     }
+}
+
+fn default_trash_days() -> u32 {
+    DEFAULT_TRASH_DAYS
 }
 
 fn default_drills() -> bool {
@@ -529,6 +571,8 @@ pub fn reference() -> String {
         "Transfer",
         "Verify",
         "Network",
+        "Chat",
+        "Commands",
     ] {
         write_section(&mut text, section);
     }

@@ -34,6 +34,8 @@ pub(super) const CHECKS: &str = "checks";
 pub(super) const PACE: &str = "pace";
 /// The note that holds whether the card seals to a key that is not this vault's.
 pub(super) const ALARM: &str = "alarm";
+/// The note that holds what is remembered of notices.
+pub(super) const NOTICES: &str = "notices";
 /// Entries a `find` shows at most.
 const FOUND_LINES: u32 = 20;
 
@@ -121,6 +123,7 @@ impl Desk<'_> {
                 Effect::SavePace(pace) => step.set_note(PACE, Some(&pace))?,
                 Effect::SaveAlarm(alarm) => step.set_note(ALARM, alarm.then_some(&true))?,
                 Effect::SaveLife(record) => step.set_note(LIFE, Some(&record))?,
+                Effect::SaveNotices(record) => step.set_note(NOTICES, Some(&record))?,
                 Effect::Say(reply) => match reply.described_file() {
                     // It is good for the device that asked just now, and cannot wait as words can.
                     Some(file) => {
@@ -153,6 +156,8 @@ impl Desk<'_> {
                 | Effect::Discard(_)
                 | Effect::LookUp(_)
                 | Effect::Verify(_)
+                | Effect::PurgeOld { .. }
+                | Effect::Machine(_)
                 | Effect::Open
                 | Effect::OpenByCode
                 | Effect::OpenByConsole
@@ -187,6 +192,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::SavePace(_)
         | Effect::SaveAlarm(_)
         | Effect::SaveLife(_)
+        | Effect::SaveNotices(_)
         | Effect::Say(_)
         | Effect::SayTo(..)
         | Effect::SayPlainRefused
@@ -202,6 +208,8 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Discard(_)
         | Effect::LookUp(_)
         | Effect::Verify(_)
+        | Effect::PurgeOld { .. }
+        | Effect::Machine(_)
         | Effect::Open
         | Effect::OpenByCode
         | Effect::OpenByConsole
@@ -309,6 +317,8 @@ impl Daemon {
             Effect::Discard(blob) => self.discard(blob),
             Effect::LookUp(ids) => self.look_up(ids),
             Effect::Verify(act) => self.verify(act),
+            Effect::PurgeOld { days } => self.purge_old(days),
+            Effect::Machine(errand) => self.errand(errand),
             Effect::Open => self.open(None),
             Effect::OpenByCode => self.open_by_code(),
             Effect::OpenByConsole => self.open_by_console(),
@@ -327,6 +337,7 @@ impl Daemon {
             | Effect::SavePace(_)
             | Effect::SaveAlarm(_)
             | Effect::SaveLife(_)
+            | Effect::SaveNotices(_)
             | Effect::Say(_)
             | Effect::SayTo(..)
             | Effect::SayPlainRefused => {}
@@ -407,6 +418,11 @@ impl Daemon {
                     })
                     .collect(),
             },
+            Command::Keep(keeping) => {
+                let at = self.calm_now();
+                let order = super::keeping::order(JobId(job), keeping, at);
+                return self.order(order, otherwise);
+            }
             Command::RenameKey { name, to } => {
                 let ask = SlotAsk::Rename { name, to };
                 return self.order(Order::Slot { job, ask }, otherwise);
@@ -428,6 +444,8 @@ impl Daemon {
             Command::Status
             | Command::Help
             | Command::Lock
+            | Command::Notices(_)
+            | Command::Machine(_)
             | Command::Verify(_)
             | Command::AddKey
             | Command::Devices

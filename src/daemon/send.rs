@@ -117,6 +117,7 @@ impl Daemon {
                 self.keys_changed(&answer);
                 answered(job, Answer::Key(key_reply(answer)))
             }
+            Word::Edited { job, edited } => super::keeping::heard(job, edited, free, line),
             Word::NoAnswer { job } => answered(job, Answer::Failed),
             word @ Word::Prepared { .. } => return self.prepared(word),
             word @ (Word::Checking { .. } | Word::Checked { .. } | Word::Damage { .. }) => {

@@ -4,8 +4,17 @@
 
 use super::{
     devices::read_digits,
+    keeping::Keeping,
+    machine::Errand,
+    notices::Wish,
     verify::{Asked, SAMPLE},
 };
+
+mod keeping;
+mod machine;
+mod notices;
+
+pub use keeping::KeepWord;
 
 /// Most files one `verify sample` draws.
 pub const MAX_SAMPLE: u32 = 10_000;
@@ -52,6 +61,12 @@ pub enum Command {
     },
     /// Check files.
     Verify(Asked),
+    /// Change kept files.
+    Keep(Keeping),
+    /// Say what is told without being asked.
+    Notices(Wish),
+    /// Do something to the machine.
+    Machine(Errand),
     /// End the vault process at once.
     Lock,
     /// Who has a way in.
@@ -145,6 +160,17 @@ pub enum NotACommand {
     RenameHow,
     /// `revoke key` without a name.
     RevokeHow,
+    /// A word about kept files without what it needs.
+    Keep(KeepWord),
+    /// `notices` with a kind that there is not.
+    WhichNotice {
+        /// What stood there.
+        word: String,
+    },
+    /// `quiet` with what are no hours.
+    QuietHow,
+    /// A word about the machine with something behind it.
+    Machine(Errand),
     /// `verify` with something that names no files.
     VerifyWhat {
         /// What stood there.
@@ -173,7 +199,7 @@ pub fn parse(line: &str) -> Result<Command, NotACommand> {
         "devices" if rest.is_empty() => Ok(Command::Devices),
         "fingerprints" | "fingerprint" if rest.is_empty() => Ok(Command::Fingerprints),
         "add" if rest.eq_ignore_ascii_case("key") => Ok(Command::AddKey),
-        "rename" => rename(rest),
+        "rename" if !keeping::names_a_file(rest) => rename(rest),
         "trust" => trust(rest),
         "revoke" => revoke(rest),
         "verify" => verify(rest),
@@ -186,7 +212,10 @@ pub fn parse(line: &str) -> Result<Command, NotACommand> {
             Err(NotACommand::BadNumber { .. }) => Err(NotACommand::Unknown),
             picked => picked,
         },
-        _ => Err(NotACommand::Unknown),
+        verb => keeping::parse(verb, rest)
+            .or_else(|| notices::parse(verb, rest))
+            .or_else(|| machine::parse(verb, rest))
+            .unwrap_or(Err(NotACommand::Unknown)),
     }
 }
 
@@ -472,7 +501,6 @@ mod tests {
         );
         assert_eq!(parse("rename key a to b to c"), how);
         assert_eq!(parse("rename key a"), how);
-        assert_eq!(parse("rename 7 to b"), how);
     }
 
     #[test]

@@ -11,12 +11,16 @@ use super::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, Way
 mod custody;
 mod devices;
 mod files;
+mod keeping;
 mod keys;
 mod life;
+mod machine;
+mod notices;
 mod storage;
 mod verify;
 
 use custody::{standing, way_in};
+pub use machine::{SHOWN_LOCKED, SHOWN_OPEN};
 
 /// The one sentence that is ever sent unencrypted, and only to the owner's address.
 pub const PLAIN_REFUSED: &str = "I only read encrypted messages and kept nothing of this one. \
@@ -117,6 +121,9 @@ impl Reply {
             Self::Custody(reply) => reply.text(),
             Self::Life(reply) => reply.text(),
             Self::Key(reply) => reply.text(),
+            Self::Keep(reply) => reply.text(),
+            Self::Notice(reply) => reply.text(),
+            Self::Machine(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),
         }
     }
