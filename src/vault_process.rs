@@ -35,6 +35,8 @@ use tokio::{
 
 mod deliveries;
 mod edits;
+#[cfg(feature = "peers")]
+pub mod indoors;
 mod origin;
 pub mod sandbox;
 pub mod serve;

@@ -110,6 +110,19 @@ pub(super) fn heard(
     }
 }
 
+/// Returns the order that removes for good what has lain in the trash for so many days.
+#[must_use]
+pub fn purge_old(days: u32, at: i64) -> Order {
+    let days = i64::from(days).saturating_mul(DAY_SECONDS);
+    Order::Edit {
+        job: TENDING,
+        ask: EditAsk::Purge {
+            until: at.saturating_sub(days),
+            most: None,
+        },
+    }
+}
+
 impl Daemon {
     /// Returns what the clock shows that no wrong clock moves far, and that never goes back: what is
     /// deleted by a clock that stands in 1970 would be gone the next day.
@@ -119,13 +132,9 @@ impl Daemon {
 
     /// Removes for good what has lain in the trash for so many days.
     pub(super) fn purge_old(&mut self, days: u32) {
-        let days = i64::from(days).saturating_mul(DAY_SECONDS);
-        let until = self.calm_now().saturating_sub(days);
+        let order = purge_old(days, self.calm_now());
         if let Some(vault) = &self.vault {
-            vault.process.order(Order::Edit {
-                job: TENDING,
-                ask: EditAsk::Purge { until, most: None },
-            });
+            vault.process.order(order);
         }
     }
 }

@@ -56,6 +56,7 @@ impl Command {
             Self::Keep(keeping) => keeping.asks_back(),
             Self::Machine(errand) => errand.asks_back(),
             Self::Help
+            | Self::HelpOn { .. }
             | Self::Status
             | Self::List { .. }
             | Self::Find { .. }

@@ -113,6 +113,7 @@ impl Asked {
             Command::Keep(keeping) => Self::Keep(keeping.clone()),
             Command::AddKey
             | Command::Help
+            | Command::HelpOn { .. }
             | Command::Lock
             | Command::Notices(_)
             | Command::Machine(_)

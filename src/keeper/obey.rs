@@ -6,8 +6,8 @@ use super::{
     confirm::Task,
     moment::Moment,
     reply::{
-        DeviceReply, Facts, KeepReply, KeyReply, MachineReply, NoticeReply, Reply, VerifyReply,
-        WayIn,
+        DeviceReply, Facts, GrammarReply, KeepReply, KeyReply, MachineReply, NoticeReply, Reply,
+        VerifyReply, WayIn,
     },
 };
 
@@ -67,6 +67,9 @@ impl Keeper {
     pub(super) fn command(&mut self, job: JobId, command: Command, at: Moment) -> Vec<Effect> {
         match command {
             Command::Help => vec![Effect::Say(Reply::Help)],
+            Command::HelpOn { verb } => {
+                vec![Effect::Say(Reply::Grammar(GrammarReply::HelpOn { verb }))]
+            }
             Command::Lock => {
                 let effects = self.custody.lock(at.wall);
                 self.after_lock(effects)
@@ -115,13 +118,17 @@ impl Keeper {
 pub(super) fn not_a_command(why: NotACommand) -> Reply {
     match why {
         NotACommand::Unknown => Reply::NotUnderstood,
+        NotACommand::DidYouMean { verb } => Reply::Grammar(GrammarReply::DidYouMean { verb }),
+        NotACommand::Alone { verb } => Reply::Grammar(GrammarReply::Alone { verb }),
+        NotACommand::NotPlain => Reply::NotText,
+        NotACommand::NoTopic { word } => Reply::Grammar(GrammarReply::NoTopic { word }),
         NotACommand::BadNumber { word } => Reply::BadNumber { word },
         NotACommand::TooMany => Reply::TooMany,
         NotACommand::NothingToFind => Reply::NothingToFind,
         NotACommand::Keep(verb) => Reply::Keep(KeepReply::How(verb)),
         NotACommand::WhichNotice { word } => Reply::Notice(NoticeReply::Which { word }),
         NotACommand::QuietHow => Reply::Notice(NoticeReply::QuietHow),
-        NotACommand::Machine(errand) => Reply::Machine(MachineReply::How(errand)),
+        NotACommand::EjectHow => Reply::Machine(MachineReply::EjectHow),
         NotACommand::RenameHow => Reply::Key(KeyReply::RenameHow),
         NotACommand::RevokeHow => Reply::Key(KeyReply::RevokeHow),
         NotACommand::TrustWhom { word } => Reply::Device(DeviceReply::TrustWhom { word }),

@@ -12,6 +12,7 @@ use super::{
 };
 
 mod devices;
+mod grammar;
 mod keeping;
 mod keys;
 mod life;
@@ -21,6 +22,7 @@ mod verify;
 mod words;
 
 pub use devices::{DeviceLine, DeviceReply, Revocation};
+pub use grammar::GrammarReply;
 pub use keeping::KeepReply;
 pub use keys::KeyReply;
 pub use life::LifeReply;
@@ -342,6 +344,8 @@ pub enum Reply {
     NotText,
     /// Words came with a file.
     WordsNotKept,
+    /// Something about the commands themselves.
+    Grammar(GrammarReply),
     /// Something about the owner's devices.
     Device(DeviceReply),
     /// Something about sessions and devices that live and die.

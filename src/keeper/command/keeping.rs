@@ -1,9 +1,11 @@
 //! The words for keeping: `delete 7-9`, `undo`, `trash`, `restore 7`, `rename 7 to beach.jpg`,
 //! `move 7-9 to Rome`, `tag 7 #x`, `untag 7 #x`, `note 7 TEXT`.
 
+use std::borrow::Cow;
+
 use vault::Label;
 
-use super::{Command, MAX_PICKED, NotACommand, range};
+use super::{Command, Context, MAX_PICKED, NotACommand, numbers::range};
 use crate::keeper::keeping::Keeping;
 
 /// Most tags that one line gives or takes.
@@ -28,120 +30,112 @@ pub enum KeepWord {
     Note,
     /// `trash` with something behind it.
     Trash,
-    /// `undo` with something behind it.
-    Undo,
 }
 
-/// Reads a line about kept files; `None` where the verb, in lower case, is none of these.
-pub(super) fn parse(verb: &str, rest: &str) -> Option<Result<Command, NotACommand>> {
-    let read = match verb {
-        "delete" | "del" | "remove" => delete(rest, KeepWord::Delete),
-        "restore" | "undelete" => restore(rest),
-        "undo" if rest.is_empty() => Ok(Keeping::Undo),
-        "undo" => Err(NotACommand::Keep(KeepWord::Undo)),
-        "trash" if rest.is_empty() => Ok(Keeping::Trash),
-        "trash" if rest.eq_ignore_ascii_case("empty") => Ok(Keeping::EmptyTrash),
-        "trash" => delete(rest, KeepWord::Trash),
-        "empty" if rest.eq_ignore_ascii_case("trash") => Ok(Keeping::EmptyTrash),
-        "rename" => rename(rest),
-        "move" => album(rest),
-        "tag" => tag(rest, true),
-        "untag" => tag(rest, false),
-        "note" | "caption" => note(rest),
-        _ => return None,
-    };
-    Some(read.map(Command::Keep))
+pub(super) fn delete(rest: &str, context: &Context) -> Result<Command, NotACommand> {
+    let ranges = only_numbers(&about(rest, context), KeepWord::Delete)?;
+    Ok(Command::Keep(Keeping::Delete { ranges }))
 }
 
-/// Returns whether what follows `rename` is about a file and not about a key.
-pub(super) fn names_a_file(rest: &str) -> bool {
-    let rest = rest.strip_prefix('#').unwrap_or(rest);
-    rest.is_empty() || rest.starts_with(|it: char| it.is_ascii_digit())
+/// Reads `trash`, `trash empty`, and `trash 7`, which deletes.
+pub(super) fn trash(rest: &str, _: &Context) -> Result<Command, NotACommand> {
+    Ok(Command::Keep(match rest {
+        "" => Keeping::Trash,
+        rest if rest.eq_ignore_ascii_case("empty") => Keeping::EmptyTrash,
+        rest => Keeping::Delete {
+            ranges: only_numbers(rest, KeepWord::Trash)?,
+        },
+    }))
 }
 
-fn delete(rest: &str, verb: KeepWord) -> Result<Keeping, NotACommand> {
-    let ranges = only_numbers(rest, verb)?;
-    Ok(Keeping::Delete { ranges })
-}
-
-fn restore(rest: &str) -> Result<Keeping, NotACommand> {
-    let numbers = Numbers::read(rest)?;
+pub(super) fn restore(rest: &str, context: &Context) -> Result<Command, NotACommand> {
+    let rest = about(rest, context);
+    let numbers = Numbers::read(&rest)?;
     // What the newest are is told of files outside of the trash.
     if numbers.ranges.iter().any(|(first, _)| *first == 0) {
         return Err(NotACommand::Keep(KeepWord::Restore));
     }
-    let ranges = only_numbers(rest, KeepWord::Restore)?;
-    Ok(Keeping::Label {
-        ranges,
-        labels: vec![Label::Trashed(false)],
-    })
+    let ranges = only_numbers(&rest, KeepWord::Restore)?;
+    Ok(labelled(ranges, vec![Label::Trashed(false)]))
 }
 
 /// Reads `7 to beach.jpg`, and `7 beach.jpg`.
-fn rename(rest: &str) -> Result<Keeping, NotACommand> {
+pub(super) fn rename(rest: &str, context: &Context) -> Result<Command, NotACommand> {
     let how = NotACommand::Keep(KeepWord::Rename);
-    let (number, name) = one(rest, &how)?;
+    let rest = about(rest, context);
+    let (number, name) = one(&rest, &how)?;
     let name = unquoted(after_to(name));
     if name.is_empty() {
         return Err(how);
     }
     let labels = vec![Label::Name(Some(name.to_owned()))];
-    Ok(Keeping::Label {
-        ranges: vec![(number, number)],
-        labels,
-    })
+    Ok(labelled(vec![(number, number)], labels))
 }
 
 /// Reads `7-9 to Rome` and `7 out`.
-fn album(rest: &str) -> Result<Keeping, NotACommand> {
-    let how = NotACommand::Keep(KeepWord::Move);
-    let numbers = Numbers::read(rest)?.with_words();
+pub(super) fn album(rest: &str, context: &Context) -> Result<Command, NotACommand> {
+    let rest = about(rest, context);
+    let numbers = Numbers::read(&rest)?.with_words();
     let name = unquoted(after_to(numbers.rest)).to_owned();
     if numbers.ranges.is_empty() || name.is_empty() {
-        return Err(how);
+        return Err(NotACommand::Keep(KeepWord::Move));
     }
     let is_out = numbers.rest.eq_ignore_ascii_case("out");
-    Ok(Keeping::Label {
-        ranges: numbers.ranges,
-        labels: vec![Label::Album((!is_out).then_some(name))],
-    })
+    let labels = vec![Label::Album((!is_out).then_some(name))];
+    Ok(labelled(numbers.ranges, labels))
 }
 
-fn tag(rest: &str, borne: bool) -> Result<Keeping, NotACommand> {
-    let how = NotACommand::Keep(if borne {
-        KeepWord::Tag
-    } else {
-        KeepWord::Untag
-    });
-    let numbers = Numbers::read(rest)?.with_words();
+/// Reads `7-9 #beach #sun`, also without the signs.
+pub(super) fn tag(rest: &str, context: &Context, borne: bool) -> Result<Command, NotACommand> {
+    let rest = about(rest, context);
+    let numbers = Numbers::read(&rest)?.with_words();
     let words = numbers.rest.split([' ', ',', '#']);
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     if numbers.ranges.is_empty() || words.is_empty() || words.len() > MAX_TAGS {
-        return Err(how);
+        let word = if borne {
+            KeepWord::Tag
+        } else {
+            KeepWord::Untag
+        };
+        return Err(NotACommand::Keep(word));
     }
     let labels = words.into_iter().map(|word| Label::Tag {
         tag: word.to_owned(),
         borne,
     });
-    Ok(Keeping::Label {
-        ranges: numbers.ranges,
-        labels: labels.collect(),
-    })
+    Ok(labelled(numbers.ranges, labels.collect()))
 }
 
 /// Reads `7 on the pier`, and `7 -` for no note.
-fn note(rest: &str) -> Result<Keeping, NotACommand> {
+pub(super) fn note(rest: &str, context: &Context) -> Result<Command, NotACommand> {
     let how = NotACommand::Keep(KeepWord::Note);
-    let (number, text) = one(rest, &how)?;
+    let rest = about(rest, context);
+    let (number, text) = one(&rest, &how)?;
     let text = match text {
         "" => return Err(how),
         "-" => None,
         text => Some(text.to_owned()),
     };
-    Ok(Keeping::Label {
-        ranges: vec![(number, number)],
-        labels: vec![Label::Caption(text)],
-    })
+    Ok(labelled(vec![(number, number)], vec![Label::Caption(text)]))
+}
+
+fn labelled(ranges: Vec<(u64, u64)>, labels: Vec<Label>) -> Command {
+    Command::Keep(Keeping::Label { ranges, labels })
+}
+
+/// Puts the numbers of the files before it that a line without any answers to.
+fn about<'a>(rest: &'a str, context: &Context) -> Cow<'a, str> {
+    let names_any = Numbers::read(rest).is_ok_and(|it| !it.ranges.is_empty());
+    if names_any || context.quoted.is_empty() {
+        return Cow::Borrowed(rest);
+    }
+    let numbers = context.quoted.iter().map(u64::to_string);
+    let numbers: Vec<String> = numbers.collect();
+    Cow::Owned(
+        format!("{} {rest}", numbers.join(" "))
+            .trim_end()
+            .to_owned(),
+    )
 }
 
 /// Reads the number of one file, and what follows.
@@ -248,7 +242,10 @@ impl<'a> Numbers<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keeper::command::parse;
+
+    fn parse(line: &str) -> Result<Command, NotACommand> {
+        crate::keeper::command::parse(line, &Context::default())
+    }
 
     fn labelled(ranges: &[(u64, u64)], labels: &[Label]) -> Result<Command, NotACommand> {
         Ok(Command::Keep(Keeping::Label {
@@ -335,7 +332,6 @@ mod tests {
             ("tag 7 #", KeepWord::Tag),
             ("untag sea", KeepWord::Untag),
             ("note 7", KeepWord::Note),
-            ("undo 3", KeepWord::Undo),
         ] {
             assert_eq!(parse(line), Err(NotACommand::Keep(verb)), "{line}");
         }
@@ -347,7 +343,33 @@ mod tests {
         assert_eq!(parse("delete all"), wrong("all"));
         assert_eq!(parse("delete 7 and 8"), wrong("and"));
         assert_eq!(parse("delete 9-7"), wrong("9-7"));
-        assert_eq!(parse("rename x to y"), Err(NotACommand::RenameHow));
+        assert_eq!(parse("rename x to y"), wrong("x"));
+        assert_eq!(parse("rename key"), Err(NotACommand::RenameHow));
+        assert_eq!(parse("undo 3"), Err(NotACommand::Alone { verb: "undo" }));
         assert_eq!(parse("delete 1-101"), Err(NotACommand::TooMany));
+    }
+
+    #[test]
+    fn a_line_without_numbers_is_about_the_files_that_it_answers_to() {
+        let context = Context { quoted: vec![7, 9] };
+        let parse = |line| crate::keeper::command::parse(line, &context);
+
+        let ranges = vec![(7, 7), (9, 9)];
+        assert_eq!(
+            parse("delete"),
+            Ok(Command::Keep(Keeping::Delete { ranges }))
+        );
+        assert_eq!(
+            parse("tag #sea"),
+            labelled(&[(7, 7), (9, 9)], &[tagged("sea", true)])
+        );
+        assert_eq!(
+            parse("tag 3 #sea"),
+            labelled(&[(3, 3)], &[tagged("sea", true)])
+        );
+        assert_eq!(
+            parse("move to Rome"),
+            labelled(&[(7, 7), (9, 9)], &[Label::Album(Some("Rome".into()))])
+        );
     }
 }

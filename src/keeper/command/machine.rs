@@ -1,42 +1,36 @@
-//! The words for the machine: `restart`, `off`, `eject`, `eject off`.
+//! The words for the machine that need reading: `eject`, `eject off`.
 
 use super::{Command, NotACommand};
 use crate::keeper::machine::Errand;
 
-/// Reads a line about the machine; `None` where the verb, in lower case, is none of these.
-pub(super) fn parse(verb: &str, rest: &str) -> Option<Result<Command, NotACommand>> {
-    let errand = match verb {
-        "restart" | "reboot" => Errand::Restart,
-        "off" | "shutdown" | "poweroff" => Errand::Off,
-        "eject" if rest.eq_ignore_ascii_case("off") => {
-            return Some(Ok(Command::Machine(Errand::TakeBack)));
-        }
-        "eject" => Errand::Eject,
-        _ => return None,
-    };
-    Some(if rest.is_empty() {
-        Ok(Command::Machine(errand))
-    } else {
-        Err(NotACommand::Machine(errand))
-    })
+/// Reads what follows `eject`.
+pub(super) fn eject(rest: &str) -> Result<Command, NotACommand> {
+    match rest {
+        "" => Ok(Command::Machine(Errand::Eject)),
+        rest if rest.eq_ignore_ascii_case("off") => Ok(Command::Machine(Errand::TakeBack)),
+        _ => Err(NotACommand::EjectHow),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keeper::command::parse;
+    use crate::keeper::command::{self, Context};
 
     #[test]
     fn a_word_with_something_behind_it_does_nothing() {
+        let parse = |line: &str| command::parse(line, &Context::default());
         for (line, errand) in [
             ("restart", Errand::Restart),
             ("/OFF", Errand::Off),
             ("eject", Errand::Eject),
+            ("Eject Off", Errand::TakeBack),
         ] {
             assert_eq!(parse(line), Ok(Command::Machine(errand)), "{line}");
-            let more = format!("{line} the lights");
-            assert_eq!(parse(&more), Err(NotACommand::Machine(errand)), "{more}");
         }
-        assert_eq!(parse("Eject Off"), Ok(Command::Machine(Errand::TakeBack)));
+        for (line, verb) in [("restart it", "restart"), ("off the lights", "off")] {
+            assert_eq!(parse(line), Err(NotACommand::Alone { verb }), "{line}");
+        }
+        assert_eq!(parse("eject the drive"), Err(NotACommand::EjectHow));
     }
 }

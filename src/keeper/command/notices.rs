@@ -3,18 +3,12 @@
 use super::{Command, NotACommand};
 use crate::keeper::notices::{Kind, Wish};
 
-/// Reads a line about notices; `None` where the verb, in lower case, is none of these.
-pub(super) fn parse(verb: &str, rest: &str) -> Option<Result<Command, NotACommand>> {
-    let read = match verb {
-        "notices" | "notice" => notices(rest),
-        "quiet" => quiet(rest),
-        _ => return None,
-    };
-    Some(read.map(Command::Notices))
+/// Reads `weekly off`, and `off weekly`.
+pub(super) fn notices(rest: &str) -> Result<Command, NotACommand> {
+    wish(rest).map(Command::Notices)
 }
 
-/// Reads `weekly off`, and `off weekly`.
-fn notices(rest: &str) -> Result<Wish, NotACommand> {
+fn wish(rest: &str) -> Result<Wish, NotACommand> {
     let lower = rest.to_lowercase();
     let words: Vec<&str> = lower.split_whitespace().collect();
     let (kind, state) = match words.as_slice() {
@@ -39,7 +33,11 @@ fn which(word: &str) -> NotACommand {
 }
 
 /// Reads `22-7`, `22:00-7:00`, `22 to 7`, `off`.
-fn quiet(rest: &str) -> Result<Wish, NotACommand> {
+pub(super) fn quiet(rest: &str) -> Result<Command, NotACommand> {
+    hours(rest).map(Command::Notices)
+}
+
+fn hours(rest: &str) -> Result<Wish, NotACommand> {
     match rest.to_lowercase().as_str() {
         "" => return Ok(Wish::Show),
         "off" | "none" => return Ok(Wish::Quiet(None)),
@@ -70,7 +68,11 @@ fn hour(text: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keeper::command::parse;
+    use crate::keeper::command::{self, Context};
+
+    fn parse(line: &str) -> Result<Command, NotACommand> {
+        command::parse(line, &Context::default())
+    }
 
     #[test]
     fn hours_are_read_as_people_write_them() {

@@ -31,6 +31,6 @@ pub enum MachineReply {
     TakenBack,
     /// It was not let go of.
     NotOut,
-    /// A word with something behind it that does not belong there.
-    How(Errand),
+    /// `eject` with something behind it that does not belong there.
+    EjectHow,
 }

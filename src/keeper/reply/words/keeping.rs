@@ -314,10 +314,6 @@ fn how(verb: KeepWord) -> &'static str {
             "\"trash\" shows what was deleted, \"trash empty\" removes it for good. To delete a \
              file, send for example \"delete 7\"."
         }
-        KeepWord::Undo => {
-            "\"undo\" takes back your last change, and sent again the one before. Send it without \
-             anything behind it."
-        }
     }
 }
 

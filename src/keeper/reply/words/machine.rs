@@ -39,9 +39,7 @@ impl MachineReply {
             }
             Self::TakenBack => "I use the data drive again.",
             Self::NotOut => "The data drive is in use. \"eject\" lets go of it.",
-            Self::How(Errand::Restart) => "Send \"restart\" alone, without anything behind it.",
-            Self::How(Errand::Off) => "Send \"off\" alone, without anything behind it.",
-            Self::How(Errand::Eject | Errand::TakeBack) => {
+            Self::EjectHow => {
                 "Send \"eject\" before you pull the data drive, or \"eject off\" to use it again."
             }
         };

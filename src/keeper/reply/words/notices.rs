@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::keeper::{
     notices::Kind,
     reply::{CustodyReply, NoticeReply, Report, VerifyReply},
+    storage::DriveTrouble,
 };
 
 use super::{bytes, custody::way_in, show, storage};
@@ -49,6 +50,10 @@ impl NoticeReply {
                 "{files} files wait for the key, for a day by now. {}",
                 way_in(*way)
             ),
+            Self::Drive(DriveTrouble::Full) => "The data drive is full, and new files stay with their \
+                 servers, which keep them for some days only. Empty the trash, or move the vault to a \
+                 larger drive."
+                .to_owned(),
             Self::Drive(trouble) => {
                 let (what, advice) = storage::drive(*trouble);
                 format!(
