@@ -405,10 +405,7 @@ impl Keeper {
                 effects.extend(self.verify.woke(now));
                 effects
             }
-            Input::Verify(heard) => {
-                let effects = self.verify.heard(heard, now);
-                self.with_report(effects, at)
-            }
+            Input::Verify(heard) => self.heard_of_checks(heard, at),
             Input::Files(heard) => self.heard_of_files(heard),
             Input::Machine(heard) => self.heard_of_machine(heard),
         }

@@ -288,35 +288,13 @@ impl Keeper {
             }
             (
                 Kept::Trash {
-                    count, bytes, at, ..
-                },
-                Keeping::EmptyTrash,
-            ) if count > 0 => {
-                let purge = Keeping::Purge {
-                    until: at,
-                    most: count,
-                };
-                let number = self.confirmations.ask(job, Task::Keep(purge), now);
-                KeepReply::AskEmpty {
-                    count,
-                    bytes,
-                    number,
-                }
-            }
-            (
-                Kept::Trash {
                     lines,
                     count,
                     bytes,
-                    ..
+                    at,
                 },
-                _,
-            ) => KeepReply::Trash {
-                lines,
-                count,
-                bytes,
-                days: self.settings.trash_days,
-            },
+                asked,
+            ) => self.in_trash(job, asked, (lines, count, bytes), (at, now)),
             (Kept::Purged { count, bytes }, _) => KeepReply::Purged { count, bytes },
             (Kept::MoreThanShown, _) => KeepReply::TrashChanged,
             (Kept::Found { .. } | Kept::Labelled { .. } | Kept::Reverted { .. }, _) => {
@@ -324,6 +302,35 @@ impl Keeper {
             }
         };
         self.deliveries.close_with(job, Reply::Keep(reply))
+    }
+
+    /// Tells what lies in the trash, or asks whether it is to go; `at` is when it was looked up, and
+    /// what time it is.
+    fn in_trash(
+        &mut self,
+        job: JobId,
+        asked: Keeping,
+        (lines, count, bytes): (Vec<(Line, i64)>, u64, u64),
+        (at, now): (i64, i64),
+    ) -> KeepReply {
+        if asked == Keeping::EmptyTrash && count > 0 {
+            let purge = Keeping::Purge {
+                until: at,
+                most: count,
+            };
+            let number = self.confirmations.ask(job, Task::Keep(purge), now);
+            return KeepReply::AskEmpty {
+                count,
+                bytes,
+                number,
+            };
+        }
+        KeepReply::Trash {
+            lines,
+            count,
+            bytes,
+            days: self.settings.trash_days,
+        }
     }
 
     /// Asks whether these are to go, or says why none of them can.

@@ -10,7 +10,7 @@ use super::{
     moment::Moment,
     reply::{CustodyReply, NoticeReply, Reply, Report, StorageReply, VerifyReply},
     storage::DriveTrouble,
-    verify::Tally,
+    verify::{self, Tally},
 };
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -314,7 +314,11 @@ impl Keeper {
 
     fn due_notices(&mut self, at: Moment) -> Vec<NoticeReply> {
         let trouble = self.storage.trouble();
-        let mut due: Vec<NoticeReply> = self.notices.drive(trouble, at).into_iter().collect();
+        let mut due = Vec::new();
+        // A drive that nobody has looked at is neither well nor in trouble.
+        if self.storage.is_known() {
+            due.extend(self.notices.drive(trouble, at));
+        }
         let is_nearly_full = trouble.is_none() && self.storage.is_nearly_full(at.wall);
         if is_nearly_full && !self.notices.record.nearly_full_told {
             self.notices.record.nearly_full_told = true;
@@ -337,8 +341,14 @@ impl Keeper {
         due
     }
 
+    /// A check came on or ended.
+    pub(super) fn heard_of_checks(&mut self, heard: verify::Heard, at: Moment) -> Vec<Effect> {
+        let effects = self.verify.heard(heard, at.wall);
+        self.with_report(effects, at)
+    }
+
     /// Puts the outcome of a restore drill into the weekly report, if that is about due.
-    pub(super) fn with_report(&mut self, effects: Vec<Effect>, at: Moment) -> Vec<Effect> {
+    fn with_report(&mut self, effects: Vec<Effect>, at: Moment) -> Vec<Effect> {
         let each = effects.into_iter().map(|effect| match effect {
             Effect::Say(Reply::Verify(VerifyReply::Drill { tally, .. }))
                 if self.weekly.near(at) =>

@@ -193,6 +193,11 @@ impl Storage {
             .unwrap_or_default()
     }
 
+    /// Returns whether the drive was looked at.
+    pub(super) fn is_known(&self) -> bool {
+        self.seen.is_some()
+    }
+
     /// Returns the free bytes as they were last seen.
     pub(super) fn free(&self) -> Option<u64> {
         self.seen?.free

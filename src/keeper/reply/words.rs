@@ -47,14 +47,7 @@ impl Reply {
             Self::Caption { line } => format!("{}:", rows(std::slice::from_ref(line))),
             Self::File { link } => link.clone(),
             Self::Described { .. } => files::DESCRIBED_ELSEWHERE.to_owned(),
-            Self::Stored { line } => {
-                format!(
-                    "✅ #{} {}, {}, stored.",
-                    line.number,
-                    show(&line.name),
-                    bytes(line.bytes)
-                )
-            }
+            Self::Stored { line } => stored(line),
             Self::AlreadyKept { name, number } => {
                 format!("✅ {} is already kept as #{number}.", show(name))
             }
@@ -117,6 +110,11 @@ impl Reply {
             Self::Verify(reply) => reply.text(),
         }
     }
+}
+
+fn stored(line: &Line) -> String {
+    let (name, size) = (show(&line.name), bytes(line.bytes));
+    format!("✅ #{} {name}, {size}, stored.", line.number)
 }
 
 fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
