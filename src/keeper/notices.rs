@@ -62,16 +62,36 @@ impl Kind {
 
     /// Returns what a reply is, if it is a notice and neither an answer nor an alarm.
     fn of(reply: &Reply) -> Option<Self> {
-        match reply {
-            Reply::Custody(CustodyReply::LockedByIdle { .. }) => Some(Self::Lock),
-            Reply::Storage(StorageReply::Expired { .. }) => Some(Self::Uploads),
+        if let Reply::Notice(notice) = reply {
+            return Self::of_notice(notice);
+        }
+        let is_locked = matches!(reply, Reply::Custody(CustodyReply::LockedByIdle { .. }));
+        let is_expired = matches!(reply, Reply::Storage(StorageReply::Expired { .. }));
+        let is_drill = matches!(
+            reply,
             Reply::Verify(VerifyReply::Drill { .. } | VerifyReply::DrillWaits)
-            | Reply::Notice(NoticeReply::Weekly(_)) => Some(Self::Weekly),
-            Reply::Notice(NoticeReply::Waiting { .. }) => Some(Self::Waiting),
-            Reply::Notice(
-                NoticeReply::Drive(_) | NoticeReply::DriveBack | NoticeReply::NearlyFull { .. },
-            ) => Some(Self::Drive),
-            _ => None,
+        );
+        let kinds = [
+            (is_locked, Self::Lock),
+            (is_expired, Self::Uploads),
+            (is_drill, Self::Weekly),
+        ];
+        kinds.into_iter().find_map(|(is, kind)| is.then_some(kind))
+    }
+
+    fn of_notice(notice: &NoticeReply) -> Option<Self> {
+        match notice {
+            NoticeReply::Weekly(_) => Some(Self::Weekly),
+            NoticeReply::Waiting { .. } => Some(Self::Waiting),
+            NoticeReply::Drive(_) | NoticeReply::DriveBack | NoticeReply::NearlyFull { .. } => {
+                Some(Self::Drive)
+            }
+            NoticeReply::List { .. }
+            | NoticeReply::Switched { .. }
+            | NoticeReply::Quiet { .. }
+            | NoticeReply::QuietHow
+            | NoticeReply::Which { .. }
+            | NoticeReply::Held { .. } => None,
         }
     }
 }
@@ -184,15 +204,18 @@ impl Notices {
         let is_quiet = self.is_quiet(wall);
         let mut passed = Vec::with_capacity(effects.len());
         for effect in effects {
-            let kind = match &effect {
-                Effect::Say(reply) => Kind::of(reply),
-                _ => None,
-            };
-            match (kind, &effect) {
-                (Some(kind), _) if self.record.off.contains(&kind) => {}
-                (Some(_), Effect::Say(reply)) if is_quiet => self.hold(reply.text()),
-                _ => passed.push(effect),
+            if let Effect::Say(reply) = &effect
+                && let Some(kind) = Kind::of(reply)
+            {
+                if self.record.off.contains(&kind) {
+                    continue;
+                }
+                if is_quiet {
+                    self.hold(reply.text());
+                    continue;
+                }
             }
+            passed.push(effect);
         }
         passed
     }
@@ -349,13 +372,13 @@ impl Keeper {
 
     /// Puts the outcome of a restore drill into the weekly report, if that is about due.
     fn with_report(&mut self, effects: Vec<Effect>, at: Moment) -> Vec<Effect> {
-        let each = effects.into_iter().map(|effect| match effect {
-            Effect::Say(Reply::Verify(VerifyReply::Drill { tally, .. }))
-                if self.weekly.near(at) =>
+        let each = effects.into_iter().map(|effect| {
+            if let Effect::Say(Reply::Verify(VerifyReply::Drill { tally, .. })) = &effect
+                && self.weekly.near(at)
             {
-                say(NoticeReply::Weekly(self.report(Some(tally), at.wall)))
+                return say(NoticeReply::Weekly(self.report(Some(*tally), at.wall)));
             }
-            other => other,
+            effect
         });
         each.collect()
     }

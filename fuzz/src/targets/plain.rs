@@ -38,9 +38,11 @@ pub(super) fn kept(keeping: &Keeping) -> (&'static str, String) {
 
 fn tags(labels: &[Label]) -> String {
     assert!(labels.len() <= 20);
-    let tags = labels.iter().map(|label| match label {
-        Label::Tag { tag, .. } => format!(" #{tag}"),
-        other => panic!("{other:?} among tags"),
+    let tags = labels.iter().map(|label| {
+        let Label::Tag { tag, .. } = label else {
+            panic!("{label:?} among tags");
+        };
+        format!(" #{tag}")
     });
     tags.collect()
 }

@@ -12,10 +12,10 @@ impl Deliveries {
     /// Returns what this job is to do to kept files, and who asked.
     pub(in crate::keeper) fn keeping(&self, job: &JobId) -> Option<(Option<Asker>, Keeping)> {
         let delivery = self.open.iter().find(|it| it.job == *job)?;
-        match &delivery.command {
-            Asked::Keep(keeping) => Some((delivery.asker, keeping.clone())),
-            _ => None,
-        }
+        let Asked::Keep(keeping) = &delivery.command else {
+            return None;
+        };
+        Some((delivery.asker, keeping.clone()))
     }
 
     /// Asks something else in the place of what a job asked so far.

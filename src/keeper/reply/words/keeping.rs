@@ -171,9 +171,11 @@ fn labelled(labels: &[Label], numbers: &[u64], has_changed: bool, days: u32) -> 
 }
 
 fn tags(labels: &[Label]) -> String {
-    let tags = labels.iter().filter_map(|label| match label {
-        Label::Tag { tag, .. } => Some(format!("#{}", show(tag))),
-        _ => None,
+    let tags = labels.iter().filter_map(|label| {
+        let Label::Tag { tag, .. } = label else {
+            return None;
+        };
+        Some(format!("#{}", show(tag)))
     });
     tags.collect::<Vec<String>>().join(" ")
 }

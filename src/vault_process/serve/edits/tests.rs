@@ -43,10 +43,10 @@ fn label(index: &mut Index, ranges: &[(u64, u64)], label: Label, at: i64) -> Edi
 }
 
 fn steps(edited: Edited) -> Vec<Relabelled> {
-    match edited {
-        Edited::Labelled { steps, .. } => steps,
-        other => panic!("{other:?}"),
-    }
+    let Edited::Labelled { steps, .. } = edited else {
+        panic!("{edited:?}");
+    };
+    steps
 }
 
 fn album(name: &str) -> Label {
