@@ -23,14 +23,18 @@ pub mod devices;
 mod effect;
 mod input;
 pub mod intake;
+pub mod keeping;
 pub mod labels;
 pub mod life;
+pub mod machine;
 mod moment;
+pub mod notices;
 mod obey;
 mod opening;
 pub mod owner;
 mod remembered;
 pub mod reply;
+mod settings;
 pub mod storage;
 pub mod unlock;
 pub mod verify;
@@ -44,7 +48,9 @@ use self::{
     delivery::{Deliveries, Delivery},
     devices::{Devices, Known, Own},
     intake::{Intake, Intakes},
+    keeping::Changes,
     life::Life,
+    notices::Notices,
     owner::{Owner, Pairing, Verdict},
     reply::{CustodyReply, IntakeFailure, Reply, StorageReply},
     storage::{DriveTrouble, Pace, Seen, Storage},
@@ -57,6 +63,7 @@ pub use self::{
     input::{Answer, Device, Input, Placed, Standing, Told, Uploaded},
     moment::Moment,
     remembered::Remembered,
+    settings::Settings,
 };
 
 /// Names one job: a hash over the message that asked for it, so that the same message asked
@@ -111,6 +118,9 @@ pub struct Keeper {
     code: Option<TypedCode>,
     verify: verify::Verify,
     confirmations: Confirmations,
+    changes: Changes,
+    notices: Notices,
+    settings: Settings,
     storage: Storage,
     /// The card's public half was not this vault's when the vault was last opened.
     alarm: bool,
@@ -158,6 +168,9 @@ impl Keeper {
             code: None,
             verify: verify::Verify::new(memory.plan, memory.checks),
             confirmations: Confirmations::default(),
+            changes: Changes::default(),
+            notices: Notices::default(),
+            settings: Settings::default(),
             storage: Storage::new(memory.pace),
             alarm: memory.alarm,
             aes: memory.aes,
@@ -306,6 +319,8 @@ impl Keeper {
             | Input::UnprovenFound { .. }
             | Input::Verify(_)
             | Input::Chat(News::TookBack { .. } | News::Program { .. })
+            | Input::Files(_)
+            | Input::Machine(_)
             | Input::Woke => None,
         }
     }
@@ -320,7 +335,7 @@ impl Keeper {
         effects.extend(self.intakes.tell_batch(at.wall));
         effects.extend(self.follow_up(at));
         self.count_lost();
-        effects
+        self.notice(effects, at)
     }
 
     fn step(&mut self, input: Input, at: Moment) -> Vec<Effect> {
@@ -378,11 +393,7 @@ impl Keeper {
                 }
                 self.intakes.not_sealed(job, why, transient, now)
             }
-            Input::Indexed { job, placed } => {
-                let (effects, entry) = self.intakes.indexed(job, placed, now);
-                self.number(entry);
-                self.with_opening(effects)
-            }
+            Input::Indexed { job, placed } => self.indexed(job, placed, now),
             Input::NotIndexed { job, damaged } => {
                 let effects = self.intakes.not_indexed(job, damaged);
                 self.with_opening(effects)
@@ -401,13 +412,16 @@ impl Keeper {
                 effects.extend(self.verify.woke(now));
                 effects
             }
-            Input::Verify(heard) => self.verify.heard(heard, now),
             Input::Chat(news) => self.chat_news(news, now),
+            Input::Verify(heard) => self.heard_of_checks(heard, at),
+            Input::Files(heard) => self.heard_of_files(heard),
+            Input::Machine(heard) => self.heard_of_machine(heard),
         }
     }
 
     fn online(&mut self, now: i64) -> Vec<Effect> {
         let mut effects = self.owner.login(now);
+        effects.extend(self.greet());
         effects.extend(self.intakes.online(now));
         effects.extend(self.deliveries.online());
         effects
@@ -512,6 +526,7 @@ impl Keeper {
         };
         let mut effects = vec![saved];
         if is_first {
+            self.notices.came(bytes);
             effects.push(Effect::SavePace(self.storage.count(bytes, now)));
         }
         effects

@@ -21,7 +21,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     config::{
-        Account, Chat, Config, Custody, KeyDevice, Mode, Network, Owner, Transfer, Vault, Verify,
+        Account, Chat, Commands, Config, Custody, DEFAULT_TRASH_DAYS, KeyDevice, Mode, Network,
+        Owner, Transfer, Vault, Verify,
     },
     daemon::start::{PAIRING_FILE, own_address},
     disk,
@@ -177,6 +178,7 @@ fn config(init: Init) -> anyhow::Result<Config> {
             key: absolute(init.key)?,
             system: absolute(init.system)?,
             reserve_bytes: None,
+            trash_days: DEFAULT_TRASH_DAYS,
         },
         custody: Custody {
             mode: init.mode,
@@ -192,6 +194,7 @@ fn config(init: Init) -> anyhow::Result<Config> {
         network: Network {
             socks5: init.socks5,
         },
+        commands: Commands::default(),
     })
 }
 

@@ -34,6 +34,7 @@ use tokio::{
 };
 
 mod deliveries;
+mod edits;
 #[cfg(feature = "peers")]
 pub mod indoors;
 mod labels;
@@ -47,6 +48,7 @@ pub mod verify;
 use self::verify::{End, Fault, Scope, Tally};
 pub use self::{
     deliveries::{Deliveries, Form, MAX_DATA_BYTES},
+    edits::{EditAsk, Edited},
     labels::Labels,
     origin::OriginWord,
     slots::{SlotAnswer, SlotAsk, SlotRow},
@@ -151,6 +153,13 @@ pub enum Order {
         labels: Labels,
         /// Whether the job is a file's on its way in.
         for_intake: bool,
+    },
+    /// Change entries, or look at those that are to be changed.
+    Edit {
+        /// Names the answer.
+        job: [u8; 32],
+        /// How.
+        ask: EditAsk,
     },
 }
 
@@ -366,6 +375,13 @@ pub enum Word {
         numbers: Vec<u64>,
         /// Whether the job is a file's on its way in.
         for_intake: bool,
+    },
+    /// Answer to [`Order::Edit`].
+    Edited {
+        /// Names the order.
+        job: [u8; 32],
+        /// What came of it.
+        edited: Edited,
     },
 }
 

@@ -24,6 +24,12 @@ pub struct Chat {
     /// Default: true
     #[serde(default = "default_avatar")]
     pub avatar: bool,
+    /// Whether the vault's presence says if it is open or locked, which your server and whoever may
+    /// see the vault's presence then learn.
+    ///
+    /// Default: false
+    #[serde(default)]
+    pub show_lock_state: bool,
 }
 
 impl Default for Chat {
@@ -32,6 +38,7 @@ impl Default for Chat {
             reactions: default_reactions(),
             gather_seconds: default_gather(),
             avatar: default_avatar(),
+            show_lock_state: false,
         }
     }
 }

@@ -9,21 +9,23 @@ use vault::{IntakeKey, PublicHalf, Sealer, VaultFolder, key::file::KEY_FILE_NAME
 use zeroize::Zeroizing;
 
 use super::{
-    CatchUp, Daemon, Own,
+    CatchUp, Daemon, Ended, Own,
     chat::{ARRIVED, Clients},
     console,
     drive::DriveState,
-    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, PACE, PAIRING, REMEMBERED},
+    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, PACE, PAIRING, REMEMBERED},
     inbox::rng,
     life, omemo_now, trust,
 };
 use crate::{
+    clock,
     config::{self, Config, host_port},
     keeper::{
-        Keeper, Memory, Remembered,
+        Keeper, Memory, Remembered, Settings,
         arrivals::{self, Manners},
         custody::{self, Rules},
         devices::Own as OwnAddress,
+        notices,
         owner::Pairing,
         verify::Plan,
     },
@@ -71,13 +73,15 @@ fn key_source(config: &Config) -> anyhow::Result<keydevice::Source> {
 /// # Errors
 ///
 /// What nobody but the owner can mend, in words for the journal.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(config: Config) -> anyhow::Result<Ended> {
     let mut state = State::open(&config.vault.system).context("while opening the state")?;
     let life::Begun { own, record, life } = life::begin(&mut state, &config)?;
     let memory = memory(&mut state, &config, &own)?;
     let remembered = remembered(&mut state)?;
+    let notices = notices(&mut state)?;
     let rules = rules(&config);
     let (manners, arrived) = (manners(&config), arrived(&mut state)?);
+    let settings = settings(&config);
     let intake_key = Arc::new(intake_key(&config)?);
     let (trust, tls) = tls(&config)?;
     let transfer = transfer::Client::new(
@@ -101,6 +105,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         keeper: Keeper::new(memory)
             .under(rules, remembered)
             .with_manners(manners, arrived)
+            .set_up(settings)
+            .with_notices(notices)
             .with_life(record),
         link,
         transfer,
@@ -121,7 +127,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         receiving: Vec::new(),
         typing: None,
         clients: Clients::default(),
+        begins_anew: false,
     };
+    daemon.keeper.set_local_time(clock::ahead_of_utc());
     // The keeper is told how it is.
     let _ = daemon.look_at_drive();
     daemon.look_after_device()?;
@@ -292,6 +300,18 @@ fn manners(config: &Config) -> Manners {
     Manners {
         reactions: config.chat.reactions,
         gather_seconds: i64::from(config.chat.gather_seconds),
+    }
+}
+
+fn notices(state: &mut State) -> anyhow::Result<notices::Record> {
+    let step = state.begin().context("while reading the state")?;
+    Ok(step.note(NOTICES)?.unwrap_or_default())
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        trash_days: config.vault.trash_days,
+        switches_off: config.commands.requests.is_some(),
     }
 }
 

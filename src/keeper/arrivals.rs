@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Effect, JobId, Keeper, Told,
+    Effect, JobId, Keeper, Placed, Told,
     chat::{Beside, Brought, Chat, News},
     command::Command,
     intake::Labelling,
+    keeping,
     labels::Labels,
     moment::Moment,
     reply::{ArrivalReply, Reply},
@@ -290,8 +291,7 @@ impl Keeper {
                     return Vec::new();
                 }
                 // A server can forge it: it asks, and moves nothing.
-                let reply = Reply::Arrival(ArrivalReply::TookBack { numbers });
-                vec![Effect::Say(reply)]
+                self.heard_of_files(keeping::Heard::Retracted { numbers })
             }
             News::Program {
                 jid,
@@ -309,8 +309,15 @@ impl Keeper {
         }
     }
 
+    /// A file is in the index: it is told, or what belongs to it is noted first.
+    pub(super) fn indexed(&mut self, job: JobId, placed: Placed, now: i64) -> Vec<Effect> {
+        let (effects, entry) = self.intakes.indexed(job, placed, now);
+        self.number(entry);
+        self.with_opening(effects)
+    }
+
     /// Remembers the number that a file got, for what is said of it within a minute.
-    pub(super) fn number(&mut self, entry: Option<(JobId, u64)>) {
+    fn number(&mut self, entry: Option<(JobId, u64)>) {
         if let Some((job, number)) = entry {
             self.arrivals.numbered(&job, number);
         }

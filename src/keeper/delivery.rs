@@ -12,9 +12,12 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+mod kept;
+
 use super::{
     Answer, Asker, Effect, JobId, Uploaded,
     command::{Command, Pick},
+    keeping::Keeping,
     labels::Labels,
     reply::{ArrivalReply, CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
 };
@@ -87,6 +90,8 @@ pub enum Asked {
         /// What is noted.
         labels: Labels,
     },
+    /// Change kept files.
+    Keep(Keeping),
 }
 
 impl Asked {
@@ -115,6 +120,7 @@ impl Asked {
             },
             Command::RevokeKey { name } => Self::RevokeKey { name: name.clone() },
             Command::DropKey { slot } => Self::DropKey { slot: *slot },
+            Command::Keep(keeping) => Self::Keep(keeping.clone()),
             Command::Label {
                 numbers,
                 coming,
@@ -129,6 +135,8 @@ impl Asked {
             | Command::Help
             | Command::HelpOn { .. }
             | Command::Lock
+            | Command::Notices(_)
+            | Command::Machine(_)
             | Command::Verify(_)
             | Command::Devices
             | Command::Fingerprints
@@ -171,6 +179,7 @@ impl Asked {
                 coming: *coming,
                 labels: labels.clone(),
             },
+            Self::Keep(keeping) => Command::Keep(keeping.clone()),
         }
     }
 }
@@ -343,9 +352,10 @@ impl Deliveries {
                 waiting: facts.waiting,
                 way: facts.way,
             },
-            (Answer::Failed | Answer::Picked { .. } | Answer::Labelled { .. }, _) => {
-                Reply::NoAnswer
-            }
+            (
+                Answer::Failed | Answer::Picked { .. } | Answer::Labelled { .. } | Answer::Kept(_),
+                _,
+            ) => Reply::NoAnswer,
         };
         self.open.retain(|it| it.job != job);
         vec![Effect::Close(job), Effect::Say(reply)]

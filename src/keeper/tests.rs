@@ -17,7 +17,10 @@ use super::{
 mod arrivals;
 mod clock;
 mod described;
+mod keeping;
+mod machine;
 mod modes;
+mod notices;
 mod pairing;
 mod trust;
 

@@ -31,6 +31,7 @@ use zeroize::Zeroizing;
 
 mod comparer;
 mod custody;
+mod edits;
 mod key;
 mod label;
 mod sender;
@@ -340,6 +341,7 @@ impl Clerk {
                 labels,
                 for_intake,
             } => self.label(job, &numbers, &labels, for_intake),
+            Order::Edit { job, ask } => self.edit(job, ask),
             Order::TakeUnproven { job, seen, waiting } => self.take_unproven(job, &seen, &waiting),
             Order::Ask { job, question } => {
                 let word = self.answer(job, question).unwrap_or_else(|error| {

@@ -20,13 +20,16 @@ use strongroom::{
         verify::seen_outside,
     },
     keeper::{
-        Device, Effect, Input, JobId, Keeper, Memory, Moment, Remembered, Standing, Told, Uploaded,
+        Device, Effect, Input, JobId, Keeper, Memory, Moment, Remembered, Settings, Standing, Told,
+        Uploaded,
         arrivals::{self, Manners},
         chat::{Beside, Chat},
         custody::{Mode, Rules},
         delivery::Delivery,
         devices::{Known, Level, Own},
         intake::Intake,
+        machine::{self, Errand},
+        notices,
         owner::Pairing,
         reply::{DeliveryFailure, IntakeFailure, OpenFailure, PLAIN_REFUSED, Reply},
         storage::{DriveTrouble, Pace, Seen},
@@ -60,6 +63,7 @@ pub(crate) struct Start {
     pub(crate) key_is_in: bool,
     pub(crate) code: Option<String>,
     pub(crate) pairing: Option<String>,
+    pub(crate) switches_off: bool,
 }
 
 impl Default for Start {
@@ -69,6 +73,7 @@ impl Default for Start {
             key_is_in: true,
             code: None,
             pairing: None,
+            switches_off: false,
         }
     }
 }
@@ -86,6 +91,8 @@ struct Card {
     pace: Option<Pace>,
     alarm: bool,
     arrivals: arrivals::Record,
+    notices: notices::Record,
+    switches_off: bool,
 }
 
 /// What uploads come to.
@@ -162,6 +169,7 @@ impl Stage {
             effects: VecDeque::new(),
             said: Vec::new(),
         };
+        stage.card.switches_off = start.switches_off;
         if let Some(code) = &start.pairing {
             stage.card.pairing = Some(Pairing::new(code));
         } else {
@@ -252,6 +260,7 @@ impl Stage {
             Effect::SaveVerify(record) => card.checks = record,
             Effect::SavePace(pace) => card.pace = Some(pace),
             Effect::SaveAlarm(alarm) => card.alarm = alarm,
+            Effect::SaveNotices(record) => card.notices = record,
             Effect::Say(reply) | Effect::Chat(Chat::Tell { reply, .. }) => self.hear(&reply),
             Effect::Chat(Chat::SaveArrivals(record)) => card.arrivals = record,
             Effect::SayTo(device, reply) if device.id == NEW_PHONE => {
@@ -307,7 +316,7 @@ impl Stage {
             }
             Effect::Ask(job, command) => {
                 let waiting = self.keeper.open_blobs();
-                let order = dialogue::order(job, command, || waiting.clone());
+                let order = dialogue::order(job, command, self.now(), || waiting.clone());
                 let otherwise = Input::Answered {
                     job,
                     answer: strongroom::keeper::Answer::Locked,
@@ -317,6 +326,13 @@ impl Stage {
             }
             Effect::Deliver(job, number) => self.deliver(job, number),
             Effect::Verify(act) => self.verify(act),
+            Effect::PurgeOld { days } => {
+                let order = dialogue::purge_old(days, self.now());
+                if self.vault.is_some() {
+                    self.order_and_hear(&order, Input::Woke);
+                }
+            }
+            Effect::Machine(errand) => self.errand(errand),
             Effect::Discard(blob) => {
                 let blob = BlobId::from_bytes(blob);
                 self.sealer.folder().remove_blob(&blob).unwrap();
@@ -644,6 +660,19 @@ impl Stage {
         self.begin();
     }
 
+    fn errand(&mut self, errand: Errand) {
+        match errand {
+            Errand::Restart => self.restart(),
+            Errand::Off => {}
+            Errand::Eject => {
+                self.drive = Some(DriveTrouble::Ejected);
+                self.look_at_drive();
+                self.decide(Input::Machine(machine::Heard::Ejected));
+            }
+            Errand::TakeBack => self.drive_comes(),
+        }
+    }
+
     pub(crate) fn drive_goes(&mut self) {
         self.drive = Some(DriveTrouble::Missing);
         self.look_at_drive();
@@ -802,4 +831,9 @@ fn keeper(rules: Rules, card: &Card) -> Keeper {
     Keeper::new(memory)
         .under(rules, card.remembered.clone())
         .with_manners(manners, card.arrivals.clone())
+        .set_up(Settings {
+            switches_off: card.switches_off,
+            ..Settings::default()
+        })
+        .with_notices(card.notices.clone())
 }

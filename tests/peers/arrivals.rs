@@ -216,9 +216,7 @@ fn a_photo_that_is_taken_back_is_asked_about_and_stays() {
     for id in [sent.as_str(), sent.as_str()] {
         phone.order("send_stanza", json!({ "xml": retract(id) }));
     }
-    phone.wait_reply(
-        "You took back #1. I moved nothing: send \"delete 1\" to move it to the trash.",
-    );
+    phone.wait_reply("You took back #1. I keep it; send \"delete 1\" to move it to the trash.");
     let replace = format!("<replace xmlns='urn:xmpp:message-correct:0' id='{sent}'/>");
     let emptied = json!({ "to": vault, "text": "", "xml": replace });
     phone.order("send_beside", emptied);

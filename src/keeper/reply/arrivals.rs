@@ -54,11 +54,6 @@ pub enum ArrivalReply {
         /// The one that new files go into.
         album: Option<String>,
     },
-    /// Messages about these entries were taken back.
-    TookBack {
-        /// Their numbers.
-        numbers: Vec<u64>,
-    },
 }
 
 impl Reply {
@@ -96,7 +91,7 @@ impl ArrivalReply {
             Self::Stored {
                 numbers, doubles, ..
             } => [numbers.as_slice(), doubles].concat(),
-            Self::Noted { numbers, .. } | Self::TookBack { numbers } => numbers.clone(),
+            Self::Noted { numbers, .. } => numbers.clone(),
             Self::Receiving { .. }
             | Self::AlbumOn { .. }
             | Self::AlbumOff { .. }

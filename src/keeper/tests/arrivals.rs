@@ -411,7 +411,7 @@ fn a_message_that_is_taken_back_only_asks_and_not_twice_nor_for_strangers() {
     };
     assert_eq!(
         reply.text(),
-        "You took back #17. I moved nothing: send \"delete 17\" to move it to the trash."
+        "You took back #17. I keep it; send \"delete 17\" to move it to the trash."
     );
 }
 

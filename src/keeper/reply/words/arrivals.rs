@@ -48,7 +48,6 @@ impl ArrivalReply {
             Self::AlbumWhich { album: None } => "Which album? Send for example \"album Norway\": \
                 right after photos for those, else for all that come from then on."
                 .to_owned(),
-            Self::TookBack { numbers } => took_back(numbers),
         }
     }
 }
@@ -108,15 +107,6 @@ fn noted(numbers: &[u64], coming: u64, labels: &Labels) -> String {
         text.push_str(" What follows within a minute goes there, too.");
     }
     text
-}
-
-fn took_back(numbers: &[u64]) -> String {
-    let named = spans(numbers);
-    let typed = named.replace('#', "");
-    let it = if numbers.len() == 1 { "it" } else { "them" };
-    format!(
-        "You took back {named}. I moved nothing: send \"delete {typed}\" to move {it} to the trash."
-    )
 }
 
 #[cfg(test)]
