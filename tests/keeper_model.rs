@@ -723,7 +723,7 @@ fn photo(number: u8) -> Told {
         // Every third one comes from a program that shows reactions.
         beside: Beside {
             message: Some(format!("message-{number}")),
-            program: (number % 3 == 0).then(|| REACTING.to_owned()),
+            program: number.is_multiple_of(3).then(|| REACTING.to_owned()),
             ..Beside::default()
         },
         ..message(&format!("aesgcm://up.example/{number}.jpg#{SECRET}"))

@@ -139,7 +139,7 @@ impl Arrivals {
     }
 
     /// Picks the entries that the owner is to be asked about.
-    fn to_ask(&mut self, numbers: &[u64], now: i64) -> Vec<u64> {
+    fn pick_unasked(&mut self, numbers: &[u64], now: i64) -> Vec<u64> {
         self.asked
             .retain(|_, at| (0..ASKED_SECONDS).contains(&now.saturating_sub(*at)));
         let mut ask = Vec::new();
@@ -194,7 +194,7 @@ impl Keeper {
                 continue;
             }
             if let Labelling::Saved(saved) = self.intakes.label(job, &labels) {
-                effects.push(Effect::SaveIntake(saved));
+                effects.push(Effect::SaveIntake(*saved));
             }
         }
         effects
@@ -230,7 +230,7 @@ impl Keeper {
             match self.intakes.label(&job, &labels) {
                 Labelling::Saved(intake) => {
                     coming += 1;
-                    effects.push(Effect::SaveIntake(intake));
+                    effects.push(Effect::SaveIntake(*intake));
                 }
                 Labelling::Entry(number) => numbers.push(number),
                 Labelling::Unknown => numbers.extend(number),
@@ -286,7 +286,7 @@ impl Keeper {
                 if !self.owner.is(&jid) {
                     return Vec::new();
                 }
-                let numbers = self.arrivals.to_ask(&numbers, now);
+                let numbers = self.arrivals.pick_unasked(&numbers, now);
                 if numbers.is_empty() {
                     return Vec::new();
                 }

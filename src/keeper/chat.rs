@@ -12,6 +12,10 @@ use super::{Asker, JobId, arrivals, labels::Labels, reply::Reply};
 /// Not `Debug`: labels are what the owner wrote.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "words are the most frequent, and none of them is kept"
+)]
 pub enum Chat {
     /// Send an encrypted message to all trusted devices of the owner. Where the last words were told
     /// about the same topic, it takes their place.

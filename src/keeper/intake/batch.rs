@@ -23,7 +23,7 @@ const STEP_PERCENT: u64 = 10;
 /// What became of labels for a file.
 pub(in crate::keeper) enum Labelling {
     /// They are with its job, which is to be saved.
-    Saved(Intake),
+    Saved(Box<Intake>),
     /// It is an entry already, and they are to be noted there.
     Entry(u64),
     /// There is no such job (any more).
@@ -315,7 +315,7 @@ impl Intakes {
             labelled.album.clone_from(&intake.labels.album);
         }
         intake.labels = labelled;
-        Labelling::Saved(intake.clone())
+        Labelling::Saved(Box::new(intake.clone()))
     }
 
     /// The vault process has noted labels. Where others were added meanwhile, it begins anew.
