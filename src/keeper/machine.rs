@@ -60,6 +60,7 @@ impl Keeper {
                 effects
             }
             Errand::TakeBack if is_ejected => {
+                self.notices.drive_taken_back();
                 vec![
                     Effect::Machine(Errand::TakeBack),
                     say(MachineReply::TakenBack),
