@@ -60,7 +60,6 @@ impl Keeper {
                 effects
             }
             Errand::TakeBack if is_ejected => {
-                self.notices.drive_taken_back();
                 vec![
                     Effect::Machine(Errand::TakeBack),
                     say(MachineReply::TakenBack),

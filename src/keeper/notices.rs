@@ -177,11 +177,6 @@ impl Notices {
         self.record.purged = self.record.purged.saturating_add(count);
     }
 
-    /// The owner has the drive used again, and need not be told that it is back.
-    pub(super) fn drive_taken_back(&mut self) {
-        self.record.drive_told = None;
-    }
-
     /// A file came in.
     pub(super) fn came(&mut self, bytes: u64) {
         let (files, sum) = self.record.came;
