@@ -46,6 +46,7 @@ mod machine;
 mod media_type;
 mod misses;
 mod outbox;
+mod pictures;
 mod publication;
 mod receive;
 mod send;
@@ -153,6 +154,7 @@ struct Daemon {
     own: Own,
     life: life::Life,
     receiving: Vec<(JobId, AbortHandle)>,
+    clients: pictures::Clients,
     /// Whoever typed at the console, until the vault process has it.
     typing: Option<Typing>,
     /// The owner wants a restart.

@@ -29,6 +29,7 @@ pub mod notices;
 mod obey;
 mod opening;
 pub mod owner;
+pub mod pictures;
 mod remembered;
 pub mod reply;
 mod settings;
@@ -110,6 +111,7 @@ pub struct Keeper {
     tries: Tries,
     weekly: Weekly,
     life: Life,
+    originals: pictures::Originals,
     /// A code that is about to be tried.
     code: Option<TypedCode>,
     verify: verify::Verify,
@@ -160,6 +162,7 @@ impl Keeper {
             tries: Tries::new(0),
             weekly: Weekly::new(weekly::Record::default()),
             life: Life::default(),
+            originals: pictures::Originals::default(),
             code: None,
             verify: verify::Verify::new(memory.plan, memory.checks),
             confirmations: Confirmations::default(),
@@ -312,6 +315,7 @@ impl Keeper {
             | Input::Verify(_)
             | Input::Files(_)
             | Input::Machine(_)
+            | Input::Picture(_)
             | Input::Woke => None,
         }
     }
@@ -383,10 +387,7 @@ impl Keeper {
                 }
                 self.intakes.not_sealed(job, why, transient, now)
             }
-            Input::Indexed { job, placed } => {
-                let effects = self.intakes.indexed(job, placed);
-                self.with_opening(effects)
-            }
+            Input::Indexed { job, placed } => self.indexed(job, placed),
             Input::NotIndexed { job, damaged } => {
                 let effects = self.intakes.not_indexed(job, damaged);
                 self.with_opening(effects)
@@ -408,6 +409,7 @@ impl Keeper {
             Input::Verify(heard) => self.heard_of_checks(heard, at),
             Input::Files(heard) => self.heard_of_files(heard),
             Input::Machine(heard) => self.heard_of_machine(heard),
+            Input::Picture(news) => self.picture_news(news),
         }
     }
 
@@ -526,6 +528,12 @@ impl Keeper {
             effects.push(Effect::SavePace(self.storage.count(bytes, now)));
         }
         effects
+    }
+
+    fn indexed(&mut self, job: JobId, placed: Placed) -> Vec<Effect> {
+        self.came(&job, &placed);
+        let effects = self.intakes.indexed(job, placed);
+        self.with_opening(effects)
     }
 
     /// Adds the summary once the last waiting file is adopted.

@@ -6,7 +6,8 @@
 //! comes back is words about entries, and ciphertext.
 //!
 //! ```text
-//! control (its stdin)   daemon  -- 1 byte -->  vault process   with the key's pipe, if there is one
+//! control (its stdin)   daemon  -- 1 byte -->  vault process   with the socket for decoders, and
+//!                                                              the key's pipe, if there is one
 //!                       daemon  -- Order -->  vault process    one frame each:
 //!                       daemon  <-- Word  --  vault process    length (u32, little endian), postcard
 //! data (its stdout)     daemon  -- 1 byte -->  vault process   with what is typed, if something is
@@ -31,10 +32,14 @@ use tokio::{
     net::UnixStream,
     process::{Child, Command},
     sync::mpsc,
+    task::AbortHandle,
 };
+
+use crate::pictures::starter::{self, Starter};
 
 mod deliveries;
 mod edits;
+mod gallery;
 #[cfg(feature = "peers")]
 pub mod indoors;
 mod origin;
@@ -48,6 +53,7 @@ use self::verify::{End, Fault, Scope, Tally};
 pub use self::{
     deliveries::{Deliveries, Form, MAX_DATA_BYTES},
     edits::{EditAsk, Edited},
+    gallery::{Make, PictureAsk, PictureWord},
     origin::OriginWord,
     slots::{SlotAnswer, SlotAsk, SlotRow},
 };
@@ -148,6 +154,8 @@ pub enum Order {
         /// How.
         ask: EditAsk,
     },
+    /// Make a contact sheet or a preview, and encrypt it under a fresh media key.
+    Picture(PictureAsk),
 }
 
 /// A question about the index.
@@ -361,6 +369,8 @@ pub enum Word {
         /// What came of it.
         edited: Edited,
     },
+    /// Something about pictures.
+    Picture(PictureWord),
 }
 
 /// The daemon's end of a running vault process.
@@ -368,6 +378,7 @@ pub struct VaultProcess {
     child: Child,
     orders: mpsc::UnboundedSender<Order>,
     data: Option<Deliveries>,
+    decoders: AbortHandle,
 }
 
 impl VaultProcess {
@@ -384,10 +395,13 @@ impl VaultProcess {
         typed: Option<OwnedFd>,
     ) -> io::Result<(Self, mpsc::Receiver<Word>)> {
         let (control, its_control) = socket_pair()?;
-        hand_over(&control, pipe.as_ref().map(OwnedFd::as_fd))?;
+        let (decoders, its_decoders) = socket_pair()?;
+        let mut handed = vec![its_decoders.as_fd()];
+        handed.extend(pipe.as_ref().map(OwnedFd::as_fd));
+        hand_over(&control, &handed)?;
         let (data, its_data) = socket_pair()?;
         if let Some(typed) = &typed {
-            hand_over(&data, Some(typed.as_fd()))?;
+            hand_over(&data, &[typed.as_fd()])?;
         }
         // Also right after an upgrade has replaced the file: the protocol is this very build's. proc(5)
         let mut command = Command::new("/proc/self/exe");
@@ -412,7 +426,9 @@ impl VaultProcess {
         let (reading, writing) = control.into_split();
         tokio::spawn(write_orders(writing, queue));
         tokio::spawn(read_words(reading, tell));
+        let decoders = tokio::spawn(starter::serve(decoders, Starter::default()));
         let process = Self {
+            decoders: decoders.abort_handle(),
             child,
             orders,
             data: Some(Deliveries::new(data)),
@@ -449,6 +465,8 @@ impl VaultProcess {
         if let Err(error) = self.child.start_kill() {
             log::error!("the vault process could not be killed: {error}");
         }
+        // With it go the decoders: each of them has a picture.
+        self.decoders.abort();
         tokio::spawn(async move {
             if let Err(error) = self.child.wait().await {
                 log::error!("the vault process could not be reaped: {error}");
@@ -463,12 +481,11 @@ impl VaultProcess {
     }
 }
 
-/// Sends the first byte, with the pipe if there is one. Nobody here has read from it.
-fn hand_over(socket: &UnixStream, pipe: Option<BorrowedFd<'_>>) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+/// Sends the first byte, with these descriptors. Nobody here has read from them.
+fn hand_over(socket: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut with = SendAncillaryBuffer::new(&mut space);
-    let descriptors: Vec<BorrowedFd<'_>> = pipe.into_iter().collect();
-    if !descriptors.is_empty() && !with.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+    if !with.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::ErrorKind::OutOfMemory.into());
     }
     sendmsg(

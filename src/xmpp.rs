@@ -33,6 +33,7 @@ mod link;
 mod live;
 mod login;
 pub mod outgoing;
+mod program;
 mod pubsub;
 mod registration;
 mod roster;

@@ -36,6 +36,8 @@ pub(super) const PACE: &str = "pace";
 pub(super) const ALARM: &str = "alarm";
 /// The note that holds what is remembered of notices.
 pub(super) const NOTICES: &str = "notices";
+/// The note that holds which devices were told that they send no originals.
+pub(super) const ORIGINALS: &str = "originals";
 
 /// What decides and writes within one step.
 pub(super) struct Desk<'a> {
@@ -122,6 +124,7 @@ impl Desk<'_> {
                 Effect::SaveAlarm(alarm) => step.set_note(ALARM, alarm.then_some(&true))?,
                 Effect::SaveLife(record) => step.set_note(LIFE, Some(&record))?,
                 Effect::SaveNotices(record) => step.set_note(NOTICES, Some(&record))?,
+                Effect::SaveOriginals(record) => step.set_note(ORIGINALS, Some(&record))?,
                 Effect::Say(reply) => match reply.described_file() {
                     // It is good for the device that asked just now, and cannot wait as words can.
                     Some(file) => {
@@ -153,6 +156,7 @@ impl Desk<'_> {
                 | Effect::Announce
                 | Effect::Discard(_)
                 | Effect::LookUp(_)
+                | Effect::AskClient(_)
                 | Effect::Verify(_)
                 | Effect::PurgeOld { .. }
                 | Effect::Machine(_)
@@ -191,6 +195,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::SaveAlarm(_)
         | Effect::SaveLife(_)
         | Effect::SaveNotices(_)
+        | Effect::SaveOriginals(_)
         | Effect::Say(_)
         | Effect::SayTo(..)
         | Effect::SayPlainRefused
@@ -205,6 +210,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Announce
         | Effect::Discard(_)
         | Effect::LookUp(_)
+        | Effect::AskClient(_)
         | Effect::Verify(_)
         | Effect::PurgeOld { .. }
         | Effect::Machine(_)
@@ -314,6 +320,7 @@ impl Daemon {
             Effect::Announce => self.announce(),
             Effect::Discard(blob) => self.discard(blob),
             Effect::LookUp(ids) => self.look_up(ids),
+            Effect::AskClient(device) => self.ask_client(device),
             Effect::Verify(act) => self.verify(act),
             Effect::PurgeOld { days } => self.purge_old(days),
             Effect::Machine(errand) => self.errand(errand),
@@ -336,6 +343,7 @@ impl Daemon {
             | Effect::SaveAlarm(_)
             | Effect::SaveLife(_)
             | Effect::SaveNotices(_)
+            | Effect::SaveOriginals(_)
             | Effect::Say(_)
             | Effect::SayTo(..)
             | Effect::SayPlainRefused => {}
@@ -354,8 +362,15 @@ impl Daemon {
             number,
             why: DeliveryFailure::Locked,
         };
-        let job = job.0;
-        self.order(Order::Deliver { job, number, form }, otherwise);
+        let order = match self.picture_order(job, form) {
+            Some(order) => order,
+            None => Order::Deliver {
+                job: job.0,
+                number,
+                form,
+            },
+        };
+        self.order(order, otherwise);
     }
 
     /// Orders the vault process, or reports `otherwise` when there is none.

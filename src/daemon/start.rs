@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{
     CatchUp, Daemon, Ended, Own, console,
     drive::DriveState,
-    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, PACE, PAIRING, REMEMBERED},
+    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, ORIGINALS, PACE, PAIRING, REMEMBERED},
     inbox::rng,
     life, omemo_now, trust,
 };
@@ -24,6 +24,7 @@ use crate::{
         devices::Own as OwnAddress,
         notices,
         owner::Pairing,
+        pictures,
         verify::Plan,
     },
     keydevice,
@@ -76,6 +77,7 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
     let memory = memory(&mut state, &config, &own)?;
     let remembered = remembered(&mut state)?;
     let notices = notices(&mut state)?;
+    let originals = originals(&mut state)?;
     let rules = rules(&config);
     let settings = settings(&config);
     let intake_key = Arc::new(intake_key(&config)?);
@@ -102,7 +104,8 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
             .under(rules, remembered)
             .set_up(settings)
             .with_notices(notices)
-            .with_life(record),
+            .with_life(record)
+            .with_originals(originals),
         link,
         transfer,
         key_device,
@@ -120,6 +123,7 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
         own,
         life,
         receiving: Vec::new(),
+        clients: super::pictures::Clients::default(),
         typing: None,
         begins_anew: false,
     };
@@ -295,6 +299,11 @@ fn settings(config: &Config) -> Settings {
         trash_days: config.vault.trash_days,
         switches_off: config.commands.requests.is_some(),
     }
+}
+
+fn originals(state: &mut State) -> anyhow::Result<pictures::Record> {
+    let step = state.begin().context("while reading the state")?;
+    Ok(step.note(ORIGINALS)?.unwrap_or_default())
 }
 
 fn rules(config: &Config) -> Rules {

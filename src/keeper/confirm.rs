@@ -61,6 +61,7 @@ impl Command {
             | Self::List { .. }
             | Self::Find { .. }
             | Self::Get { .. }
+            | Self::Picture(_)
             | Self::Verify(_)
             | Self::Lock
             | Self::Notices(_)

@@ -2,12 +2,12 @@
 
 use super::{
     Answer, Effect, JobId, Keeper, Told,
-    command::{Command, NotACommand},
+    command::{Command, NotACommand, Slip},
     confirm::Task,
     moment::Moment,
     reply::{
-        DeviceReply, Facts, GrammarReply, KeepReply, KeyReply, MachineReply, NoticeReply, Reply,
-        VerifyReply, WayIn,
+        DeviceReply, Facts, GrammarReply, KeepReply, KeyReply, MachineReply, NoticeReply,
+        PictureReply, Reply, VerifyReply, WayIn,
     },
 };
 
@@ -87,6 +87,7 @@ impl Keeper {
                 let is_opening = self.custody.way_in() == WayIn::Wait;
                 self.verify.ask(asked, is_opening, self.needs_key())
             }
+            Command::Picture(asked) => self.ask_pictures(job, asked, at),
             // While it is being opened the question waits.
             command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
             command @ Command::Get { .. } => self.need(job, &command, at),
@@ -133,6 +134,8 @@ pub(super) fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::RevokeHow => Reply::Key(KeyReply::RevokeHow),
         NotACommand::TrustWhom { word } => Reply::Device(DeviceReply::TrustWhom { word }),
         NotACommand::RevokeWhat { word } => Reply::Device(DeviceReply::RevokeWhat { word }),
+        NotACommand::Picture(Slip::Sheet) => Reply::Picture(PictureReply::SheetOfWhat),
+        NotACommand::Picture(Slip::Originals) => Reply::Picture(PictureReply::OriginalsHow),
         NotACommand::VerifyWhat { word } => Reply::Verify(VerifyReply::What { word }),
     }
 }

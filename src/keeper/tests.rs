@@ -20,6 +20,7 @@ mod machine;
 mod modes;
 mod notices;
 mod pairing;
+mod pictures;
 mod trust;
 
 const OWNER: &str = "owner@example.org";

@@ -7,7 +7,9 @@ use std::{
 
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
-use strongroom::vault_process::{Form, Order, OriginWord, Question, Row, Shut, Word, typed::Kind};
+use strongroom::vault_process::{
+    Form, Make, Order, OriginWord, PictureAsk, PictureWord, Question, Row, Shut, Word, typed::Kind,
+};
 use vault::{
     BlobId, Metadata, Passphrase, Pepper, PepperFile, Sealer, SlotId, SlotSecret, VaultFolder,
     VaultId, header::HEADER_BYTES,
@@ -199,6 +201,14 @@ pub(super) fn orders(seeds: &mut Seeds) {
             },
         ),
         ("abort", Order::Abort),
+        (
+            "sheet",
+            Order::Picture(PictureAsk {
+                job,
+                form: Form::Link,
+                make: Make::Sheet(vec![9, 8, 7]),
+            }),
+        ),
     ];
     for (name, order) in &orders {
         let bytes = message(0, order);
@@ -209,8 +219,8 @@ pub(super) fn orders(seeds: &mut Seeds) {
     seeds.add("vault_message", "refused-order--unknown", [0, 99]);
 }
 
-/// What the vault process says of proofs of origin.
-fn origin_words() -> [(&'static str, Word); 4] {
+/// What the vault process says of proofs of origin and of pictures.
+fn origin_words() -> [(&'static str, Word); 5] {
     let job = JOB;
     let unproven = OriginWord::Unproven {
         job,
@@ -229,6 +239,10 @@ fn origin_words() -> [(&'static str, Word); 4] {
         ),
         ("unproven", Word::Origin(unproven)),
         ("taken", Word::Origin(OriginWord::Taken { job, numbers })),
+        (
+            "not-made",
+            Word::Picture(PictureWord::NotMade { job, number: 3 }),
+        ),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Command, Context, NotACommand, alone, checks, devices, files, help, keeping, keys, machine,
-    notices,
+    notices, pictures,
 };
 use crate::keeper::{keeping::Keeping, machine::Errand};
 
@@ -31,6 +31,8 @@ pub const VERBS: &[Verb] = &[
     verb("find", &["search", "look"], files::find),
     verb("get", &["send", "fetch", "download"], files::get),
     verb("last", &[], files::last),
+    verb("sheet", &["sheets", "thumbnails"], pictures::sheet),
+    verb("originals", &[], pictures::originals),
     verb("status", &["state"], |rest, _| alone("status", rest, Command::Status)),
     verb("lock", &["close"], |rest, _| alone("lock", rest, Command::Lock)),
     verb("keys", &[], |rest, _| alone("keys", rest, Command::Keys)),
