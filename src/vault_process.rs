@@ -37,6 +37,7 @@ mod deliveries;
 mod edits;
 #[cfg(feature = "peers")]
 pub mod indoors;
+mod labels;
 mod origin;
 pub mod sandbox;
 pub mod serve;
@@ -48,6 +49,7 @@ use self::verify::{End, Fault, Scope, Tally};
 pub use self::{
     deliveries::{Deliveries, Form, MAX_DATA_BYTES},
     edits::{EditAsk, Edited},
+    labels::Labels,
     origin::OriginWord,
     slots::{SlotAnswer, SlotAsk, SlotRow},
 };
@@ -140,6 +142,17 @@ pub enum Order {
         job: [u8; 32],
         /// How.
         ask: SlotAsk,
+    },
+    /// Note the same with several entries.
+    Label {
+        /// Names the answer.
+        job: [u8; 32],
+        /// Their numbers.
+        numbers: Vec<u64>,
+        /// What is noted.
+        labels: Labels,
+        /// Whether the job is a file's on its way in.
+        for_intake: bool,
     },
     /// Change entries, or look at those that are to be changed.
     Edit {
@@ -354,6 +367,15 @@ pub enum Word {
     },
     /// The list of lost devices that lies on the key device beside the key that opened the vault.
     Revoked(String),
+    /// Answer to [`Order::Label`].
+    Labelled {
+        /// Names the order.
+        job: [u8; 32],
+        /// The entries that there are.
+        numbers: Vec<u64>,
+        /// Whether the job is a file's on its way in.
+        for_intake: bool,
+    },
     /// Answer to [`Order::Edit`].
     Edited {
         /// Names the order.

@@ -18,7 +18,8 @@ use super::{
     Answer, Asker, Effect, JobId, Uploaded,
     command::{Command, Pick},
     keeping::Keeping,
-    reply::{CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
+    labels::Labels,
+    reply::{ArrivalReply, CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
 };
 
 /// One question, or files on their way out.
@@ -80,6 +81,15 @@ pub enum Asked {
         /// Names its slot.
         slot: [u8; 16],
     },
+    /// Note words with entries.
+    Label {
+        /// Their numbers.
+        numbers: Vec<u64>,
+        /// How many more files they are noted with.
+        coming: u64,
+        /// What is noted.
+        labels: Labels,
+    },
     /// Change kept files.
     Keep(Keeping),
 }
@@ -111,7 +121,17 @@ impl Asked {
             Command::RevokeKey { name } => Self::RevokeKey { name: name.clone() },
             Command::DropKey { slot } => Self::DropKey { slot: *slot },
             Command::Keep(keeping) => Self::Keep(keeping.clone()),
-            Command::AddKey
+            Command::Label {
+                numbers,
+                coming,
+                labels,
+            } => Self::Label {
+                numbers: numbers.clone(),
+                coming: *coming,
+                labels: labels.clone(),
+            },
+            Command::Album { .. }
+            | Command::AddKey
             | Command::Help
             | Command::HelpOn { .. }
             | Command::Lock
@@ -150,6 +170,15 @@ impl Asked {
             },
             Self::RevokeKey { name } => Command::RevokeKey { name: name.clone() },
             Self::DropKey { slot } => Command::DropKey { slot: *slot },
+            Self::Label {
+                numbers,
+                coming,
+                labels,
+            } => Command::Label {
+                numbers: numbers.clone(),
+                coming: *coming,
+                labels: labels.clone(),
+            },
             Self::Keep(keeping) => Command::Keep(keeping.clone()),
         }
     }
@@ -288,6 +317,9 @@ impl Deliveries {
                 lines,
                 more,
             },
+            (Answer::Labelled { numbers }, Asked::Label { coming, labels, .. }) => {
+                Reply::Arrival(ArrivalReply::noted(numbers, *coming, labels))
+            }
             (Answer::Rows { lines, .. }, _) if lines.is_empty() => Reply::Empty,
             (Answer::Key(reply), _) => Reply::Key(reply.with_number(number)),
             (Answer::Slots(slots), _) => CustodyReply::Keys { slots }.into(),
@@ -320,7 +352,10 @@ impl Deliveries {
                 waiting: facts.waiting,
                 way: facts.way,
             },
-            (Answer::Failed | Answer::Picked { .. } | Answer::Kept(_), _) => Reply::NoAnswer,
+            (
+                Answer::Failed | Answer::Picked { .. } | Answer::Labelled { .. } | Answer::Kept(_),
+                _,
+            ) => Reply::NoAnswer,
         };
         self.open.retain(|it| it.job != job);
         vec![Effect::Close(job), Effect::Say(reply)]

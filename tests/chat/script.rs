@@ -10,6 +10,7 @@
 //! photo NAME SIZE arrives              the owner shares it; SIZE is "3.1 MB", "20 kB", "7 bytes"
 //! photo NAME arrives again as OTHER    the same content under another name
 //! 12 photos of SIZE arrive             IMG_0001.jpg …, one after another
+//! 12 photos of SIZE arrive together    the same, all announced before the first is fetched
 //! the server forgets NAME              of the next photo: its server has it no longer
 //! 6 minutes pass                       seconds, minutes, hours, days; the daemon wakes every minute
 //! restart                              the daemon ends and begins again, the key as it was
@@ -129,6 +130,9 @@ fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
         }
         let (name, size) = name_and_size(photo.strip_suffix(" arrives")?)?;
         stage.photo_arrives(name, size);
+    } else if let Some(photos) = event.strip_suffix(" arrive together") {
+        let (count, size) = photos.split_once(" photos of ")?;
+        stage.photos_arrive_together(count.parse().ok()?, bytes(size)?);
     } else if let Some(photos) = event.strip_suffix(" arrive") {
         let (count, size) = photos.split_once(" photos of ")?;
         stage.photos_arrive(count.parse().ok()?, bytes(size)?);
