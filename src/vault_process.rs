@@ -15,17 +15,15 @@
 //! ```
 
 use std::{
-    io::{self, IoSlice},
-    mem::MaybeUninit,
+    io,
     os::{
-        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        fd::{AsFd as _, OwnedFd},
         unix::net::UnixStream as StdUnixStream,
     },
     path::PathBuf,
     process::Stdio,
 };
 
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -42,6 +40,7 @@ mod edits;
 mod gallery;
 #[cfg(feature = "peers")]
 pub mod indoors;
+mod labels;
 mod origin;
 pub mod sandbox;
 pub mod serve;
@@ -54,6 +53,7 @@ pub use self::{
     deliveries::{Deliveries, Form, MAX_DATA_BYTES},
     edits::{EditAsk, Edited},
     gallery::{Make, PictureAsk, PictureWord},
+    labels::Labels,
     origin::OriginWord,
     slots::{SlotAnswer, SlotAsk, SlotRow},
 };
@@ -146,6 +146,17 @@ pub enum Order {
         job: [u8; 32],
         /// How.
         ask: SlotAsk,
+    },
+    /// Note the same with several entries.
+    Label {
+        /// Names the answer.
+        job: [u8; 32],
+        /// Their numbers.
+        numbers: Vec<u64>,
+        /// What is noted.
+        labels: Labels,
+        /// Whether the job is a file's on its way in.
+        for_intake: bool,
     },
     /// Change entries, or look at those that are to be changed.
     Edit {
@@ -362,6 +373,15 @@ pub enum Word {
     },
     /// The list of lost devices that lies on the key device beside the key that opened the vault.
     Revoked(String),
+    /// Answer to [`Order::Label`].
+    Labelled {
+        /// Names the order.
+        job: [u8; 32],
+        /// The entries that there are.
+        numbers: Vec<u64>,
+        /// Whether the job is a file's on its way in.
+        for_intake: bool,
+    },
     /// Answer to [`Order::Edit`].
     Edited {
         /// Names the order.
@@ -398,10 +418,10 @@ impl VaultProcess {
         let (decoders, its_decoders) = socket_pair()?;
         let mut handed = vec![its_decoders.as_fd()];
         handed.extend(pipe.as_ref().map(OwnedFd::as_fd));
-        hand_over(&control, &handed)?;
+        typed::hand_over(&control, &handed)?;
         let (data, its_data) = socket_pair()?;
         if let Some(typed) = &typed {
-            hand_over(&data, &[typed.as_fd()])?;
+            typed::hand_over(&data, &[typed.as_fd()])?;
         }
         // Also right after an upgrade has replaced the file: the protocol is this very build's. proc(5)
         let mut command = Command::new("/proc/self/exe");
@@ -479,22 +499,6 @@ impl VaultProcess {
     pub fn id(&self) -> Option<u32> {
         self.child.id()
     }
-}
-
-/// Sends the first byte, with these descriptors. Nobody here has read from them.
-fn hand_over(socket: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-    let mut with = SendAncillaryBuffer::new(&mut space);
-    if !with.push(SendAncillaryMessage::ScmRights(descriptors)) {
-        return Err(io::ErrorKind::OutOfMemory.into());
-    }
-    sendmsg(
-        socket,
-        &[IoSlice::new(&[0])],
-        &mut with,
-        SendFlags::NOSIGNAL,
-    )?;
-    Ok(())
 }
 
 fn socket_pair() -> io::Result<(UnixStream, StdUnixStream)> {

@@ -258,6 +258,7 @@ pub fn command(bytes: &[u8]) -> Verdict {
         Err(NotACommand::BadNumber { .. }) => return Refused("bad-number"),
         Err(NotACommand::TooMany) => return Refused("too-many"),
         Err(NotACommand::NothingToFind) => return Refused("nothing-to-find"),
+        Err(NotACommand::AlbumWhich) => return Refused("album-which"),
         Err(NotACommand::RenameHow) => return Refused("rename-how"),
         Err(NotACommand::RevokeHow) => return Refused("revoke-how"),
         Err(NotACommand::TrustWhom { .. }) => return Refused("trust-whom"),
@@ -296,6 +297,12 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         // No line says these: an empty one is not read as them.
         Command::TakeUnproven { .. } => ("take-unproven", String::new()),
         Command::DropKey { .. } => ("drop-key", String::new()),
+        Command::Label { .. } => ("label", String::new()),
+        Command::Album { name: None } => ("album-off", "album off".to_owned()),
+        Command::Album { name: Some(name) } => {
+            assert!((1..=255).contains(&name.len()));
+            ("album", format!("album \"{name}\""))
+        }
         Command::AddKey => ("add-key", "add key".to_owned()),
         Command::RevokeKey { name } => ("revoke-key", format!("revoke key {name}")),
         Command::RenameKey { name, to } => {

@@ -11,15 +11,17 @@ pub use super::keeping::purge_old;
 use crate::{
     keeper::{
         Answer, Input, JobId, Placed,
+        chat::News,
         command::{Command, Pick},
         intake::Intake,
+        labels,
         pictures::{Made, PictureNews, Pictures, Seen},
         reply::{DeliveryFailure, KeyReply, Line, Slot, Unproven},
         verify::{self as keeper, Act},
     },
     vault_process::{
-        Make, Order, OriginWord, PictureWord, Question, Row, Shut, SlotAnswer, SlotAsk, SlotRow,
-        Word,
+        Labels, Make, Order, OriginWord, PictureWord, Question, Row, Shut, SlotAnswer, SlotAsk,
+        SlotRow, Word,
         verify::{End, Fault, Scope, Tally},
     },
 };
@@ -78,6 +80,16 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
             let ask = SlotAsk::Revoke { slot };
             return Order::Slot { job, ask };
         }
+        Command::Label {
+            numbers, labels, ..
+        } => {
+            return Order::Label {
+                job,
+                numbers,
+                labels: order_labels(labels),
+                for_intake: false,
+            };
+        }
         Command::Keys => Question::Slots,
         Command::Unproven => Question::Unproven { waiting: waiting() },
         Command::TakeUnproven { seen } => {
@@ -88,6 +100,7 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::Help
         | Command::HelpOn { .. }
         | Command::Lock
+        | Command::Album { .. }
         | Command::Keep(_)
         | Command::Notices(_)
         | Command::Machine(_)
@@ -100,6 +113,30 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::RevokeDevice { .. } => Question::Totals,
     };
     Order::Ask { job, question }
+}
+
+/// Returns the order that notes labels with a file on its way in.
+#[must_use]
+pub fn label(job: JobId, number: u64, labels: labels::Labels) -> Order {
+    Order::Label {
+        job: job.0,
+        numbers: vec![number],
+        labels: order_labels(labels),
+        for_intake: true,
+    }
+}
+
+fn order_labels(labels: labels::Labels) -> Labels {
+    let labels::Labels {
+        caption,
+        tags,
+        album,
+    } = labels;
+    Labels {
+        caption,
+        tags,
+        album,
+    }
 }
 
 /// Returns the order that a check becomes; `None` for the look from outside, which needs none.
@@ -175,6 +212,12 @@ pub fn input(word: Word, free: Option<u64>) -> Heard {
         Word::Slot { job, answer } => answered(job, Answer::Key(key_reply(answer))),
         Word::Edited { job, edited } => keeping::heard(job, edited, free, line),
         Word::NoAnswer { job } => answered(job, Answer::Failed),
+        Word::Labelled {
+            job,
+            for_intake: true,
+            ..
+        } => Input::Chat(News::Labelled { job: JobId(job) }),
+        Word::Labelled { job, numbers, .. } => answered(job, Answer::Labelled { numbers }),
         Word::Checking { run, tally } => Input::Verify(progress(run, tally)),
         Word::Checked { run, tally, end } => Input::Verify(ended(run, tally, end)),
         Word::Damage { rows, more, total } => Input::Verify(damage(rows, more, total)),

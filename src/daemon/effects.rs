@@ -19,7 +19,10 @@ use crate::{
     service,
     state::{JobKind, LetterContent, Step},
     vault_process::{Form, Order, VaultProcess, typed},
-    xmpp::outgoing::{self, ChatState},
+    xmpp::{
+        Sign,
+        outgoing::{self, ChatState},
+    },
 };
 
 /// The note that holds how pairing stands.
@@ -125,16 +128,20 @@ impl Desk<'_> {
                 Effect::SaveLife(record) => step.set_note(LIFE, Some(&record))?,
                 Effect::SaveNotices(record) => step.set_note(NOTICES, Some(&record))?,
                 Effect::SaveOriginals(record) => step.set_note(ORIGINALS, Some(&record))?,
-                Effect::Say(reply) => match reply.described_file() {
-                    // It is good for the device that asked just now, and cannot wait as words can.
-                    Some(file) => {
-                        let recipients = self.recipients(step)?;
-                        let words = reply.text();
-                        let saying = Saying::File(&file, &words);
-                        self.post(step, &recipients, &saying, &mut after)?;
-                    }
-                    None => self.say(step, &reply.text(), &mut after)?,
-                },
+                Effect::Say(reply) => {
+                    let ids = match reply.described_file() {
+                        // It is good for the device that asked just now, and cannot wait as words can.
+                        Some(file) => {
+                            let recipients = self.recipients(step)?;
+                            let words = reply.text();
+                            let saying = Saying::File(&file, &words);
+                            self.post(step, &recipients, &saying, &mut after)?
+                        }
+                        None => self.say(step, &reply.text(), &mut after)?,
+                    };
+                    self.said(step, &reply, &ids)?;
+                }
+                Effect::Chat(chat) if chat.is_saved() => self.save_chat(step, chat, &mut after)?,
                 Effect::SayTo(device, reply) => {
                     let to = Address::new(device.jid, DeviceId(device.id));
                     let to = self.in_its_namespace(step, [to])?;
@@ -146,6 +153,7 @@ impl Desk<'_> {
                     self.post_receipt(step, &id, &mut after)?;
                 }
                 later @ (Effect::Receipt(_)
+                | Effect::Chat(_)
                 | Effect::Typing(_)
                 | Effect::Fetch(_)
                 | Effect::StopFetching
@@ -194,6 +202,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::SavePace(_)
         | Effect::SaveAlarm(_)
         | Effect::SaveLife(_)
+        | Effect::Chat(_)
         | Effect::SaveNotices(_)
         | Effect::SaveOriginals(_)
         | Effect::Say(_)
@@ -219,7 +228,9 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::OpenByConsole
         | Effect::Lock => None,
     });
-    named.collect()
+    let untold = |it: &&Effect| matches!(it, Effect::SaveIntake(intake) if intake.is_untold());
+    let untold = effects.iter().find(untold).map(|_| "untold saved");
+    named.chain(untold).collect()
 }
 
 impl Daemon {
@@ -297,6 +308,7 @@ impl Daemon {
     fn begin(&mut self, effect: Effect) {
         match effect {
             Effect::Receipt(id) => self.receipt(&id),
+            Effect::Chat(chat) => self.begin_chat(chat),
             Effect::Typing(at_work) => self.typing(at_work),
             Effect::Fetch(intake) => self.receive(intake),
             Effect::StopFetching => self.stop_fetching(),
@@ -389,7 +401,8 @@ impl Daemon {
     fn receipt(&self, id: &str) {
         match super::outbox::stanza_id() {
             Ok(own) => {
-                let receipt = outgoing::receipt(&self.config.owner.jid, &own, id);
+                let received = Sign::Received(id);
+                let receipt = outgoing::sign(&self.config.owner.jid, &own, received);
                 self.link.send_volatile(receipt);
             }
             Err(error) => log::error!("no receipt was sent: {error}"),

@@ -11,21 +11,21 @@ use crate::{
 };
 
 /// Most devices whose address is remembered.
-const MAX_CLIENTS: usize = 64;
+const MAX_PROGRAMS: usize = 64;
 
 /// Where the owner's devices last wrote from. What a message says of its device is not proven by
 /// then: it decides only which words a hint is given in.
 #[derive(Default)]
-pub(super) struct Clients(HashMap<u32, String>);
+pub(super) struct Programs(HashMap<u32, String>);
 
-impl Clients {
+impl Programs {
     /// Notes who wrote a message.
     pub(super) fn note(&mut self, message: &Message, is_owners: bool) {
         let Content::Encrypted(envelope) = &message.content else {
             return;
         };
         let device = envelope.sender.0;
-        let has_room = self.0.len() < MAX_CLIENTS || self.0.contains_key(&device);
+        let has_room = self.0.len() < MAX_PROGRAMS || self.0.contains_key(&device);
         if is_owners && message.source == Source::Live && has_room {
             self.0.insert(device, message.from.clone());
         }
@@ -43,13 +43,17 @@ impl Daemon {
     /// Asks a device's program what it is. The answer is owed whatever comes of it.
     pub(super) fn ask_client(&mut self, device: u32) {
         let (link, tell) = (self.link.clone(), self.tell.clone());
-        let jid = self.clients.0.get(&device).cloned();
+        let jid = self.programs.0.get(&device).cloned();
         tokio::spawn(async move {
             let name = match jid {
-                Some(jid) => link.program(&jid).await.unwrap_or_else(|error| {
-                    log::info!("a program did not say what it is: {error}");
-                    None
-                }),
+                Some(jid) => link
+                    .client(&jid)
+                    .await
+                    .map(|it| it.name)
+                    .unwrap_or_else(|error| {
+                        log::info!("a program did not say what it is: {error}");
+                        None
+                    }),
                 None => None,
             };
             let news = PictureNews::Client { device, name };

@@ -9,7 +9,9 @@ use vault::{IntakeKey, PublicHalf, Sealer, VaultFolder, key::file::KEY_FILE_NAME
 use zeroize::Zeroizing;
 
 use super::{
-    CatchUp, Daemon, Ended, Own, console,
+    CatchUp, Daemon, Ended, Own,
+    chat::{ARRIVED, Clients},
+    console,
     drive::DriveState,
     effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, ORIGINALS, PACE, PAIRING, REMEMBERED},
     inbox::rng,
@@ -20,6 +22,7 @@ use crate::{
     config::{self, Config, host_port},
     keeper::{
         Keeper, Memory, Remembered, Settings,
+        arrivals::{self, Manners},
         custody::{self, Rules},
         devices::Own as OwnAddress,
         notices,
@@ -79,6 +82,7 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
     let notices = notices(&mut state)?;
     let originals = originals(&mut state)?;
     let rules = rules(&config);
+    let (manners, arrived) = (manners(&config), arrived(&mut state)?);
     let settings = settings(&config);
     let intake_key = Arc::new(intake_key(&config)?);
     let (trust, tls) = tls(&config)?;
@@ -102,6 +106,7 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
         state,
         keeper: Keeper::new(memory)
             .under(rules, remembered)
+            .with_manners(manners, arrived)
             .set_up(settings)
             .with_notices(notices)
             .with_life(record)
@@ -123,8 +128,9 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
         own,
         life,
         receiving: Vec::new(),
-        clients: super::pictures::Clients::default(),
+        programs: super::pictures::Programs::default(),
         typing: None,
+        clients: Clients::default(),
         begins_anew: false,
     };
     daemon.keeper.set_local_time(clock::ahead_of_utc());
@@ -287,6 +293,18 @@ fn memory(state: &mut State, config: &Config, own: &Own) -> anyhow::Result<Memor
 fn remembered(state: &mut State) -> anyhow::Result<Remembered> {
     let step = state.begin().context("while reading the state")?;
     Ok(step.note(REMEMBERED)?.unwrap_or_default())
+}
+
+fn arrived(state: &mut State) -> anyhow::Result<arrivals::Record> {
+    let step = state.begin().context("while reading the state")?;
+    Ok(step.note(ARRIVED)?.unwrap_or_default())
+}
+
+fn manners(config: &Config) -> Manners {
+    Manners {
+        reactions: config.chat.reactions,
+        gather_seconds: i64::from(config.chat.gather_seconds),
+    }
 }
 
 fn notices(state: &mut State) -> anyhow::Result<notices::Record> {

@@ -18,8 +18,9 @@ use super::{
     Answer, Asker, Effect, JobId, Uploaded,
     command::{Command, Pick},
     keeping::Keeping,
+    labels::Labels,
     pictures::Look,
-    reply::{CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
+    reply::{ArrivalReply, CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
 };
 
 /// One question, or files on their way out.
@@ -81,6 +82,15 @@ pub enum Asked {
         /// Names its slot.
         slot: [u8; 16],
     },
+    /// Note words with entries.
+    Label {
+        /// Their numbers.
+        numbers: Vec<u64>,
+        /// How many more files they are noted with.
+        coming: u64,
+        /// What is noted.
+        labels: Labels,
+    },
     /// Change kept files.
     Keep(Keeping),
     /// Contact sheets and previews.
@@ -102,7 +112,8 @@ impl Asked {
             | Self::RenameKey { .. }
             | Self::RevokeKey { .. }
             | Self::DropKey { .. }
-            | Self::Keep(_) => None,
+            | Self::Keep(_)
+            | Self::Label { .. } => None,
         }
     }
 
@@ -133,7 +144,17 @@ impl Asked {
             Command::DropKey { slot } => Self::DropKey { slot: *slot },
             Command::Keep(keeping) => Self::Keep(keeping.clone()),
             Command::Picture(pictures) => Self::Picture(Look::new(pictures)?),
-            Command::AddKey
+            Command::Label {
+                numbers,
+                coming,
+                labels,
+            } => Self::Label {
+                numbers: numbers.clone(),
+                coming: *coming,
+                labels: labels.clone(),
+            },
+            Command::Album { .. }
+            | Command::AddKey
             | Command::Help
             | Command::HelpOn { .. }
             | Command::Lock
@@ -172,6 +193,15 @@ impl Asked {
             },
             Self::RevokeKey { name } => Command::RevokeKey { name: name.clone() },
             Self::DropKey { slot } => Command::DropKey { slot: *slot },
+            Self::Label {
+                numbers,
+                coming,
+                labels,
+            } => Command::Label {
+                numbers: numbers.clone(),
+                coming: *coming,
+                labels: labels.clone(),
+            },
             Self::Keep(keeping) => Command::Keep(keeping.clone()),
             Self::Picture(look) => Command::Picture(look.asked()),
         }
@@ -326,6 +356,9 @@ impl Deliveries {
                 lines,
                 more,
             },
+            (Answer::Labelled { numbers }, Asked::Label { coming, labels, .. }) => {
+                Reply::Arrival(ArrivalReply::noted(numbers, *coming, labels))
+            }
             (Answer::Rows { lines, .. }, _) if lines.is_empty() => Reply::Empty,
             (Answer::Key(reply), _) => Reply::Key(reply.with_number(number)),
             (Answer::Slots(slots), _) => CustodyReply::Keys { slots }.into(),
@@ -358,7 +391,10 @@ impl Deliveries {
                 waiting: facts.waiting,
                 way: facts.way,
             },
-            (Answer::Failed | Answer::Picked { .. } | Answer::Kept(_), _) => Reply::NoAnswer,
+            (
+                Answer::Failed | Answer::Picked { .. } | Answer::Labelled { .. } | Answer::Kept(_),
+                _,
+            ) => Reply::NoAnswer,
         };
         self.open.retain(|it| it.job != job);
         vec![Effect::Close(job), Effect::Say(reply)]

@@ -1,7 +1,7 @@
 //! What the event loop is to do, as plain data.
 
 use super::{
-    JobId, command::Command, delivery::Delivery, input::Device, intake::Intake, life,
+    JobId, chat::Chat, command::Command, delivery::Delivery, input::Device, intake::Intake, life,
     machine::Errand, notices, owner::Pairing, pictures, reply::Reply, storage::Pace, verify,
 };
 
@@ -43,6 +43,8 @@ pub enum Effect {
     SaveOriginals(pictures::Record),
     /// Send an encrypted message to all trusted devices of the owner.
     Say(Reply),
+    /// Do what a chat program shows beside words, or in place of earlier ones.
+    Chat(Chat),
     /// Send an encrypted message to one device only.
     SayTo(Device, Reply),
     /// Tell the owner's address, unencrypted, how to switch OMEMO on.
@@ -96,10 +98,23 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// Returns what the owner is told, if it is words.
+    #[must_use]
+    pub fn words(&self) -> Option<&Reply> {
+        if let Self::Say(reply) | Self::SayTo(_, reply) = self {
+            Some(reply)
+        } else if let Self::Chat(chat) = self {
+            chat.words()
+        } else {
+            None
+        }
+    }
+
     /// Returns whether the effect belongs to the step's own transaction.
     #[must_use]
     pub fn is_saved(&self) -> bool {
         match self {
+            Self::Chat(chat) => chat.is_saved(),
             Self::SaveIntake(_)
             | Self::SaveDelivery(_)
             | Self::Close(_)

@@ -11,6 +11,7 @@ use super::{
     storage::{DriveTrouble, Forecast},
 };
 
+mod arrivals;
 mod devices;
 mod grammar;
 mod keeping;
@@ -22,6 +23,7 @@ mod pictures;
 mod verify;
 mod words;
 
+pub use arrivals::ArrivalReply;
 pub use devices::{DeviceLine, DeviceReply, Revocation};
 pub use grammar::GrammarReply;
 pub use keeping::KeepReply;
@@ -73,6 +75,8 @@ pub struct Facts {
     pub held: u64,
     /// What is known of checks.
     pub checks: super::verify::Facts,
+    /// The album that new files go into.
+    pub album: Option<String>,
 }
 
 /// What is known of the blobs of unproven origin.
@@ -346,8 +350,10 @@ pub enum Reply {
     NothingToFind,
     /// The text holds bytes that no phone types.
     NotText,
-    /// Words came with a file.
+    /// Words came with a file that cannot be kept with it.
     WordsNotKept,
+    /// Something about files that come in together, or what is noted with them.
+    Arrival(ArrivalReply),
     /// Something about the commands themselves.
     Grammar(GrammarReply),
     /// Something about the owner's devices.

@@ -27,6 +27,7 @@ mod comparer;
 mod custody;
 mod edits;
 mod key;
+mod label;
 mod made;
 mod painter;
 mod sender;
@@ -334,6 +335,12 @@ impl Clerk {
                 }
             }
             Order::Slot { job, ask } => self.custody(job, ask),
+            Order::Label {
+                job,
+                numbers,
+                labels,
+                for_intake,
+            } => self.label(job, &numbers, &labels, for_intake),
             Order::Edit { job, ask } => self.edit(job, ask),
             Order::TakeUnproven { job, seen, waiting } => self.take_unproven(job, &seen, &waiting),
             Order::Ask { job, question } => {

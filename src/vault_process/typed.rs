@@ -12,17 +12,20 @@
 
 use std::{
     fs,
-    io::{self, IoSliceMut, Read as _, Write as _},
+    io::{self, IoSlice, IoSliceMut, Read as _, Write as _},
     mem::MaybeUninit,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
     path::Path,
     time::Duration,
 };
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
 use serde::{Deserialize, Serialize};
 use vault::{
     KeyFile, Passphrase, PassphraseError, PepperFile, SlotSecret, UnlockCode, VaultFolder, VaultId,
@@ -94,6 +97,22 @@ impl NoKey {
         let words = words.to_string();
         Self { shut, words }
     }
+}
+
+/// Sends the first byte, with these descriptors. Nobody here has read from them.
+pub(super) fn hand_over(socket: impl AsFd, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut with = SendAncillaryBuffer::new(&mut space);
+    if !with.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
+    sendmsg(
+        socket,
+        &[IoSlice::new(&[0])],
+        &mut with,
+        SendFlags::NOSIGNAL,
+    )?;
+    Ok(())
 }
 
 /// Takes the first byte, and the descriptors that came with it: two at most. They are there before

@@ -12,6 +12,7 @@
 //! the phone is PROGRAM                 what it says of itself when it is asked
 //! photo NAME arrives again as OTHER    the same content under another name
 //! 12 photos of SIZE arrive             IMG_0001.jpg …, one after another
+//! 12 photos of SIZE arrive together    the same, all announced before the first is fetched
 //! the server forgets NAME              of the next photo: its server has it no longer
 //! 6 minutes pass                       seconds, minutes, hours, days; the daemon wakes every minute
 //! restart                              the daemon ends and begins again, the key as it was
@@ -131,6 +132,9 @@ fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
         }
         let (name, size) = name_and_size(photo.strip_suffix(" arrives")?)?;
         stage.photo_arrives(name, size);
+    } else if let Some(photos) = event.strip_suffix(" arrive together") {
+        let (count, size) = photos.split_once(" photos of ")?;
+        stage.photos_arrive_together(count.parse().ok()?, bytes(size)?);
     } else if let Some(picture) = event.strip_prefix("picture ") {
         let (name, size) = picture.strip_suffix(" arrives")?.rsplit_once(' ')?;
         let (width, height) = size.split_once('x')?;

@@ -22,6 +22,8 @@ use strongroom::{
     keeper::{
         Device, Effect, Input, JobId, Keeper, Memory, Moment, Remembered, Settings, Standing, Told,
         Uploaded,
+        arrivals::{self, Manners},
+        chat::{Beside, Chat},
         custody::{Mode, Rules},
         delivery::Delivery,
         devices::{Known, Level, Own},
@@ -89,6 +91,7 @@ struct Card {
     checks: verify::Record,
     pace: Option<Pace>,
     alarm: bool,
+    arrivals: arrivals::Record,
     notices: notices::Record,
     switches_off: bool,
     originals: Record,
@@ -271,7 +274,8 @@ impl Stage {
             Effect::SaveAlarm(alarm) => card.alarm = alarm,
             Effect::SaveNotices(record) => card.notices = record,
             Effect::SaveOriginals(record) => card.originals = record,
-            Effect::Say(reply) => self.hear(&reply),
+            Effect::Say(reply) | Effect::Chat(Chat::Tell { reply, .. }) => self.hear(&reply),
+            Effect::Chat(Chat::SaveArrivals(record)) => card.arrivals = record,
             Effect::SayTo(device, reply) if device.id == NEW_PHONE => {
                 self.said
                     .push(format!("(to the new phone) {}", reply.text()));
@@ -305,6 +309,18 @@ impl Stage {
                     mac: intake.mac,
                 };
                 let job = intake.job;
+                let otherwise = Input::NotIndexed {
+                    job,
+                    damaged: false,
+                };
+                self.order_and_hear(&order, otherwise);
+            }
+            Effect::Chat(Chat::Label {
+                job,
+                number,
+                labels,
+            }) => {
+                let order = dialogue::label(job, number, labels);
                 let otherwise = Input::NotIndexed {
                     job,
                     damaged: false,
@@ -585,14 +601,20 @@ impl Stage {
             sent_at: self.now(),
             receipt: None,
             readers: Vec::new(),
+            beside: Beside::default(),
         }
     }
 
     fn shares(&mut self, name: &str, seed: &str, size: u64) {
+        let link = self.uploads(name, seed, size);
+        self.owner_writes(&link);
+    }
+
+    /// Puts a file on the server; returns the link to it.
+    fn uploads(&mut self, name: &str, seed: &str, size: u64) -> String {
         let content = (seed.to_owned(), size);
         self.shared.insert(name.to_owned(), content);
-        let link = format!("aesgcm://up.example/{}#{SECRET}", name.replace(' ', "%20"));
-        self.owner_writes(&link);
+        format!("aesgcm://up.example/{}#{SECRET}", name.replace(' ', "%20"))
     }
 
     pub(crate) fn owner_writes(&mut self, text: &str) {
@@ -635,6 +657,17 @@ impl Stage {
         for number in 1..=count {
             self.photo_arrives(&format!("IMG_{number:04}.jpg"), size);
         }
+    }
+
+    /// All are announced before the first of them is fetched.
+    pub(crate) fn photos_arrive_together(&mut self, count: u32, size: u64) {
+        for number in 1..=count {
+            let name = format!("IMG_{number:04}.jpg");
+            let link = self.uploads(&name, &name, size);
+            let told = self.message(1, &link);
+            self.decide(Input::Told(told));
+        }
+        self.tell(Input::Woke);
     }
 
     pub(crate) fn server_forgets(&mut self, name: &str) {
@@ -851,8 +884,13 @@ fn keeper(rules: Rules, card: &Card) -> Keeper {
         alarm: card.alarm,
         aes: "in hardware",
     };
+    let manners = Manners {
+        reactions: true,
+        gather_seconds: 0,
+    };
     Keeper::new(memory)
         .under(rules, card.remembered.clone())
+        .with_manners(manners, card.arrivals.clone())
         .set_up(Settings {
             switches_off: card.switches_off,
             ..Settings::default()

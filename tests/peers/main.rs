@@ -11,6 +11,7 @@
     reason = "a test"
 )]
 
+mod arrivals;
 mod bad_input;
 mod canary;
 mod check;

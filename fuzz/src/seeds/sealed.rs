@@ -8,7 +8,8 @@ use std::{
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
 use strongroom::vault_process::{
-    Form, Make, Order, OriginWord, PictureAsk, PictureWord, Question, Row, Shut, Word, typed::Kind,
+    Form, Labels, Make, Order, OriginWord, PictureAsk, PictureWord, Question, Row, Shut, Word,
+    typed::Kind,
 };
 use vault::{
     BlobId, Metadata, Passphrase, Pepper, PepperFile, Sealer, SlotId, SlotSecret, VaultFolder,
@@ -201,6 +202,7 @@ pub(super) fn orders(seeds: &mut Seeds) {
             },
         ),
         ("abort", Order::Abort),
+        ("label", label(job)),
         (
             "sheet",
             Order::Picture(PictureAsk {
@@ -217,6 +219,19 @@ pub(super) fn orders(seeds: &mut Seeds) {
     let longer = [message(0, &Order::Abort), vec![0]].concat();
     seeds.add("vault_message", "refused-order--longer", longer);
     seeds.add("vault_message", "refused-order--unknown", [0, 99]);
+}
+
+fn label(job: [u8; 32]) -> Order {
+    Order::Label {
+        job,
+        numbers: vec![7, 8],
+        labels: Labels {
+            caption: Some("Beach".to_owned()),
+            tags: vec!["sea".to_owned()],
+            album: None,
+        },
+        for_intake: true,
+    }
 }
 
 /// What the vault process says of proofs of origin and of pictures.
@@ -299,6 +314,14 @@ pub(super) fn words(seeds: &mut Seeds) {
             },
         ),
         ("no-answer", Word::NoAnswer { job }),
+        (
+            "labelled",
+            Word::Labelled {
+                job,
+                numbers: vec![7],
+                for_intake: false,
+            },
+        ),
         ("prepared", prepared),
         ("not-prepared", Word::NotPrepared { job, number: 3 }),
     ];

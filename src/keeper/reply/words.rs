@@ -8,6 +8,7 @@ use crate::keeper::command::MAX_LINES;
 
 use super::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
+mod arrivals;
 mod custody;
 mod devices;
 mod files;
@@ -100,6 +101,7 @@ impl Reply {
             Self::NothingToFind => "Find what? Send for example \"find summer\".".to_owned(),
             Self::NotText => NOT_TEXT.to_owned(),
             Self::WordsNotKept => files::WORDS_NOT_KEPT.to_owned(),
+            Self::Arrival(reply) => reply.text(),
             Self::Grammar(reply) => reply.text(),
             Self::Device(reply) => reply.text(),
             Self::Custody(reply) => reply.text(),
@@ -132,6 +134,7 @@ fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
         aes,
         held,
         checks,
+        album,
     } = facts;
     let mut text = String::new();
     if *alarm {
@@ -148,6 +151,9 @@ fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
     }
     if *arriving > 0 {
         let _ = write!(text, "\nOn their way in: {arriving}.");
+    }
+    if let Some(album) = album {
+        let _ = write!(text, "\nNew files go into the album \"{}\".", show(album));
     }
     if *held > 0 {
         let _ = write!(text, "\nHeld apart, from a new device: {held}.");

@@ -8,6 +8,7 @@ use super::show;
 pub(super) const HELP: &str = "Share a photo or file here and I keep it.\n\
      See: list, find WORDS, sheet\n\
      Get back: get 7, get 7 9-12, get last 3, get 7 small\n\
+     Albums: album Norway, album off\n\
      Keep in order: rename, move, tag, note, delete 7, undo, trash, restore 7\n\
      How it is: status, verify, unproven\n\
      Open and close: lock, unlock CODE\n\
@@ -41,6 +42,12 @@ const TOPICS: &[(&str, &str)] = &[
     (
         "last",
         "\"last 3\" sends the three newest files back, as \"get last 3\".",
+    ),
+    (
+        "album",
+        "\"album Norway\" right after photos puts those into that album, and at any other time all \
+         that come from then on, until \"album off\". Other words right after photos are their \
+         caption, and #words in it are tags.",
     ),
     (
         "sheet",
