@@ -62,6 +62,8 @@ impl Command {
             | Self::Find { .. }
             | Self::Get { .. }
             | Self::Picture(_)
+            | Self::Album { .. }
+            | Self::Label { .. }
             | Self::Verify(_)
             | Self::Lock
             | Self::Notices(_)
