@@ -2,13 +2,13 @@
 
 use super::{
     Answer, Effect, JobId, Keeper, Told,
-    command::{self, Command, Context, NotACommand},
+    command::{self, Command, Context, NotACommand, Slip},
     confirm::Task,
     labels::Labels,
     moment::Moment,
     reply::{
         ArrivalReply, DeviceReply, Facts, GrammarReply, KeepReply, KeyReply, MachineReply,
-        NoticeReply, Reply, VerifyReply, WayIn,
+        NoticeReply, PictureReply, Reply, VerifyReply, WayIn,
     },
 };
 
@@ -140,6 +140,7 @@ impl Keeper {
                 let is_opening = self.custody.way_in() == WayIn::Wait;
                 self.verify.ask(asked, is_opening, self.needs_key())
             }
+            Command::Picture(asked) => self.ask_pictures(job, asked, at),
             // While it is being opened the question waits.
             command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
             command @ Command::Get { .. } => self.need(job, &command, at),
@@ -198,6 +199,8 @@ pub(super) fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::RevokeHow => Reply::Key(KeyReply::RevokeHow),
         NotACommand::TrustWhom { word } => Reply::Device(DeviceReply::TrustWhom { word }),
         NotACommand::RevokeWhat { word } => Reply::Device(DeviceReply::RevokeWhat { word }),
+        NotACommand::Picture(Slip::Sheet) => Reply::Picture(PictureReply::SheetOfWhat),
+        NotACommand::Picture(Slip::Originals) => Reply::Picture(PictureReply::OriginalsHow),
         NotACommand::VerifyWhat { word } => Reply::Verify(VerifyReply::What { word }),
     }
 }
