@@ -56,8 +56,6 @@ impl Command {
             Self::Keep(keeping) => keeping.asks_back(),
             Self::Machine(errand) => errand.asks_back(),
             Self::Help
-            | Self::Album { .. }
-            | Self::Label { .. }
             | Self::HelpOn { .. }
             | Self::Status
             | Self::List { .. }
