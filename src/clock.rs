@@ -5,6 +5,8 @@
 
 use std::time::SystemTime;
 
+pub mod local;
+
 /// Returns the time of day.
 #[cfg(not(feature = "peers"))]
 #[must_use]

@@ -26,22 +26,23 @@ mod moment;
 mod obey;
 mod opening;
 pub mod owner;
+mod pages;
 mod remembered;
 pub mod reply;
 pub mod storage;
 pub mod unlock;
 pub mod verify;
 pub mod weekly;
+pub mod zone;
 
 pub use self::{
     asker::Asker,
     effect::Effect,
-    input::{Answer, Device, Input, Placed, Standing, Told, Uploaded},
+    input::{Answer, Device, Found, Input, Packed, Placed, Standing, Told, Uploaded},
     moment::Moment,
     remembered::Remembered,
 };
 use self::{
-    command::Context,
     confirm::{Confirmations, Heard},
     custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
@@ -50,10 +51,12 @@ use self::{
     life::Life,
     obey::not_a_command,
     owner::{Owner, Pairing, Verdict},
+    pages::Pages,
     reply::{CustodyReply, IntakeFailure, Reply, StorageReply},
     storage::{DriveTrouble, Pace, Seen, Storage},
     unlock::{Needs, Tries, TypedCode},
     weekly::Weekly,
+    zone::Zone,
 };
 
 /// Names one job: a hash over the message that asked for it, so that the same message asked
@@ -117,6 +120,8 @@ pub struct Keeper {
     box_full_told: bool,
     /// It was told what the key stick's list of lost devices holds.
     stick_told: bool,
+    pages: Pages,
+    zone: Zone,
     /// What the daemon has written down of all this.
     saved: Remembered,
 }
@@ -160,6 +165,8 @@ impl Keeper {
             unreadable_at: None,
             box_full_told: false,
             stick_told: false,
+            pages: Pages::default(),
+            zone: Zone::default(),
             saved: Remembered::default(),
         }
     }
@@ -178,6 +185,12 @@ impl Keeper {
         self.owner.devices.restore(remembered.devices.clone());
         self.saved = remembered;
         self
+    }
+
+    /// Counts days as this zone does. Without it they are those of universal time.
+    #[must_use]
+    pub fn in_zone(self, zone: Zone) -> Self {
+        Self { zone, ..self }
     }
 
     /// Returns whether [`Keeper::to_remember`] has anything.
@@ -273,6 +286,7 @@ impl Keeper {
         match input {
             Input::Told(told) => Some(told.asker()),
             Input::Answered { job, .. }
+            | Input::Packed(Packed { job, .. })
             | Input::Uploaded { job, .. }
             | Input::NotUploaded { job, .. } => self.deliveries.asker(job),
             Input::Vouched { job, .. }
@@ -377,6 +391,7 @@ impl Keeper {
                 self.with_opening(effects)
             }
             Input::Answered { job, answer, free } => self.answered(job, answer, free, now),
+            Input::Packed(packed) => self.deliveries.packed(packed),
             Input::Uploaded { job, line, file } => {
                 self.custody.used(at);
                 self.deliveries.uploaded(job, line, file)
@@ -462,7 +477,7 @@ impl Keeper {
                 let intake = intake.asked_by(told.asker());
                 effects.extend(self.intakes.announced(intake));
             }
-            Err(LinkError::NotALink) => match command::parse(&text, &Context::default()) {
+            Err(LinkError::NotALink) => match command::parse(&text, &self.context(now)) {
                 Ok(command) => {
                     if command.asks_back() {
                         self.confirmations.draw(told.job, &told.from, &told.blob);

@@ -8,20 +8,19 @@ use vault::Metadata;
 
 use crate::{
     keeper::{
-        Answer, Input, JobId, Placed,
+        Answer, Input, JobId, Packed, Placed,
         command::{Command, Pick},
         intake::Intake,
         reply::{DeliveryFailure, KeyReply, Line, Slot, Unproven},
         verify::{self as keeper, Act},
     },
     vault_process::{
-        Order, OriginWord, Question, Row, Shut, SlotAnswer, SlotAsk, SlotRow, Word,
+        FindAsk, Order, OriginWord, Question, Row, Shut, SlotAnswer, SlotAsk, SlotRow, Word,
         verify::{End, Fault, Scope, Tally},
     },
 };
 
-/// Entries a `find` shows at most.
-const FOUND_LINES: u32 = 20;
+mod finding;
 
 /// What a word of the vault process means.
 pub enum Heard {
@@ -43,11 +42,18 @@ pub enum Heard {
 pub fn order(job: JobId, command: Command, waiting: impl Fn() -> Vec<[u8; 16]>) -> Order {
     let job = job.0;
     let question = match command {
-        Command::List { lines } => Question::List { lines },
-        Command::Find { words } => Question::Find {
-            words,
-            lines: FOUND_LINES,
-        },
+        Command::List {
+            what,
+            lines,
+            before,
+        } => Question::Find(FindAsk::Show {
+            search: finding::search(what),
+            before,
+            lines,
+        }),
+        Command::Info { number } => Question::Find(FindAsk::About { number }),
+        Command::Albums { after } => Question::Find(FindAsk::Albums { after }),
+        Command::Tags { after } => Question::Find(FindAsk::Tags { after }),
         Command::Get { picks } => Question::Pick {
             ranges: picks
                 .into_iter()
@@ -79,6 +85,7 @@ pub fn order(job: JobId, command: Command, waiting: impl Fn() -> Vec<[u8; 16]>) 
         | Command::Help
         | Command::HelpOn { .. }
         | Command::Lock
+        | Command::Next
         | Command::Verify(_)
         | Command::AddKey
         | Command::Devices
@@ -136,6 +143,7 @@ pub fn input(word: Word, free: Option<u64>) -> Heard {
             let lines = rows.into_iter().map(line).collect();
             answered(job, Answer::Rows { lines, total, more })
         }
+        Word::Find { job, find } => answered(job, Answer::Find(finding::found(find))),
         Word::Picked {
             job,
             found,
@@ -163,6 +171,15 @@ pub fn input(word: Word, free: Option<u64>) -> Heard {
         Word::Checking { run, tally } => Input::Verify(progress(run, tally)),
         Word::Checked { run, tally, end } => Input::Verify(ended(run, tally, end)),
         Word::Damage { rows, more, total } => Input::Verify(damage(rows, more, total)),
+        Word::Packed {
+            job,
+            numbers,
+            damaged,
+        } => Input::Packed(Packed {
+            job: JobId(job),
+            numbers,
+            damaged,
+        }),
         Word::NotPrepared { job, number } => Input::NotUploaded {
             job: JobId(job),
             number,

@@ -16,6 +16,7 @@ use super::{
     life, omemo_now, trust,
 };
 use crate::{
+    clock::local::LocalTime,
     config::{self, Config, host_port},
     keeper::{
         Keeper, Memory, Remembered,
@@ -23,6 +24,7 @@ use crate::{
         devices::Own as OwnAddress,
         owner::Pairing,
         verify::Plan,
+        zone::Zone,
     },
     keydevice,
     keys::card::{self, PEPPER_FILE, PUBLIC_HALF_FILE, SLOTS_FOLDER},
@@ -96,7 +98,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         state,
         keeper: Keeper::new(memory)
             .under(rules, remembered)
-            .with_life(record),
+            .with_life(record)
+            .in_zone(local_zone()),
         link,
         transfer,
         key_device,
@@ -173,6 +176,12 @@ impl Daemon {
         self.carry_out(effects, None)?;
         fs::remove_file(&path).context("while removing the pairing code")
     }
+}
+
+/// Returns how days are counted here.
+fn local_zone() -> Zone {
+    let local = LocalTime::of_the_system();
+    Zone::sampled(|at| local.ahead(at))
 }
 
 /// Puts slot records that are lost or damaged on the drive back from their copies on the card.

@@ -2,11 +2,15 @@
 //!
 //! Knows the grammar and nothing else: not who wrote the line, not what is in the vault.
 
-use super::verify::Asked;
+use chrono::NaiveDate;
+
+use super::{verify::Asked, zone::Zone};
 
 mod checks;
+mod dates;
 mod devices;
 mod files;
+mod filter;
 mod help;
 mod keys;
 mod nearest;
@@ -14,6 +18,7 @@ mod numbers;
 mod quoted;
 mod verbs;
 
+pub use filter::{Dates, Filter, Kind, filter};
 pub use quoted::quoted;
 pub use verbs::{VERBS, Verb};
 
@@ -23,8 +28,11 @@ pub const MAX_SAMPLE: u32 = 10_000;
 /// Most files one `get` may name, so that a typing slip like `get 1-99999` asks for nothing.
 pub const MAX_PICKED: u64 = 100;
 
-/// Lines a `list` or `find` shows when no count is given.
+/// Lines a `list` shows when no count is given.
 pub const DEFAULT_LINES: u32 = 10;
+
+/// Lines a `find` shows.
+pub const FOUND_LINES: u32 = 20;
 
 /// Most lines one answer shows; more would not be read on a phone.
 pub const MAX_LINES: u32 = 50;
@@ -40,6 +48,10 @@ const MAX_SLIP_WORDS: usize = 4;
 pub struct Context {
     /// Numbers of the files that the line answers to.
     pub quoted: Vec<u64>,
+    /// The day it is where the vault stands.
+    pub today: NaiveDate,
+    /// How days are counted there.
+    pub zone: Zone,
 }
 
 /// What the owner asks for.
@@ -54,15 +66,31 @@ pub enum Command {
     },
     /// Open or locked, how much is kept, how full the drive is.
     Status,
-    /// The newest entries.
+    /// Entries, newest first.
     List {
+        /// Which.
+        what: Filter,
         /// How many lines.
         lines: u32,
+        /// Only those before this number; never read from a line.
+        before: Option<u64>,
     },
-    /// Entries whose name holds all the words.
-    Find {
-        /// The words, as typed, joined by single spaces.
-        words: String,
+    /// The next page of what this device was shown last.
+    Next,
+    /// Everything that is known of one entry.
+    Info {
+        /// Its number.
+        number: u64,
+    },
+    /// The albums.
+    Albums {
+        /// Only those after this one; never read from a line.
+        after: String,
+    },
+    /// The tags.
+    Tags {
+        /// Only those after this one; never read from a line.
+        after: String,
     },
     /// Files back to the phone.
     Get {
@@ -165,8 +193,10 @@ pub enum NotACommand {
     },
     /// More files than [`MAX_PICKED`] in one `get`.
     TooMany,
-    /// `find` without words.
+    /// `find` without anything.
     NothingToFind,
+    /// `info` without a number.
+    WhichFile,
     /// `trust` with what are no digits of a fingerprint.
     TrustWhom {
         /// What stood there.
@@ -206,7 +236,13 @@ pub fn parse(text: &str, context: &Context) -> Result<Command, NotACommand> {
         return Err(NotACommand::NotPlain);
     }
     match quoted(text) {
-        Some((numbers, line)) => parse_line(line, &Context { quoted: numbers }),
+        Some((quoted, line)) => {
+            let context = Context {
+                quoted,
+                ..context.clone()
+            };
+            parse_line(line, &context)
+        }
         None => parse_line(text, context),
     }
 }

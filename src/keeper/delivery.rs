@@ -12,11 +12,18 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use self::packs::Packs;
 use super::{
     Answer, Asker, Effect, JobId, Uploaded,
-    command::{Command, Pick},
-    reply::{CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
+    command::Command,
+    reply::{CustodyReply, DeliveryFailure, DeliveryReply, Facts, Line, Reply, StorageReply},
 };
+
+mod asked;
+mod finding;
+mod packs;
+
+pub use asked::Asked;
 
 /// One question, or files on their way out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,121 +38,6 @@ pub struct Delivery {
     pub asker: Option<Asker>,
 }
 
-/// The commands that the vault process has to answer, in the form they are kept in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Asked {
-    /// How much is kept.
-    Status,
-    /// The newest entries.
-    List {
-        /// How many lines.
-        lines: u32,
-    },
-    /// Entries by words.
-    Find {
-        /// The words.
-        words: String,
-    },
-    /// Files.
-    Get {
-        /// Ranges of numbers, or (0, n) for the newest n.
-        picks: Vec<(u64, u64)>,
-    },
-    /// Who has a way in.
-    Keys,
-    /// Blobs of unproven origin.
-    Unproven,
-    /// Enter them.
-    TakeUnproven {
-        /// Names exactly those that were shown.
-        seen: [u8; 32],
-    },
-    /// Give a key another name.
-    RenameKey {
-        /// Its name.
-        name: String,
-        /// The name it gets.
-        to: String,
-    },
-    /// Which key is to be revoked.
-    RevokeKey {
-        /// Its name.
-        name: String,
-    },
-    /// Revoke it.
-    DropKey {
-        /// Names its slot.
-        slot: [u8; 16],
-    },
-}
-
-impl Asked {
-    fn new(command: &Command) -> Option<Self> {
-        Some(match command {
-            Command::Status => Self::Status,
-            Command::Keys => Self::Keys,
-            Command::List { lines } => Self::List { lines: *lines },
-            Command::Find { words } => Self::Find {
-                words: words.clone(),
-            },
-            Command::Get { picks } => Self::Get {
-                picks: picks
-                    .iter()
-                    .map(|pick| match pick {
-                        Pick::Range { first, last } => (*first, *last),
-                        Pick::Last { count } => (0, *count),
-                    })
-                    .collect(),
-            },
-            Command::Unproven => Self::Unproven,
-            Command::TakeUnproven { seen } => Self::TakeUnproven { seen: *seen },
-            Command::RenameKey { name, to } => Self::RenameKey {
-                name: name.clone(),
-                to: to.clone(),
-            },
-            Command::RevokeKey { name } => Self::RevokeKey { name: name.clone() },
-            Command::DropKey { slot } => Self::DropKey { slot: *slot },
-            Command::AddKey
-            | Command::Help
-            | Command::HelpOn { .. }
-            | Command::Lock
-            | Command::Verify(_)
-            | Command::Devices
-            | Command::Fingerprints
-            | Command::Trust { .. }
-            | Command::RevokeDevice { .. } => return None,
-        })
-    }
-
-    fn command(&self) -> Command {
-        match self {
-            Self::Status => Command::Status,
-            Self::Keys => Command::Keys,
-            Self::List { lines } => Command::List { lines: *lines },
-            Self::Find { words } => Command::Find {
-                words: words.clone(),
-            },
-            Self::Get { picks } => Command::Get {
-                picks: picks
-                    .iter()
-                    .map(|&pick| match pick {
-                        (0, count) => Pick::Last { count },
-                        (first, last) => Pick::Range { first, last },
-                    })
-                    .collect(),
-            },
-            Self::Unproven => Command::Unproven,
-            Self::TakeUnproven { seen } => Command::TakeUnproven { seen: *seen },
-            Self::RenameKey { name, to } => Command::RenameKey {
-                name: name.clone(),
-                to: to.clone(),
-            },
-            Self::RevokeKey { name } => Command::RevokeKey { name: name.clone() },
-            Self::DropKey { slot } => Command::DropKey { slot: *slot },
-        }
-    }
-}
-
 /// All open deliveries, in the order asked.
 pub(super) struct Deliveries {
     open: VecDeque<Delivery>,
@@ -157,6 +49,7 @@ pub(super) struct Deliveries {
     retry_at: Option<i64>,
     /// Who wrote last: what is asked next is asked by them.
     asker: Option<Asker>,
+    packs: Packs,
 }
 
 /// Seconds before a delivery is tried again that ended with the stream.
@@ -171,12 +64,18 @@ impl Deliveries {
             is_open: false,
             retry_at: None,
             asker: None,
+            packs: Packs::default(),
         }
     }
 
     /// Notes who asks what comes next.
     pub(super) fn hear(&mut self, asker: Asker) {
         self.asker = Some(asker);
+    }
+
+    /// Returns the device that wrote last.
+    pub(super) fn device(&self) -> Option<u32> {
+        self.asker.map(|it| it.device)
     }
 
     /// Returns who asked this.
@@ -274,15 +173,11 @@ impl Deliveries {
             (Answer::Picked { found, missing }, Asked::Get { .. }) => {
                 return self.picked(job, found, missing);
             }
-            (Answer::Rows { lines, more, .. }, Asked::Find { words }) => Reply::Found {
-                words: words.clone(),
-                lines,
-                more,
-            },
-            (Answer::Rows { lines, .. }, _) if lines.is_empty() => Reply::Empty,
+            (answer @ (Answer::Rows { .. } | Answer::Find(_)), asked) => {
+                finding::found(answer, &asked.command())
+            }
             (Answer::Key(reply), _) => Reply::Key(reply.with_number(number)),
             (Answer::Slots(slots), _) => CustodyReply::Keys { slots }.into(),
-            (Answer::Rows { lines, total, .. }, _) => Reply::Listing { lines, total },
             (
                 Answer::Totals {
                     entries,
@@ -332,8 +227,10 @@ impl Deliveries {
             self.open.retain(|it| it.job != job);
             effects.push(Effect::Close(job));
         } else {
+            let begun = self.packs.begin(job, found.len());
             delivery.remaining = Some(found);
             effects.push(Effect::SaveDelivery(delivery.clone()));
+            effects.extend(begun.map(Effect::Say));
         }
         if nothing_asked {
             effects.push(Effect::Say(Reply::Empty));
@@ -385,13 +282,19 @@ impl Deliveries {
             let number = it.remaining.as_ref()?.first()?;
             Some((it.job, *number))
         });
-        match next {
-            Some((job, number)) => {
-                self.sending = Some(job);
-                vec![Effect::Typing(true), Effect::Deliver(job, number)]
-            }
-            None => Vec::new(),
-        }
+        let Some((job, number)) = next else {
+            return Vec::new();
+        };
+        self.sending = Some(job);
+        let all = self.open.iter().find(|it| it.job == job);
+        let all = all
+            .and_then(|it| it.remaining.as_deref())
+            .unwrap_or_default();
+        let sent = self.packs.next(job, all);
+        vec![
+            Effect::Typing(true),
+            sent.unwrap_or(Effect::Deliver(job, number)),
+        ]
     }
 
     pub(super) fn uploaded(&mut self, job: JobId, line: Line, file: Uploaded) -> Vec<Effect> {
@@ -400,7 +303,15 @@ impl Deliveries {
             Uploaded::Link(link) => Reply::File { link },
             Uploaded::Described(file) => Reply::Described { name, file },
         };
-        self.finish(job, number, vec![Reply::Caption { line }, file])
+        if let Some(numbers) = self.packs.take(job) {
+            let bytes = line.bytes;
+            let caption = DeliveryReply::Zip {
+                numbers: numbers.clone(),
+                bytes,
+            };
+            return self.finish(job, &numbers, vec![Reply::Delivery(caption), file]);
+        }
+        self.finish(job, &[number], vec![Reply::Caption { line }, file])
     }
 
     pub(super) fn not_uploaded(
@@ -412,13 +323,25 @@ impl Deliveries {
     ) -> Vec<Effect> {
         if why == DeliveryFailure::Offline && self.sending == Some(job) {
             self.sending = None;
+            self.packs.interrupted();
             self.retry_at = Some(now.saturating_add(RETRY_SECONDS));
             return Vec::new();
         }
-        self.finish(job, number, vec![Reply::NotSent { number, why }])
+        if let Some(numbers) = self.packs.take(job) {
+            if self.packs.smaller(&numbers, why) {
+                self.sending = None;
+                return self.send_if_open();
+            }
+            let failed = DeliveryReply::ZipNotSent {
+                numbers: numbers.clone(),
+                why,
+            };
+            return self.finish(job, &numbers, vec![Reply::Delivery(failed)]);
+        }
+        self.finish(job, &[number], vec![Reply::NotSent { number, why }])
     }
 
-    fn finish(&mut self, job: JobId, number: u64, replies: Vec<Reply>) -> Vec<Effect> {
+    fn finish(&mut self, job: JobId, numbers: &[u64], replies: Vec<Reply>) -> Vec<Effect> {
         if self.sending == Some(job) {
             self.sending = None;
         }
@@ -426,9 +349,9 @@ impl Deliveries {
         if let Some(at) = self.open.iter().position(|it| it.job == job)
             && let Some(delivery) = self.open.get_mut(at)
             && let Some(remaining) = &mut delivery.remaining
-            && remaining.first() == Some(&number)
+            && remaining.starts_with(numbers)
         {
-            remaining.remove(0);
+            remaining.drain(..numbers.len());
             if remaining.is_empty() {
                 self.open.remove(at);
                 effects.push(Effect::Close(job));
@@ -449,6 +372,7 @@ impl Deliveries {
     pub(super) fn interrupted(&mut self) {
         self.is_open = false;
         self.sending = None;
+        self.packs.interrupted();
     }
 
     /// The vault was locked: every open delivery ends with one sentence, unless it is `held` for

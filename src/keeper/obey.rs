@@ -2,10 +2,10 @@
 
 use super::{
     Answer, Effect, JobId, Keeper, Told,
-    command::{Command, NotACommand},
+    command::{Command, Context, NotACommand},
     confirm::Task,
     moment::Moment,
-    reply::{DeviceReply, Facts, GrammarReply, KeyReply, Reply, VerifyReply, WayIn},
+    reply::{DeviceReply, Facts, FindingReply, GrammarReply, KeyReply, Reply, VerifyReply, WayIn},
 };
 
 impl Keeper {
@@ -49,12 +49,24 @@ impl Keeper {
             held: self.intakes.held(),
             checks: self.verify.facts(),
         };
+        if let Some((device, next)) = self.deliveries.next_page(&job, &answer) {
+            self.pages.note(device, next);
+        }
         let mut effects = self.deliveries.answered(job, answer, facts, number);
         if let Some(was_code) = is_revoked {
             let locked = self.custody.begin_epoch(was_code, now);
             effects.extend(self.after_lock(locked));
         }
         effects
+    }
+
+    /// Returns what is known around a line that comes now.
+    pub(super) fn context(&self, now: i64) -> Context {
+        Context {
+            quoted: Vec::new(),
+            today: self.zone.local(now).date(),
+            zone: self.zone.clone(),
+        }
     }
 
     pub(super) fn command(&mut self, job: JobId, command: Command, at: Moment) -> Vec<Effect> {
@@ -73,6 +85,10 @@ impl Keeper {
             Command::Fingerprints => self.list_fingerprints(),
             Command::Trust { digits } => self.ask_trust(job, &digits, at.wall),
             Command::RevokeDevice { digits } => self.ask_revoke(job, &digits, at.wall),
+            Command::Next => match self.deliveries.device().and_then(|it| self.pages.next(it)) {
+                Some(next) => self.command(job, next, at),
+                None => vec![Effect::Say(Reply::Finding(FindingReply::NothingMore))],
+            },
             Command::Verify(asked) => {
                 let is_opening = self.custody.way_in() == WayIn::Wait;
                 self.verify.ask(asked, is_opening, self.needs_key())
@@ -81,7 +97,9 @@ impl Keeper {
             command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
             command @ Command::Get { .. } => self.need(job, &command, at),
             Command::List { .. }
-            | Command::Find { .. }
+            | Command::Info { .. }
+            | Command::Albums { .. }
+            | Command::Tags { .. }
             | Command::Keys
             | Command::RenameKey { .. }
             | Command::RevokeKey { .. }
@@ -112,6 +130,7 @@ pub(super) fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::NoTopic { word } => Reply::Grammar(GrammarReply::NoTopic { word }),
         NotACommand::BadNumber { word } => Reply::BadNumber { word },
         NotACommand::TooMany => Reply::TooMany,
+        NotACommand::WhichFile => Reply::Finding(FindingReply::WhichFile),
         NotACommand::NothingToFind => Reply::NothingToFind,
         NotACommand::RenameHow => Reply::Key(KeyReply::RenameHow),
         NotACommand::RevokeHow => Reply::Key(KeyReply::RevokeHow),

@@ -11,14 +11,18 @@ use super::{
     storage::{DriveTrouble, Forecast},
 };
 
+mod delivery;
 mod devices;
+mod finding;
 mod grammar;
 mod keys;
 mod life;
 mod verify;
 mod words;
 
+pub use delivery::DeliveryReply;
 pub use devices::{DeviceLine, DeviceReply, Revocation};
+pub use finding::{About, FindingReply};
 pub use grammar::GrammarReply;
 pub use keys::KeyReply;
 pub use life::LifeReply;
@@ -225,15 +229,8 @@ pub enum Reply {
         /// Entries in the whole vault.
         total: u64,
     },
-    /// What `find` found.
-    Found {
-        /// The words searched for.
-        words: String,
-        /// Newest first.
-        lines: Vec<Line>,
-        /// Whether there are more than shown.
-        more: bool,
-    },
+    /// Something about files that were looked for.
+    Finding(FindingReply),
     /// Says which file comes next: the link itself carries no name.
     Caption {
         /// Its entry.
@@ -338,6 +335,8 @@ pub enum Reply {
     NotText,
     /// Words came with a file.
     WordsNotKept,
+    /// Something about many files on their way out.
+    Delivery(DeliveryReply),
     /// Something about the commands themselves.
     Grammar(GrammarReply),
     /// Something about the owner's devices.

@@ -299,7 +299,24 @@ impl Stage {
                 };
                 self.order_and_hear(&order, otherwise);
             }
-            Effect::Deliver(job, number) => self.deliver(job, number),
+            Effect::Deliver(job, number) => {
+                let order = Order::Deliver {
+                    job: job.0,
+                    number,
+                    form: Form::Link,
+                };
+                self.deliver(job, number, &order);
+            }
+            Effect::Pack(job, numbers, limit) => {
+                let number = numbers[0];
+                let order = Order::Pack {
+                    job: job.0,
+                    numbers,
+                    limit,
+                    form: Form::Link,
+                };
+                self.deliver(job, number, &order);
+            }
             Effect::Verify(act) => self.verify(act),
             Effect::Discard(blob) => {
                 let blob = BlobId::from_bytes(blob);
@@ -461,34 +478,49 @@ impl Stage {
     }
 
     /// Has a file encrypted, opens it as the phone would, and compares.
-    fn deliver(&mut self, job: JobId, number: u64) {
+    fn deliver(&mut self, job: JobId, number: u64, order: &Order) {
         let not_uploaded = |why| Input::NotUploaded { job, number, why };
         let Some(vault) = &mut self.vault else {
             return self.decide(not_uploaded(DeliveryFailure::Locked));
         };
-        let order = Order::Deliver {
-            job: job.0,
-            number,
-            form: Form::Link,
-        };
-        vault.order(&order).unwrap();
-        let (row, form, secret) = match self.word() {
+        vault.order(order).unwrap();
+        let mut word = self.word();
+        if let Word::Packed { numbers, .. } = &word {
+            let is_empty = numbers.is_empty();
+            self.hear_word(word);
+            if is_empty {
+                return;
+            }
+            word = self.word();
+        }
+        let (row, form, secret, announced) = match word {
             Word::Prepared {
-                row, form, secret, ..
-            } => (row, form, secret),
+                row,
+                form,
+                secret,
+                ciphertext_bytes,
+                ..
+            } => (row, form, secret, ciphertext_bytes),
             other => return self.hear_word(other),
         };
         let ciphertext = self.vault.as_mut().unwrap().ciphertext().unwrap();
         let Some(ciphertext) = ciphertext else {
             return self.decide(not_uploaded(DeliveryFailure::Damaged));
         };
+        assert_eq!(
+            ciphertext.len() as u64,
+            announced,
+            "the slot was for another length"
+        );
         let secret = MediaSecret::from_bytes_for(form.cipher(), &secret).unwrap();
         let mut decryptor = MediaDecryptor::new(&secret);
         let mut content = Vec::new();
         decryptor.update(&ciphertext, &mut content).unwrap();
         decryptor.finish(&mut content).unwrap();
-        let hash: [u8; 32] = Sha256::digest(&content).into();
-        assert!(self.hashes.contains(&hash), "that was never shared");
+        for content in files_in(&content, &row.name) {
+            let hash: [u8; 32] = Sha256::digest(content).into();
+            assert!(self.hashes.contains(&hash), "that was never shared");
+        }
         self.decide(match self.uploads {
             Uploads::Work => Input::Uploaded {
                 job,
@@ -722,6 +754,26 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         }
     }
     found
+}
+
+/// The contents of the files in a zip, or the one file that it is.
+fn files_in<'a>(content: &'a [u8], name: &str) -> Vec<&'a [u8]> {
+    if !(name.starts_with("files ") && name.ends_with(".zip")) {
+        return vec![content];
+    }
+    let number = |at: usize, bytes: usize| {
+        let field = content[at..at + bytes].iter().rev();
+        field.fold(0, |sum, byte| (sum << 8) | usize::from(*byte))
+    };
+    let (mut at, mut files) = (0, Vec::new());
+    // One local header and content after the other, up to the directory.
+    while content[at..].starts_with(b"PK\x03\x04") {
+        let from = at + 30 + number(at + 26, 2) + number(at + 28, 2);
+        at = from + number(at + 18, 4);
+        files.push(&content[from..at]);
+    }
+    assert!(content[at..].starts_with(b"PK\x01\x02") && !files.is_empty());
+    files
 }
 
 /// Content that differs from seed to seed.

@@ -7,10 +7,12 @@ use std::{
 
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
-use strongroom::vault_process::{Form, Order, OriginWord, Question, Row, Shut, Word, typed::Kind};
+use strongroom::vault_process::{
+    FindAsk, FindWord, Form, Order, OriginWord, Question, Row, Shut, Word, typed::Kind,
+};
 use vault::{
     BlobId, Metadata, Passphrase, Pepper, PepperFile, Sealer, SlotId, SlotSecret, VaultFolder,
-    VaultId, header::HEADER_BYTES,
+    VaultId, header::HEADER_BYTES, index::Search,
 };
 
 use super::{Seeds, with};
@@ -157,6 +159,18 @@ pub(super) fn orders(seeds: &mut Seeds) {
         waiting: vec![[3; 16]],
     };
     let (blob, waiting) = ([3; 16], vec![[3; 16]]);
+    let search = Search {
+        words: words.clone(),
+        tags: vec![words.clone()],
+        from: Some(0),
+        ..Search::default()
+    };
+    let pack = Order::Pack {
+        job,
+        numbers: vec![1, 2, number],
+        limit: Some(9),
+        form: Form::Link,
+    };
     let ask = |question| Order::Ask { job, question };
     let orders = [
         ("open", open),
@@ -185,8 +199,20 @@ pub(super) fn orders(seeds: &mut Seeds) {
             },
         ),
         ("unproven", ask(Question::Unproven { waiting })),
-        ("list", ask(Question::List { lines })),
-        ("find", ask(Question::Find { words, lines })),
+        (
+            "find",
+            ask(Question::Find(FindAsk::Show {
+                search,
+                before: Some(7),
+                lines,
+            })),
+        ),
+        ("about", ask(Question::Find(FindAsk::About { number: 7 }))),
+        (
+            "albums",
+            ask(Question::Find(FindAsk::Albums { after: words })),
+        ),
+        ("pack", pack),
         ("pick", ask(Question::Pick { ranges })),
         ("totals", ask(Question::Totals)),
         ("slots", ask(Question::Slots)),
@@ -285,6 +311,24 @@ pub(super) fn words(seeds: &mut Seeds) {
             },
         ),
         ("no-answer", Word::NoAnswer { job }),
+        (
+            "find",
+            Word::Find {
+                job,
+                find: FindWord::Used {
+                    used: vec![("Norway".to_owned(), 3)],
+                    more_after: Some("norway".to_owned()),
+                },
+            },
+        ),
+        (
+            "packed",
+            Word::Packed {
+                job,
+                numbers: vec![1, 2],
+                damaged: vec![3],
+            },
+        ),
         ("prepared", prepared),
         ("not-prepared", Word::NotPrepared { job, number: 3 }),
     ];

@@ -10,7 +10,10 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use vault::{Metadata, Sealer, SlotSecret};
 
 use super::*;
-use crate::vault_process::deliveries::{BROKEN, HASHED, WHOLE};
+use crate::vault_process::{
+    FindAsk, Form,
+    deliveries::{BROKEN, HASHED, WHOLE},
+};
 use omemo::media::{MediaDecryptor, MediaSecret};
 use sha2::{Digest as _, Sha256};
 
@@ -192,7 +195,11 @@ fn intake_key() -> IntakeKey {
 fn list() -> Order {
     Order::Ask {
         job: [3; 32],
-        question: Question::List { lines: 9 },
+        question: Question::Find(FindAsk::Show {
+            search: vault::index::Search::default(),
+            before: None,
+            lines: 9,
+        }),
     }
 }
 
