@@ -19,11 +19,11 @@ import phone  # noqa: E402
 class BenchPhone(phone.Phone):
     awaited = None
 
-    def report_ratchet(self, encrypted, about, own):
+    def report_ratchet(self, namespace, encrypted, about, own):
         # The first that is done with an encrypted message, before it is decrypted.
         if self.awaited is not None and not self.awaited.done() and about["carbon"] is None:
             self.awaited.set_result(time.perf_counter())
-        super().report_ratchet(encrypted, about, own)
+        super().report_ratchet(namespace, encrypted, about, own)
 
     async def receive_file(self, link, about):
         """Decrypts what comes as it comes, and keeps nothing but its hash."""

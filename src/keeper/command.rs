@@ -4,7 +4,7 @@
 
 use chrono::NaiveDate;
 
-use super::{verify::Asked, zone::Zone};
+use super::{keeping::Keeping, machine::Errand, notices::Wish, verify::Asked, zone::Zone};
 
 mod checks;
 mod dates;
@@ -12,13 +12,17 @@ mod devices;
 mod files;
 mod filter;
 mod help;
+mod keeping;
 mod keys;
+mod machine;
 mod nearest;
+mod notices;
 mod numbers;
 mod quoted;
 mod verbs;
 
 pub use filter::{Dates, Filter, Kind, filter};
+pub use keeping::KeepWord;
 pub use quoted::quoted;
 pub use verbs::{VERBS, Verb};
 
@@ -99,6 +103,12 @@ pub enum Command {
     },
     /// Check files.
     Verify(Asked),
+    /// Change kept files.
+    Keep(Keeping),
+    /// Say what is told without being asked.
+    Notices(Wish),
+    /// Do something to the machine.
+    Machine(Errand),
     /// End the vault process at once.
     Lock,
     /// Who has a way in.
@@ -211,6 +221,17 @@ pub enum NotACommand {
     RenameHow,
     /// `revoke key` without a name.
     RevokeHow,
+    /// A word about kept files without what it needs.
+    Keep(KeepWord),
+    /// `notices` with a kind that there is not.
+    WhichNotice {
+        /// What stood there.
+        word: String,
+    },
+    /// `quiet` with what are no hours.
+    QuietHow,
+    /// `eject` with something behind it that does not belong there.
+    EjectHow,
     /// `verify` with something that names no files.
     VerifyWhat {
         /// What stood there.

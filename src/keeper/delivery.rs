@@ -21,6 +21,7 @@ use super::{
 
 mod asked;
 mod finding;
+mod kept;
 mod packs;
 
 pub use asked::Asked;
@@ -206,7 +207,7 @@ impl Deliveries {
                 waiting: facts.waiting,
                 way: facts.way,
             },
-            (Answer::Failed | Answer::Picked { .. }, _) => Reply::NoAnswer,
+            (Answer::Failed | Answer::Picked { .. } | Answer::Kept(_), _) => Reply::NoAnswer,
         };
         self.open.retain(|it| it.job != job);
         vec![Effect::Close(job), Effect::Say(reply)]

@@ -4,7 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::keeper::command::{Command, FOUND_LINES, Filter, Pick};
+use crate::keeper::{
+    command::{Command, FOUND_LINES, Filter, Pick},
+    keeping::Keeping,
+};
 
 /// The commands that the vault process has to answer, in the form they are kept in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +55,8 @@ pub enum Asked {
         /// Names its slot.
         slot: [u8; 16],
     },
+    /// Change kept files.
+    Keep(Keeping),
     /// Entries.
     Show {
         /// Which.
@@ -116,11 +121,14 @@ impl Asked {
             },
             Command::RevokeKey { name } => Self::RevokeKey { name: name.clone() },
             Command::DropKey { slot } => Self::DropKey { slot: *slot },
+            Command::Keep(keeping) => Self::Keep(keeping.clone()),
             Command::AddKey
             | Command::Help
             | Command::HelpOn { .. }
             | Command::Lock
             | Command::Next
+            | Command::Notices(_)
+            | Command::Machine(_)
             | Command::Verify(_)
             | Command::Devices
             | Command::Fingerprints
@@ -179,6 +187,7 @@ impl Asked {
             },
             Self::RevokeKey { name } => Command::RevokeKey { name: name.clone() },
             Self::DropKey { slot } => Command::DropKey { slot: *slot },
+            Self::Keep(keeping) => Command::Keep(keeping.clone()),
         }
     }
 }

@@ -689,4 +689,5 @@ mod migrating;
 mod plans;
 mod purging;
 mod rebuilding;
+mod relabelling;
 mod searching;
