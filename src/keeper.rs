@@ -368,10 +368,7 @@ impl Keeper {
             Input::ConsoleUnlock => self.console_unlock(),
             Input::VaultOpened => self.opened(at),
             Input::VaultNotOpened(why) => self.not_opened(why, at),
-            Input::SpareKnown(has_spare) => {
-                self.weekly.learned(has_spare);
-                Vec::new()
-            }
+            Input::SpareKnown(has_spare) => self.spare_known(has_spare),
             Input::UnprovenFound { count } => {
                 vec![Effect::Say(Reply::Storage(StorageReply::UnprovenFound {
                     count,
@@ -424,6 +421,11 @@ impl Keeper {
             Input::Files(heard) => self.heard_of_files(heard),
             Input::Machine(heard) => self.heard_of_machine(heard),
         }
+    }
+
+    fn spare_known(&mut self, has_spare: bool) -> Vec<Effect> {
+        self.weekly.learned(has_spare);
+        Vec::new()
     }
 
     fn online(&mut self, now: i64) -> Vec<Effect> {

@@ -146,8 +146,6 @@ pub(super) fn orders(seeds: &mut Seeds) {
     let key_file = Some("stick/strongroom.key".into());
     let public_half = vec![1; 20];
     let number = u64::MAX;
-    let lines = 10;
-    let words = "summer".to_owned();
     let ranges = vec![(1, 9), (0, 2)];
     let open = Order::Open {
         folder,
@@ -159,18 +157,6 @@ pub(super) fn orders(seeds: &mut Seeds) {
         waiting: vec![[3; 16]],
     };
     let (blob, waiting) = ([3; 16], vec![[3; 16]]);
-    let search = Search {
-        words: words.clone(),
-        tags: vec![words.clone()],
-        from: Some(0),
-        ..Search::default()
-    };
-    let pack = Order::Pack {
-        job,
-        numbers: vec![1, 2, number],
-        limit: Some(9),
-        form: Form::Link,
-    };
     let ask = |question| Order::Ask { job, question };
     let orders = [
         ("open", open),
@@ -199,6 +185,47 @@ pub(super) fn orders(seeds: &mut Seeds) {
             },
         ),
         ("unproven", ask(Question::Unproven { waiting })),
+        ("pick", ask(Question::Pick { ranges })),
+        ("totals", ask(Question::Totals)),
+        ("slots", ask(Question::Slots)),
+        (
+            "deliver",
+            Order::Deliver {
+                job,
+                number,
+                form: Form::Description,
+            },
+        ),
+        ("abort", Order::Abort),
+    ];
+    for (name, order) in orders.iter().chain(&find_orders()) {
+        let bytes = message(0, order);
+        seeds.add("vault_message", &format!("accepted-order--{name}"), bytes);
+    }
+    let longer = [message(0, &Order::Abort), vec![0]].concat();
+    seeds.add("vault_message", "refused-order--longer", longer);
+    seeds.add("vault_message", "refused-order--unknown", [0, 99]);
+}
+
+/// What is asked of entries, and many of them at once.
+fn find_orders() -> Vec<(&'static str, Order)> {
+    let job = JOB;
+    let (number, lines) = (u64::MAX, 10);
+    let words = "summer".to_owned();
+    let search = Search {
+        words: words.clone(),
+        tags: vec![words.clone()],
+        from: Some(0),
+        ..Search::default()
+    };
+    let pack = Order::Pack {
+        job,
+        numbers: vec![1, 2, number],
+        limit: Some(9),
+        form: Form::Link,
+    };
+    let ask = |question| Order::Ask { job, question };
+    vec![
         (
             "find",
             ask(Question::Find(FindAsk::Show {
@@ -213,26 +240,32 @@ pub(super) fn orders(seeds: &mut Seeds) {
             ask(Question::Find(FindAsk::Albums { after: words })),
         ),
         ("pack", pack),
-        ("pick", ask(Question::Pick { ranges })),
-        ("totals", ask(Question::Totals)),
-        ("slots", ask(Question::Slots)),
+    ]
+}
+
+/// What the vault process says of entries.
+fn found_words() -> Vec<(&'static str, Word)> {
+    let job = JOB;
+    vec![
         (
-            "deliver",
-            Order::Deliver {
+            "find",
+            Word::Find {
                 job,
-                number,
-                form: Form::Description,
+                find: FindWord::Used {
+                    used: vec![("Norway".to_owned(), 3)],
+                    more_after: Some("norway".to_owned()),
+                },
             },
         ),
-        ("abort", Order::Abort),
-    ];
-    for (name, order) in &orders {
-        let bytes = message(0, order);
-        seeds.add("vault_message", &format!("accepted-order--{name}"), bytes);
-    }
-    let longer = [message(0, &Order::Abort), vec![0]].concat();
-    seeds.add("vault_message", "refused-order--longer", longer);
-    seeds.add("vault_message", "refused-order--unknown", [0, 99]);
+        (
+            "packed",
+            Word::Packed {
+                job,
+                numbers: vec![1, 2],
+                damaged: vec![3],
+            },
+        ),
+    ]
 }
 
 /// What the vault process says of proofs of origin.
@@ -311,35 +344,18 @@ pub(super) fn words(seeds: &mut Seeds) {
             },
         ),
         ("no-answer", Word::NoAnswer { job }),
-        (
-            "find",
-            Word::Find {
-                job,
-                find: FindWord::Used {
-                    used: vec![("Norway".to_owned(), 3)],
-                    more_after: Some("norway".to_owned()),
-                },
-            },
-        ),
-        (
-            "packed",
-            Word::Packed {
-                job,
-                numbers: vec![1, 2],
-                damaged: vec![3],
-            },
-        ),
         ("prepared", prepared),
         ("not-prepared", Word::NotPrepared { job, number: 3 }),
     ];
-    for (name, word) in words.iter().chain(&origin_words()) {
+    let (found, origin) = (found_words(), origin_words());
+    for (name, word) in words.iter().chain(&origin).chain(&found) {
         let bytes = message(1, word);
         seeds.add("vault_message", &format!("accepted-word--{name}"), bytes);
     }
     let cut = &cut[..cut.len() - 1];
     seeds.add("vault_message", "refused-word--cut", cut);
     // a list of 2^32 - 1 numbers that never come
-    let picked = 7;
+    let picked = 8;
     let boasting = [&[1, picked][..], &job, &[0xFF, 0xFF, 0xFF, 0xFF, 0x0F]].concat();
     seeds.add(
         "vault_message",

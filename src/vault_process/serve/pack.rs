@@ -97,7 +97,7 @@ impl<'a> Pack<'a> {
                 }
             };
             members.push(Member {
-                name: zip::distinct(&safe_name(&one.name), &mut names),
+                name: zip::distinct(&safe_name(Some(&one.name)), &mut names),
                 bytes: size,
                 crc,
                 modified_at: one.modified_at,

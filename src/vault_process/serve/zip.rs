@@ -246,5 +246,6 @@ const fn table() -> [u32; 256] {
 }
 
 // They ask Python.
-#[cfg(all(test, feature = "peers"))]
+#[cfg(test)]
+#[cfg(feature = "peers")]
 mod tests;

@@ -23,9 +23,12 @@ impl DeliveryReply {
                 format!("{} in a zip, {files}, {}:", sorted(numbers), bytes(*size))
             }
             Self::ZipNotSent { numbers, why } => {
-                let numbers = sorted(numbers);
+                let were = if numbers.len() == 1 { "was" } else { "were" };
                 let (what, advice) = reason(*why);
-                format!("{numbers} were not sent because {what}. {advice}")
+                format!(
+                    "{} {were} not sent because {what}. {advice}",
+                    sorted(numbers)
+                )
             }
         }
     }
@@ -50,7 +53,7 @@ fn reason(why: DeliveryFailure) -> (&'static str, &'static str) {
         ),
         DeliveryFailure::TooLarge { .. } => (
             "my server takes no file so large",
-            "Take them from the drive with strongroom-rescue, or ask the server's operator.",
+            "Take it from the drive with strongroom-rescue, or ask the server's operator.",
         ),
         DeliveryFailure::ServerTrouble | DeliveryFailure::Offline => {
             ("the upload failed", "Please ask again later.")

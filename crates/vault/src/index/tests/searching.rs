@@ -169,7 +169,7 @@ fn albums_and_tags_are_counted_without_the_trash() {
         [italy.clone(), norway.clone()]
     );
     assert_eq!(index.albums("", 1).unwrap(), [italy]);
-    assert_eq!(index.albums("italy", 9).unwrap(), [norway.clone()]);
+    assert_eq!(index.albums("italy", 9).unwrap(), [norway]);
     let tags = [used("sea", "sea", 1), used("summer", "summer", 2)];
     assert_eq!(index.tags("", 9).unwrap(), tags);
 
