@@ -47,6 +47,7 @@ mod machine;
 mod media_type;
 mod misses;
 mod outbox;
+mod pictures;
 mod portrait;
 mod publication;
 mod receive;
@@ -160,6 +161,7 @@ struct Daemon {
     own: Own,
     life: life::Life,
     receiving: Vec<(JobId, AbortHandle)>,
+    programs: pictures::Programs,
     /// Whoever typed at the console, until the vault process has it.
     typing: Option<Typing>,
     /// The owner's programs that are there.

@@ -32,6 +32,7 @@ pub mod notices;
 mod obey;
 mod opening;
 pub mod owner;
+pub mod pictures;
 mod remembered;
 pub mod reply;
 mod settings;
@@ -114,6 +115,7 @@ pub struct Keeper {
     tries: Tries,
     weekly: Weekly,
     life: Life,
+    originals: pictures::Originals,
     /// A code that is about to be tried.
     code: Option<TypedCode>,
     verify: verify::Verify,
@@ -165,6 +167,7 @@ impl Keeper {
             tries: Tries::new(0),
             weekly: Weekly::new(weekly::Record::default()),
             life: Life::default(),
+            originals: pictures::Originals::default(),
             code: None,
             verify: verify::Verify::new(memory.plan, memory.checks),
             confirmations: Confirmations::default(),
@@ -321,6 +324,7 @@ impl Keeper {
             | Input::Chat(News::TookBack { .. } | News::Program { .. })
             | Input::Files(_)
             | Input::Machine(_)
+            | Input::Picture(_)
             | Input::Woke => None,
         }
     }
@@ -416,6 +420,7 @@ impl Keeper {
             Input::Verify(heard) => self.heard_of_checks(heard, at),
             Input::Files(heard) => self.heard_of_files(heard),
             Input::Machine(heard) => self.heard_of_machine(heard),
+            Input::Picture(news) => self.picture_news(news),
         }
     }
 

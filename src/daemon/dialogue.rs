@@ -15,11 +15,13 @@ use crate::{
         command::{Command, Pick},
         intake::Intake,
         labels,
+        pictures::{Made, PictureNews, Pictures, Seen},
         reply::{DeliveryFailure, KeyReply, Line, Slot, Unproven},
         verify::{self as keeper, Act},
     },
     vault_process::{
-        Labels, Order, OriginWord, Question, Row, Shut, SlotAnswer, SlotAsk, SlotRow, Word,
+        Labels, Make, Order, OriginWord, PictureWord, Question, Row, Shut, SlotAnswer, SlotAsk,
+        SlotRow, Word,
         verify::{End, Fault, Scope, Tally},
     },
 };
@@ -56,15 +58,16 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
             words,
             lines: FOUND_LINES,
         },
-        Command::Get { picks } => Question::Pick {
-            ranges: picks
-                .into_iter()
-                .map(|pick| match pick {
-                    Pick::Range { first, last } => (first, last),
-                    Pick::Last { count } => (0, count),
-                })
-                .collect(),
-        },
+        Command::Get { picks }
+        | Command::Picture(Pictures::Sheet { picks } | Pictures::Small { picks }) => {
+            let range = |pick| match pick {
+                Pick::Range { first, last } => (first, last),
+                Pick::Last { count } => (0, count),
+            };
+            Question::Pick {
+                ranges: picks.into_iter().map(range).collect(),
+            }
+        }
         Command::RenameKey { name, to } => {
             let ask = SlotAsk::Rename { name, to };
             return Order::Slot { job, ask };
@@ -102,6 +105,7 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::Notices(_)
         | Command::Machine(_)
         | Command::Verify(_)
+        | Command::Picture(Pictures::Originals(_))
         | Command::AddKey
         | Command::Devices
         | Command::Fingerprints
@@ -173,6 +177,7 @@ pub fn input(word: Word, free: Option<u64>) -> Heard {
         Word::NotAdopted { job } => not_indexed(job, false),
         Word::Damaged { job } => not_indexed(job, true),
         Word::Origin(word) => origin(word, free),
+        Word::Picture(word) => picture(word),
         Word::Rows {
             job,
             rows,
@@ -253,6 +258,39 @@ fn origin(word: OriginWord, free: Option<u64>) -> Input {
         job: JobId(job),
         answer,
         free,
+    }
+}
+
+/// What the vault process says about pictures.
+fn picture(word: PictureWord) -> Input {
+    match word {
+        PictureWord::Seen {
+            number,
+            name,
+            bytes,
+            picture,
+        } => Input::Picture(PictureNews::Seen(Seen {
+            number,
+            name,
+            bytes,
+            width: picture.width,
+            height: picture.height,
+            is_described: picture.is_described,
+        })),
+        PictureWord::NotMade { job, number } => Input::NotUploaded {
+            job: JobId(job),
+            number,
+            why: DeliveryFailure::NothingToShow,
+        },
+    }
+}
+
+/// Returns what is to be made for a delivery, in the vault process's words.
+#[must_use]
+pub fn make(made: Made) -> Make {
+    match made {
+        Made::Small(number) => Make::Small(number),
+        Made::Sheet(numbers) => Make::Sheet(numbers),
     }
 }
 

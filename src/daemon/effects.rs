@@ -39,6 +39,8 @@ pub(super) const PACE: &str = "pace";
 pub(super) const ALARM: &str = "alarm";
 /// The note that holds what is remembered of notices.
 pub(super) const NOTICES: &str = "notices";
+/// The note that holds which devices were told that they send no originals.
+pub(super) const ORIGINALS: &str = "originals";
 
 /// What decides and writes within one step.
 pub(super) struct Desk<'a> {
@@ -125,6 +127,7 @@ impl Desk<'_> {
                 Effect::SaveAlarm(alarm) => step.set_note(ALARM, alarm.then_some(&true))?,
                 Effect::SaveLife(record) => step.set_note(LIFE, Some(&record))?,
                 Effect::SaveNotices(record) => step.set_note(NOTICES, Some(&record))?,
+                Effect::SaveOriginals(record) => step.set_note(ORIGINALS, Some(&record))?,
                 Effect::Say(reply) => {
                     let ids = match reply.described_file() {
                         // It is good for the device that asked just now, and cannot wait as words can.
@@ -161,6 +164,7 @@ impl Desk<'_> {
                 | Effect::Announce
                 | Effect::Discard(_)
                 | Effect::LookUp(_)
+                | Effect::AskClient(_)
                 | Effect::Verify(_)
                 | Effect::PurgeOld { .. }
                 | Effect::Machine(_)
@@ -200,6 +204,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::SaveLife(_)
         | Effect::Chat(_)
         | Effect::SaveNotices(_)
+        | Effect::SaveOriginals(_)
         | Effect::Say(_)
         | Effect::SayTo(..)
         | Effect::SayPlainRefused
@@ -214,6 +219,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Announce
         | Effect::Discard(_)
         | Effect::LookUp(_)
+        | Effect::AskClient(_)
         | Effect::Verify(_)
         | Effect::PurgeOld { .. }
         | Effect::Machine(_)
@@ -326,6 +332,7 @@ impl Daemon {
             Effect::Announce => self.announce(),
             Effect::Discard(blob) => self.discard(blob),
             Effect::LookUp(ids) => self.look_up(ids),
+            Effect::AskClient(device) => self.ask_client(device),
             Effect::Verify(act) => self.verify(act),
             Effect::PurgeOld { days } => self.purge_old(days),
             Effect::Machine(errand) => self.errand(errand),
@@ -348,6 +355,7 @@ impl Daemon {
             | Effect::SaveAlarm(_)
             | Effect::SaveLife(_)
             | Effect::SaveNotices(_)
+            | Effect::SaveOriginals(_)
             | Effect::Say(_)
             | Effect::SayTo(..)
             | Effect::SayPlainRefused => {}
@@ -366,8 +374,15 @@ impl Daemon {
             number,
             why: DeliveryFailure::Locked,
         };
-        let job = job.0;
-        self.order(Order::Deliver { job, number, form }, otherwise);
+        let order = match self.picture_order(job, form) {
+            Some(order) => order,
+            None => Order::Deliver {
+                job: job.0,
+                number,
+                form,
+            },
+        };
+        self.order(order, otherwise);
     }
 
     /// Orders the vault process, or reports `otherwise` when there is none.

@@ -45,6 +45,7 @@ impl Daemon {
                 return Ok(());
             }
         }
+        self.programs.note(&message, is_owners);
         let cursor = match message.source {
             Source::Live if self.catch_up == CatchUp::Done => message.archive_id.clone(),
             Source::Live | Source::Offline | Source::Carbon | Source::Archive => None,

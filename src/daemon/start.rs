@@ -13,7 +13,7 @@ use super::{
     chat::{ARRIVED, Clients},
     console,
     drive::DriveState,
-    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, PACE, PAIRING, REMEMBERED},
+    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, ORIGINALS, PACE, PAIRING, REMEMBERED},
     inbox::rng,
     life, omemo_now, trust,
 };
@@ -27,6 +27,7 @@ use crate::{
         devices::Own as OwnAddress,
         notices,
         owner::Pairing,
+        pictures,
         verify::Plan,
     },
     keydevice,
@@ -79,6 +80,7 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
     let memory = memory(&mut state, &config, &own)?;
     let remembered = remembered(&mut state)?;
     let notices = notices(&mut state)?;
+    let originals = originals(&mut state)?;
     let rules = rules(&config);
     let (manners, arrived) = (manners(&config), arrived(&mut state)?);
     let settings = settings(&config);
@@ -107,7 +109,8 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
             .with_manners(manners, arrived)
             .set_up(settings)
             .with_notices(notices)
-            .with_life(record),
+            .with_life(record)
+            .with_originals(originals),
         link,
         transfer,
         key_device,
@@ -125,6 +128,7 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
         own,
         life,
         receiving: Vec::new(),
+        programs: super::pictures::Programs::default(),
         typing: None,
         clients: Clients::default(),
         begins_anew: false,
@@ -313,6 +317,11 @@ fn settings(config: &Config) -> Settings {
         trash_days: config.vault.trash_days,
         switches_off: config.commands.requests.is_some(),
     }
+}
+
+fn originals(state: &mut State) -> anyhow::Result<pictures::Record> {
+    let step = state.begin().context("while reading the state")?;
+    Ok(step.note(ORIGINALS)?.unwrap_or_default())
 }
 
 fn rules(config: &Config) -> Rules {

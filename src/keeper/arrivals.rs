@@ -311,6 +311,7 @@ impl Keeper {
 
     /// A file is in the index: it is told, or what belongs to it is noted first.
     pub(super) fn indexed(&mut self, job: JobId, placed: Placed, now: i64) -> Vec<Effect> {
+        self.came(&job, &placed);
         let (effects, entry) = self.intakes.indexed(job, placed, now);
         self.number(entry);
         self.with_opening(effects)

@@ -2,7 +2,10 @@
 //!
 //! Knows the grammar and nothing else: not who wrote the line, not what is in the vault.
 
-use super::{keeping::Keeping, labels::Labels, machine::Errand, notices::Wish, verify::Asked};
+use super::{
+    keeping::Keeping, labels::Labels, machine::Errand, notices::Wish, pictures::Pictures,
+    verify::Asked,
+};
 
 mod album;
 mod checks;
@@ -15,10 +18,12 @@ mod machine;
 mod nearest;
 mod notices;
 mod numbers;
+mod pictures;
 mod quoted;
 mod verbs;
 
 pub use keeping::KeepWord;
+pub use pictures::Slip;
 pub use quoted::quoted;
 pub use verbs::{VERBS, Verb};
 
@@ -74,6 +79,8 @@ pub enum Command {
         /// Which entries, in the order asked for.
         picks: Vec<Pick>,
     },
+    /// Look at pictures.
+    Picture(Pictures),
     /// Check files.
     Verify(Asked),
     /// Change kept files.
@@ -219,6 +226,8 @@ pub enum NotACommand {
     QuietHow,
     /// `eject` with something behind it that does not belong there.
     EjectHow,
+    /// A word about pictures that was used without what it needs.
+    Picture(Slip),
     /// `verify` with something that names no files.
     VerifyWhat {
         /// What stood there.
@@ -272,6 +281,14 @@ fn parse_line(line: &str, context: &Context) -> Result<Command, NotACommand> {
         Some(verb) => Err(NotACommand::DidYouMean { verb }),
         None => Err(NotACommand::Unknown),
     }
+}
+
+/// Returns whether a word is one that commands begin with, or nearly so.
+#[must_use]
+pub fn is_nearly_a_verb(word: &str) -> bool {
+    let word = word.strip_prefix('/').unwrap_or(word);
+    let is_elsewhere = || verbs::ELSEWHERE.contains(&word.to_lowercase().as_str());
+    verbs::find(word).is_some() || is_elsewhere() || nearest::is_close(word)
 }
 
 /// Reads a verb that nothing follows.

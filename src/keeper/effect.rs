@@ -2,7 +2,7 @@
 
 use super::{
     JobId, chat::Chat, command::Command, delivery::Delivery, input::Device, intake::Intake, life,
-    machine::Errand, notices, owner::Pairing, reply::Reply, storage::Pace, verify,
+    machine::Errand, notices, owner::Pairing, pictures, reply::Reply, storage::Pace, verify,
 };
 
 /// Something the event loop is to do.
@@ -39,6 +39,8 @@ pub enum Effect {
     SaveLife(life::Record),
     /// Write what is remembered of notices.
     SaveNotices(notices::Record),
+    /// Write which devices were told that they send no originals.
+    SaveOriginals(pictures::Record),
     /// Send an encrypted message to all trusted devices of the owner.
     Say(Reply),
     /// Do what a chat program shows beside words, or in place of earlier ones.
@@ -71,6 +73,8 @@ pub enum Effect {
     Discard([u8; 16]),
     /// Find out on whose device list these ids are.
     LookUp(Vec<u32>),
+    /// Find out which program this device of the owner writes with.
+    AskClient(u32),
     /// Begin or end a check.
     Verify(verify::Act),
     /// Remove for good what has lain in the trash for so many days; [`Heard::Purged`] tells its end.
@@ -125,6 +129,7 @@ impl Effect {
             | Self::SaveAlarm(_)
             | Self::SaveLife(_)
             | Self::SaveNotices(_)
+            | Self::SaveOriginals(_)
             | Self::Say(_)
             | Self::SayTo(..)
             | Self::SayPlainRefused => true,
@@ -139,6 +144,7 @@ impl Effect {
             | Self::Announce
             | Self::Discard(_)
             | Self::LookUp(_)
+            | Self::AskClient(_)
             | Self::Verify(_)
             | Self::PurgeOld { .. }
             | Self::Machine(_)

@@ -284,6 +284,8 @@ pub enum Input {
     Files(keeping::Heard),
     /// News of the machine.
     Machine(super::machine::Heard),
+    /// News about pictures.
+    Picture(super::pictures::PictureNews),
     /// News of a check.
     Verify(super::verify::Heard),
     /// The time that [`Keeper::next_wake`](super::Keeper::next_wake) named has come.

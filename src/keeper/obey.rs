@@ -2,13 +2,13 @@
 
 use super::{
     Answer, Effect, JobId, Keeper, Told,
-    command::{self, Command, Context, NotACommand},
+    command::{self, Command, Context, NotACommand, Slip},
     confirm::Task,
     labels::Labels,
     moment::Moment,
     reply::{
         ArrivalReply, DeviceReply, Facts, GrammarReply, KeepReply, KeyReply, MachineReply,
-        NoticeReply, Reply, VerifyReply, WayIn,
+        NoticeReply, PictureReply, Reply, VerifyReply, WayIn,
     },
 };
 
@@ -31,9 +31,9 @@ impl Keeper {
                 let which = ArrivalReply::AlbumWhich { album };
                 vec![Effect::Say(Reply::Arrival(which))]
             }
-            Err(NotACommand::Unknown) => {
+            Err(why) if why.is_prose() => {
                 let caption = self.prose(told, text, at);
-                caption.unwrap_or_else(|| vec![Effect::Say(not_a_command(NotACommand::Unknown))])
+                caption.unwrap_or_else(|| vec![Effect::Say(not_a_command(why))])
             }
             Err(why) => vec![Effect::Say(not_a_command(why))],
         }
@@ -140,6 +140,7 @@ impl Keeper {
                 let is_opening = self.custody.way_in() == WayIn::Wait;
                 self.verify.ask(asked, is_opening, self.needs_key())
             }
+            Command::Picture(asked) => self.ask_pictures(job, asked, at),
             // While it is being opened the question waits.
             command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
             command @ Command::Get { .. } => self.need(job, &command, at),
@@ -169,14 +170,11 @@ impl Keeper {
     }
 }
 
-/// Returns whether words that are no command were hardly meant as a caption: one of ours stands at
-/// their beginning, or they hold a link, perhaps to a file that was to be kept.
+/// Returns whether words that are no command were hardly meant as a caption: one of ours, perhaps
+/// with a slip, stands at their beginning, or they hold a link, perhaps to a file that was to be kept.
 fn is_meant_otherwise(words: &str) -> bool {
     let first = words.split_whitespace().next().unwrap_or_default();
-    let is_word = !first.starts_with(|it: char| it == '#' || it.is_ascii_digit());
-    let read = command::parse(first, &Context::default());
-    let is_verb = is_word && !read.is_err_and(|why| why.is_prose());
-    is_verb || words.contains("://")
+    command::is_nearly_a_verb(first) || words.contains("://")
 }
 
 pub(super) fn not_a_command(why: NotACommand) -> Reply {
@@ -198,6 +196,8 @@ pub(super) fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::RevokeHow => Reply::Key(KeyReply::RevokeHow),
         NotACommand::TrustWhom { word } => Reply::Device(DeviceReply::TrustWhom { word }),
         NotACommand::RevokeWhat { word } => Reply::Device(DeviceReply::RevokeWhat { word }),
+        NotACommand::Picture(Slip::Sheet) => Reply::Picture(PictureReply::SheetOfWhat),
+        NotACommand::Picture(Slip::Originals) => Reply::Picture(PictureReply::OriginalsHow),
         NotACommand::VerifyWhat { word } => Reply::Verify(VerifyReply::What { word }),
     }
 }

@@ -19,6 +19,7 @@ mod keys;
 mod life;
 mod machine;
 mod notices;
+mod pictures;
 mod verify;
 mod words;
 
@@ -30,6 +31,7 @@ pub use keys::KeyReply;
 pub use life::LifeReply;
 pub use machine::MachineReply;
 pub use notices::{NoticeReply, Report};
+pub use pictures::{PictureReply, Shrunk};
 pub use verify::VerifyReply;
 pub use words::{PLAIN_REFUSED, SHOWN_LOCKED, SHOWN_OPEN};
 
@@ -186,6 +188,8 @@ pub enum DeliveryFailure {
     ServerTrouble,
     /// The stream went down; it is tried again.
     Offline,
+    /// There is nothing in it that can be shown.
+    NothingToShow,
 }
 
 /// Why the vault did not open with the key that was put in.
@@ -364,6 +368,8 @@ pub enum Reply {
     Notice(NoticeReply),
     /// Something about the machine.
     Machine(MachineReply),
+    /// Something about pictures.
+    Picture(PictureReply),
     /// Something about checks.
     Verify(VerifyReply),
     /// Something about opening and locking.

@@ -22,6 +22,7 @@ mod machine;
 mod modes;
 mod notices;
 mod pairing;
+mod pictures;
 mod trust;
 
 const OWNER: &str = "owner@example.org";

@@ -31,11 +31,12 @@ use strongroom::{
         machine::{self, Errand},
         notices,
         owner::Pairing,
+        pictures::{PictureNews, Record},
         reply::{DeliveryFailure, IntakeFailure, OpenFailure, PLAIN_REFUSED, Reply},
         storage::{DriveTrouble, Pace, Seen},
         verify::{self, Act},
     },
-    vault_process::{Form, Order, OriginWord, Word, indoors::Indoors},
+    vault_process::{Form, Order, OriginWord, PictureAsk, PictureWord, Word, indoors::Indoors},
 };
 use vault::{
     BlobId, Index, IntakeKey, Metadata, OpenVault, Sealer, SlotSecret, VaultFolder, slot::SlotKind,
@@ -93,6 +94,7 @@ struct Card {
     arrivals: arrivals::Record,
     notices: notices::Record,
     switches_off: bool,
+    originals: Record,
 }
 
 /// What uploads come to.
@@ -123,6 +125,10 @@ pub(crate) struct Stage {
     /// What lies on the owner's server: a name, and of what its content is made.
     shared: BTreeMap<String, (String, u64)>,
     forgotten: BTreeSet<String>,
+    /// What is shared and is a picture.
+    pictures: BTreeMap<String, Vec<u8>>,
+    /// What the phone's program says it is.
+    program: Option<String>,
     /// Of everything that was ever shared.
     hashes: BTreeSet<[u8; 32]>,
     effects: VecDeque<Effect>,
@@ -165,6 +171,8 @@ impl Stage {
             messages: 0,
             shared: BTreeMap::new(),
             forgotten: BTreeSet::new(),
+            pictures: BTreeMap::new(),
+            program: None,
             hashes: BTreeSet::new(),
             effects: VecDeque::new(),
             said: Vec::new(),
@@ -214,6 +222,10 @@ impl Stage {
     /// Tells the keeper, and carries out what comes of it until nothing is left to do.
     fn tell(&mut self, input: Input) {
         self.decide(input);
+        self.carry_on();
+    }
+
+    fn carry_on(&mut self) {
         while let Some(effect) = self.effects.pop_front() {
             self.carry_out(effect);
         }
@@ -261,6 +273,7 @@ impl Stage {
             Effect::SavePace(pace) => card.pace = Some(pace),
             Effect::SaveAlarm(alarm) => card.alarm = alarm,
             Effect::SaveNotices(record) => card.notices = record,
+            Effect::SaveOriginals(record) => card.originals = record,
             Effect::Say(reply) | Effect::Chat(Chat::Tell { reply, .. }) => self.hear(&reply),
             Effect::Chat(Chat::SaveArrivals(record)) => card.arrivals = record,
             Effect::SayTo(device, reply) if device.id == NEW_PHONE => {
@@ -333,6 +346,10 @@ impl Stage {
                 }
             }
             Effect::Machine(errand) => self.errand(errand),
+            Effect::AskClient(device) => {
+                let name = self.program.clone();
+                self.decide(Input::Picture(PictureNews::Client { device, name }));
+            }
             Effect::Discard(blob) => {
                 let blob = BlobId::from_bytes(blob);
                 self.sealer.folder().remove_blob(&blob).unwrap();
@@ -475,7 +492,8 @@ impl Stage {
             return self.decide(not_sealed(IntakeFailure::Gone, false));
         }
         let (seed, size) = self.shared[&intake.name].clone();
-        let content = content(&seed, size);
+        let picture = self.pictures.get(&intake.name).cloned();
+        let content = picture.unwrap_or_else(|| content(&seed, size));
         self.hashes.insert(Sha256::digest(&content).into());
         let mut writer = self.sealer.start(&blob, &mut SysRng).unwrap();
         writer.write_all(&content).unwrap();
@@ -498,10 +516,20 @@ impl Stage {
         let Some(vault) = &mut self.vault else {
             return self.decide(not_uploaded(DeliveryFailure::Locked));
         };
-        let order = Order::Deliver {
-            job: job.0,
-            number,
-            form: Form::Link,
+        let form = Form::Link;
+        let made = self.keeper.made(&job).map(dialogue::make);
+        let is_made = made.is_some();
+        let order = match made {
+            Some(make) => Order::Picture(PictureAsk {
+                job: job.0,
+                form,
+                make,
+            }),
+            None => Order::Deliver {
+                job: job.0,
+                number,
+                form,
+            },
         };
         vault.order(&order).unwrap();
         let (row, form, secret) = match self.word() {
@@ -520,7 +548,8 @@ impl Stage {
         decryptor.update(&ciphertext, &mut content).unwrap();
         decryptor.finish(&mut content).unwrap();
         let hash: [u8; 32] = Sha256::digest(&content).into();
-        assert!(self.hashes.contains(&hash), "that was never shared");
+        let is_whole = self.hashes.contains(&hash) || (is_made && content.starts_with(b"\xff\xd8"));
+        assert!(is_whole, "that was never shared");
         self.decide(match self.uploads {
             Uploads::Work => Input::Uploaded {
                 job,
@@ -595,6 +624,27 @@ impl Stage {
 
     pub(crate) fn photo_arrives(&mut self, name: &str, size: u64) {
         self.shares(name, name, size);
+    }
+
+    /// A picture that can be opened; the vault is open and looks at it.
+    pub(crate) fn picture_arrives(&mut self, name: &str, width: u32, height: u32) {
+        let picture = made(width, height);
+        let size = picture.len() as u64;
+        self.pictures.insert(name.to_owned(), picture);
+        self.shares(name, name, size);
+        while let Some(vault) = &mut self.vault {
+            let word = vault.word().unwrap();
+            let is_seen = matches!(word, Word::Picture(PictureWord::Seen { .. }));
+            self.hear_word(word);
+            if is_seen {
+                break;
+            }
+        }
+        self.carry_on();
+    }
+
+    pub(crate) fn phone_says_it_is(&mut self, program: &str) {
+        self.program = Some(program.to_owned());
     }
 
     pub(crate) fn photo_arrives_again(&mut self, name: &str, other: &str) -> Option<()> {
@@ -793,6 +843,16 @@ fn content(seed: &str, size: u64) -> Vec<u8> {
     block.iter().copied().cycle().take(size).collect()
 }
 
+/// A grey picture without a camera's notes.
+fn made(width: u32, height: u32) -> Vec<u8> {
+    let picture = image::RgbImage::from_pixel(width, height, image::Rgb([120, 120, 120]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, image::ImageFormat::Jpeg)
+        .unwrap();
+    bytes.into_inner()
+}
+
 fn intake_key() -> IntakeKey {
     IntakeKey::init_with(|bytes| bytes.fill(7))
 }
@@ -836,4 +896,5 @@ fn keeper(rules: Rules, card: &Card) -> Keeper {
             ..Settings::default()
         })
         .with_notices(card.notices.clone())
+        .with_originals(card.originals.clone())
 }

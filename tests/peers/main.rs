@@ -41,6 +41,7 @@ mod omemo2;
 mod origin;
 mod phone;
 mod photo;
+mod pictures;
 mod power;
 mod prosody;
 mod register;

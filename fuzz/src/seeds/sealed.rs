@@ -8,7 +8,8 @@ use std::{
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
 use strongroom::vault_process::{
-    Form, Labels, Order, OriginWord, Question, Row, Shut, Word, typed::Kind,
+    Form, Labels, Make, Order, OriginWord, PictureAsk, PictureWord, Question, Row, Shut, Word,
+    typed::Kind,
 };
 use vault::{
     BlobId, Metadata, Passphrase, Pepper, PepperFile, Sealer, SlotId, SlotSecret, VaultFolder,
@@ -202,6 +203,14 @@ pub(super) fn orders(seeds: &mut Seeds) {
         ),
         ("abort", Order::Abort),
         ("label", label(job)),
+        (
+            "sheet",
+            Order::Picture(PictureAsk {
+                job,
+                form: Form::Link,
+                make: Make::Sheet(vec![9, 8, 7]),
+            }),
+        ),
     ];
     for (name, order) in &orders {
         let bytes = message(0, order);
@@ -225,8 +234,8 @@ fn label(job: [u8; 32]) -> Order {
     }
 }
 
-/// What the vault process says of proofs of origin.
-fn origin_words() -> [(&'static str, Word); 4] {
+/// What the vault process says of proofs of origin and of pictures.
+fn origin_words() -> [(&'static str, Word); 5] {
     let job = JOB;
     let unproven = OriginWord::Unproven {
         job,
@@ -245,6 +254,10 @@ fn origin_words() -> [(&'static str, Word); 4] {
         ),
         ("unproven", Word::Origin(unproven)),
         ("taken", Word::Origin(OriginWord::Taken { job, numbers })),
+        (
+            "not-made",
+            Word::Picture(PictureWord::NotMade { job, number: 3 }),
+        ),
     ]
 }
 

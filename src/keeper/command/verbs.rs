@@ -2,7 +2,7 @@
 
 use super::{
     Command, Context, NotACommand, album, alone, checks, devices, files, help, keeping, keys,
-    machine, notices,
+    machine, notices, pictures,
 };
 use crate::keeper::{keeping::Keeping, machine::Errand};
 
@@ -32,6 +32,8 @@ pub const VERBS: &[Verb] = &[
     verb("get", &["send", "fetch", "download"], files::get),
     verb("last", &[], files::last),
     verb("album", &[], album::album),
+    verb("sheet", &["sheets", "thumbnails"], pictures::sheet),
+    verb("originals", &[], pictures::originals),
     verb("status", &["state"], |rest, _| alone("status", rest, Command::Status)),
     verb("lock", &["close"], |rest, _| alone("lock", rest, Command::Lock)),
     verb("keys", &[], |rest, _| alone("keys", rest, Command::Keys)),

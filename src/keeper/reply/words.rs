@@ -18,6 +18,7 @@ mod keys;
 mod life;
 mod machine;
 mod notices;
+mod pictures;
 mod storage;
 mod verify;
 
@@ -109,6 +110,7 @@ impl Reply {
             Self::Keep(reply) => reply.text(),
             Self::Notice(reply) => reply.text(),
             Self::Machine(reply) => reply.text(),
+            Self::Picture(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),
         }
     }
@@ -411,6 +413,7 @@ fn not_sent(number: u64, why: DeliveryFailure) -> String {
             "#{number} was not sent because it is too large for my server. Take it from the drive \
              with strongroom-rescue, or ask the server's operator."
         ),
+        DeliveryFailure::NothingToShow => pictures::nothing_to_show(number),
         DeliveryFailure::ServerTrouble | DeliveryFailure::Offline => {
             format!("#{number} was not sent because the upload failed. Please ask again later.")
         }
