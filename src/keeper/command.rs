@@ -319,6 +319,14 @@ fn parse_line(line: &str, context: &Context) -> Result<Command, NotACommand> {
     }
 }
 
+/// Returns whether a word is one that commands begin with, or nearly so.
+#[must_use]
+pub fn is_nearly_a_verb(word: &str) -> bool {
+    let word = word.strip_prefix('/').unwrap_or(word);
+    let is_elsewhere = || verbs::ELSEWHERE.contains(&word.to_lowercase().as_str());
+    verbs::find(word).is_some() || is_elsewhere() || nearest::is_close(word)
+}
+
 /// Reads a verb that nothing follows.
 fn alone(verb: &'static str, rest: &str, command: Command) -> Result<Command, NotACommand> {
     if rest.is_empty() {

@@ -29,9 +29,9 @@ impl Keeper {
                 let which = ArrivalReply::AlbumWhich { album };
                 vec![Effect::Say(Reply::Arrival(which))]
             }
-            Err(NotACommand::Unknown) => {
+            Err(why) if why.is_prose() => {
                 let caption = self.prose(told, text, at);
-                caption.unwrap_or_else(|| vec![Effect::Say(not_a_command(NotACommand::Unknown))])
+                caption.unwrap_or_else(|| vec![Effect::Say(not_a_command(why))])
             }
             Err(why) => vec![Effect::Say(not_a_command(why))],
         }
@@ -186,14 +186,11 @@ impl Keeper {
     }
 }
 
-/// Returns whether words that are no command were hardly meant as a caption: one of ours stands at
-/// their beginning, or they hold a link, perhaps to a file that was to be kept.
+/// Returns whether words that are no command were hardly meant as a caption: one of ours, perhaps
+/// with a slip, stands at their beginning, or they hold a link, perhaps to a file that was to be kept.
 fn is_meant_otherwise(words: &str) -> bool {
     let first = words.split_whitespace().next().unwrap_or_default();
-    let is_word = !first.starts_with(|it: char| it == '#' || it.is_ascii_digit());
-    let read = command::parse(first, &Context::default());
-    let is_verb = is_word && !read.is_err_and(|why| why.is_prose());
-    is_verb || words.contains("://")
+    command::is_nearly_a_verb(first) || words.contains("://")
 }
 
 pub(super) fn not_a_command(why: NotACommand) -> Reply {

@@ -321,7 +321,9 @@ fn a_device_and_a_job_from_before_there_were_two_namespaces_are_read() {
     // As it was left before askers were known.
     state
         .connection
-        .execute_batch("ALTER TABLE prekey DROP COLUMN used; PRAGMA user_version = 30")
+        .execute_batch(
+            "ALTER TABLE prekey DROP COLUMN used; DROP TABLE about; PRAGMA user_version = 30",
+        )
         .unwrap();
     drop(state);
 
@@ -364,7 +366,9 @@ fn a_job_from_before_proofs_of_origin_and_descriptions_is_read_without_them() {
     // As the first version left it.
     state
         .connection
-        .execute_batch("ALTER TABLE prekey DROP COLUMN used; PRAGMA user_version = 1")
+        .execute_batch(
+            "ALTER TABLE prekey DROP COLUMN used; DROP TABLE about; PRAGMA user_version = 1",
+        )
         .unwrap();
     drop(state);
 
@@ -418,7 +422,7 @@ fn what_was_remembered_before_devices_were_is_read_with_none() {
     step.commit().unwrap();
     state
         .connection
-        .pragma_update(None, "user_version", 54)
+        .execute_batch("DROP TABLE about; PRAGMA user_version = 54")
         .unwrap();
     drop(state);
 

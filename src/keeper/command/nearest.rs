@@ -8,6 +8,15 @@ const MAX_CHARACTERS: usize = 20;
 /// Returns the verb nearest to a word that is none: at most two slips away, one where the verb is
 /// shorter than six letters, and its own three letters where it has no more.
 pub(super) fn verb(word: &str) -> Option<&'static str> {
+    nearest(word).map(|(_, verb)| verb)
+}
+
+/// Returns whether a word is a verb but for one slip.
+pub(super) fn is_close(word: &str) -> bool {
+    nearest(word).is_some_and(|(slips, _)| slips == 1)
+}
+
+fn nearest(word: &str) -> Option<(usize, &'static str)> {
     let word: Vec<char> = word.to_lowercase().chars().collect();
     if !(3..=MAX_CHARACTERS).contains(&word.len()) {
         return None;
@@ -32,7 +41,6 @@ pub(super) fn verb(word: &str) -> Option<&'static str> {
             (slips <= most).then_some((slips, verb))
         })
         .min_by_key(|(slips, _)| *slips)
-        .map(|(_, verb)| verb)
 }
 
 fn sorted(letters: &[char]) -> Vec<char> {

@@ -196,11 +196,7 @@ fn what_was_stored_and_not_told_before_a_crash_is_told_after_it_and_once() {
     let said = "✅ #1 photo-1.jpg, 10 bytes, stored.".to_owned();
     assert_eq!(told_about(&online), [(1, said)]);
     assert_eq!(closed(&online), [1]);
-    let summary = Reply::Opened {
-        adopted: vec![],
-        doubles: 0,
-    };
-    assert_eq!(says(&opened), [summary]);
+    assert!(says(&opened).is_empty(), "nothing is told twice");
 }
 
 /// A photo whose program shows reactions, or does not.
@@ -257,14 +253,14 @@ fn label_of(effects: &[Effect]) -> Option<(u64, Labels)> {
 #[test]
 fn words_right_after_a_photo_are_noted_with_it_and_alone_they_are_not_understood() {
     let mut keeper = gathering();
-    let alone = keeper.handle(Input::Told(told(50, "Beach #sea")), NOW);
+    let alone = keeper.handle(Input::Told(told(50, "Lagoon #sea")), NOW);
     let _ = keeper.handle(Input::Told(photo(1)), NOW);
-    let noted = keeper.handle(Input::Told(told(51, "Beach #sea")), NOW);
+    let noted = keeper.handle(Input::Told(told(51, "Lagoon #sea")), NOW);
     let _ = seal(&mut keeper, 1, NOW);
     let indexed = index(&mut keeper, 1, NOW);
     let labelled = keeper.handle(Input::Chat(News::Labelled { job: job(1) }), NOW);
 
-    let labels = Labels::read("Beach #sea").unwrap();
+    let labels = Labels::read("Lagoon #sea").unwrap();
     assert_eq!(says(&alone), [Reply::NotUnderstood]);
     assert_eq!(
         says(&noted),
@@ -281,7 +277,7 @@ fn words_right_after_a_photo_are_noted_with_it_and_alone_they_are_not_understood
 fn words_that_come_while_others_are_being_noted_are_noted_too() {
     let mut keeper = gathering();
     let _ = keeper.handle(Input::Told(photo(1)), NOW);
-    let _ = keeper.handle(Input::Told(told(51, "Beach")), NOW);
+    let _ = keeper.handle(Input::Told(told(51, "Lagoon")), NOW);
     let _ = seal(&mut keeper, 1, NOW);
     let _ = index(&mut keeper, 1, NOW);
     let _ = keeper.handle(Input::Told(told(52, "with Anna")), NOW);
@@ -289,7 +285,7 @@ fn words_that_come_while_others_are_being_noted_are_noted_too() {
     let again = keeper.handle(Input::Chat(News::Labelled { job: job(1) }), NOW);
     let done = keeper.handle(Input::Chat(News::Labelled { job: job(1) }), NOW);
 
-    let both = Labels::read("Beach\nwith Anna").unwrap();
+    let both = Labels::read("Lagoon\nwith Anna").unwrap();
     assert_eq!(label_of(&again), Some((1, both)));
     assert_eq!((closed(&again), closed(&done)), (vec![], vec![1]));
 }
@@ -301,15 +297,15 @@ fn a_corrected_caption_takes_the_place_of_the_first() {
             corrects: true,
             ..Beside::default()
         },
-        ..told(52, "Beach")
+        ..told(52, "Lagoon")
     };
     let mut keeper = gathering();
     let _ = keeper.handle(Input::Told(photo(1)), NOW);
-    let _ = keeper.handle(Input::Told(told(51, "Baech #sea")), NOW);
+    let _ = keeper.handle(Input::Told(told(51, "Lagon #sea")), NOW);
 
     let effects = keeper.handle(Input::Told(corrected), NOW);
 
-    assert_eq!(rows(&effects)[0].labels, Labels::read("Beach").unwrap());
+    assert_eq!(rows(&effects)[0].labels, Labels::read("Lagoon").unwrap());
 }
 
 #[test]
@@ -318,13 +314,13 @@ fn words_after_a_photo_that_is_stored_are_noted_in_the_index_and_after_a_minute_
     let _ = store(&mut keeper, 1, NOW);
     let later = |number, seconds| Told {
         sent_at: NOW + seconds,
-        ..told(number, "Beach")
+        ..told(number, "Lagoon")
     };
 
     let in_time = keeper.handle(Input::Told(later(51, 60)), NOW + 60);
     let too_late = keeper.handle(Input::Told(later(52, 61)), NOW + 61);
 
-    let labels = Labels::read("Beach").unwrap();
+    let labels = Labels::read("Lagoon").unwrap();
     let command = Command::Label {
         numbers: vec![1],
         coming: 0,
@@ -378,14 +374,14 @@ fn an_answer_to_a_photo_means_that_photo() {
     let mut keeper = gathering();
 
     let got = keeper.handle(Input::Told(answer(51, "get")), NOW);
-    let noted = keeper.handle(Input::Told(answer(52, "Beach")), NOW);
+    let noted = keeper.handle(Input::Told(answer(52, "Lagoon")), NOW);
 
     let pick = command::Pick::Range { first: 7, last: 7 };
     let get = Command::Get { picks: vec![pick] };
     let label = Command::Label {
         numbers: vec![7],
         coming: 0,
-        labels: Labels::read("Beach").unwrap(),
+        labels: Labels::read("Lagoon").unwrap(),
     };
     assert!(got.contains(&Effect::Ask(job(51), get)));
     assert!(noted.contains(&Effect::Ask(job(52), label)));
