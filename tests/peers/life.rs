@@ -2,7 +2,7 @@
 //! device list is kept, its keys stay readable by all.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -12,6 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    daemon::Daemon,
     home::{Home, STRANGER, VAULT},
     journal::PATIENCE,
     phone::{Phone, text},
@@ -19,6 +20,7 @@ use crate::{
 };
 
 const EMPTY: &str = "The vault is empty.";
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 const NAMESPACE: &str = "eu.siacs.conversations.axolotl";
 
 fn ask(phone: &mut Phone) {
@@ -52,8 +54,12 @@ fn put_back(home: &Home, backup: &Path) {
     copy(backup, &home.system());
 }
 
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
+fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    wait_within(PATIENCE, what, is_so);
+}
+
+fn wait_within(patience: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + patience;
     while !is_so() {
         assert!(Instant::now() < end, "waited in vain: {what}");
         thread::sleep(Duration::from_millis(50));
@@ -124,6 +130,96 @@ fn an_old_copy_that_starts_without_its_drive_is_found_out_when_the_drive_comes()
     phone.wait_reply("An old copy of my memory was put back");
     ask(&mut phone);
     assert_ne!(devices(&mut phone), first);
+}
+
+/// Starts the daemon with a clock that stands ahead.
+fn start_ahead(home: &mut Home, seconds: u64) {
+    let mut command = home.command();
+    command
+        .arg("run")
+        .env("STRONGROOM_CLOCK_OFFSET", seconds.to_string());
+    let daemon = Daemon::spawn(&mut command);
+    daemon.wait_line("online");
+    home.daemon = Some(daemon);
+}
+
+#[test]
+fn an_old_copy_that_no_drive_tells_of_is_found_out_by_the_bundle_at_the_server() {
+    let mut home = Home::new();
+    home.start();
+    let mut phone = home.paired_phone();
+    ask(&mut phone);
+    let first = devices(&mut phone);
+    home.stop();
+    let backup = back_up(&home);
+    // A week later the signed prekey is exchanged, and the server has the new one.
+    start_ahead(&mut home, 8 * DAY_SECONDS);
+    home.daemon().wait_line("a new signed prekey was made");
+    ask(&mut phone);
+    home.stop();
+    // The control: the state that made it is the same device.
+    start_ahead(&mut home, 8 * DAY_SECONDS);
+    ask(&mut phone);
+    assert_eq!(devices(&mut phone), first);
+    home.stop();
+
+    put_back(&home, &backup);
+    fs::remove_file(home.vault().join("strongroom.cards")).unwrap();
+    let mut command = home.command();
+    let mut daemon = Daemon::spawn(command.arg("run"));
+    let status = daemon.wait_exit(PATIENCE);
+    daemon.wait_line("the state on the system card is an old copy");
+    home.start();
+
+    assert_eq!(status.code(), Some(1));
+    phone.wait_reply("An old copy of my memory was put back");
+    ask(&mut phone);
+    let second = devices(&mut phone);
+    assert_eq!(second.len(), 1);
+    assert_ne!(second, first);
+    phone.assert_no_message_key_was_used_twice();
+}
+
+#[test]
+fn a_fight_over_the_list_is_told_at_the_fifth_loss_and_no_single_one_is() {
+    // The vault waits longer each time; the fifth loss comes after 155 seconds.
+    let is_all = env::var_os("STRONGROOM_HOSTILE").is_some_and(|it| it == "all");
+    let losses = if is_all { 5 } else { 2 };
+    let mut home = Home::new();
+    home.start();
+    let mut phone = home.paired_phone();
+    phone.patience = Duration::from_secs(200);
+    let ours = devices(&mut phone)[0];
+    let mut other = Phone::start(&home.server, VAULT);
+    let alarm = "five times within an hour";
+    let alarms = |phone: &Phone| {
+        let said = phone.seen("message").into_iter();
+        said.filter(|it| it["body"].as_str().is_some_and(|it| it.contains(alarm)))
+            .count()
+    };
+
+    for loss in 1..=losses {
+        let stolen = format!(
+            "<iq xmlns='jabber:client' type='set' id='robber{loss}'>\
+             <pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+             <publish node='{NAMESPACE}.devicelist'><item id='current'><list xmlns='{NAMESPACE}'>\
+             <device id='4711'/></list></item></publish></pubsub></iq>"
+        );
+        other.order("send_stanza", json!({ "xml": stolen }));
+        other.order("roster", json!({}));
+        wait_within(Duration::from_secs(200), "the vault is on its list", || {
+            devices(&mut phone).contains(&ours)
+        });
+        if loss < 5 {
+            ask(&mut phone);
+            assert_eq!(alarms(&phone), 0, "told at loss {loss}");
+        }
+    }
+
+    if is_all {
+        phone.wait_reply(alarm);
+        assert_eq!(alarms(&phone), 1);
+    }
 }
 
 #[test]
