@@ -89,5 +89,7 @@ fn the_reference_notices_what_a_party_forgets() {
     panic::set_hook(hook);
 
     assert_eq!(found[3], 0, "the control");
-    assert_eq!(&found[..3], [6, 6, 6]);
+    assert_eq!(&found[..2], [6, 6]);
+    // only a script in which a prekey is offered twice and used twice can show it
+    assert!(found[2] >= 3, "{found:?}");
 }
