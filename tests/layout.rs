@@ -40,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("keeper", &[]),
     ("keydevice", &[]),
     ("keys", &["config", "crash", "daemon", "disk", "state"]),
+    ("pictures", &[]),
     ("pinned", &[]),
     ("service", &[]),
     (
@@ -50,7 +51,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("state", &[]),
     ("transfer", &["pinned"]),
-    ("vault_process", &["clock", "crash", "keydevice"]),
+    (
+        "vault_process",
+        &["clock", "crash", "keydevice", "pictures"],
+    ),
     ("verify", &["config", "keys", "state"]),
     ("xmpp", &["pinned"]),
 ];
@@ -76,6 +80,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("reqwest", &["transfer"]),
     ("rusqlite", &["state"]),
     ("notify::", &["keydevice", "service"]),
+    ("image::", &["pictures"]),
+    ("embedded_graphics", &["pictures"]),
 ];
 
 /// Lines of one file, tests left out.
