@@ -106,6 +106,7 @@ fn chunked(body: &[u8]) -> Vec<u8> {
 }
 
 /// Ways to answer with 200 and not give the file, and odd ways to give it.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn bodies(sealed: &[u8], other: &[u8]) -> Vec<(&'static str, Vec<u8>, Fate)> {
     let length = sealed.len();
     let ok = |announced: usize, body: &[u8]| {

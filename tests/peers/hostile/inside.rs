@@ -137,6 +137,7 @@ const ALTERED: &str = "was damaged or altered";
 const ADDRESS: &str = "an address I must not open";
 const PROOF: &str = "nothing in the message would prove";
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn attacks(other: u16) -> Vec<Attack> {
     let attack = |name, how, wrong, words| Attack {
         name,
