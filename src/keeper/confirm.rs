@@ -59,7 +59,10 @@ impl Command {
             | Self::HelpOn { .. }
             | Self::Status
             | Self::List { .. }
-            | Self::Find { .. }
+            | Self::Next
+            | Self::Info { .. }
+            | Self::Albums { .. }
+            | Self::Tags { .. }
             | Self::Get { .. }
             | Self::Picture(_)
             | Self::Album { .. }
