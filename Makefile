@@ -15,7 +15,10 @@ DENY := $(TARGET)/tools/bin/cargo-deny
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup check test demo bench cross faults hostile servers fuzz advisories
+MUTANTS_VERSION := 27.1.0
+MUTANTS := $(TARGET)/tools/bin/cargo-mutants
+
+.PHONY: help setup check test demo bench cross faults hostile servers fuzz mutants advisories
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +62,14 @@ hostile: setup ## hostile servers and contacts, lines that break: 5 minutes, a t
 
 servers: setup ## the main path on Prosody 0.12, Prosody 13.0 and ejabberd, and between two servers
 	scripts/servers.sh
+
+mutants: $(MUTANTS) ## breaks the ratchet in every small way and sees whether a test notices: an hour
+	PATH=$(TARGET)/tools/bin:$$PATH scripts/mutants.sh
+
+$(MUTANTS):
+	cargo install cargo-mutants --version $(MUTANTS_VERSION) --locked --debug \
+	    --root $(TARGET)/tools --target-dir $(TARGET)/tools/build
+	rm -rf $(TARGET)/tools/build
 
 fuzz: ## a minute of fuzzing for every parser
 	scripts/fuzz.sh $(FUZZ_SECONDS)

@@ -149,6 +149,7 @@ fn account(path: &Path, config: Option<&Config>, check: &Check) -> anyhow::Resul
         trust,
         proxy,
         allow_plain: false,
+        has_worked: false,
     })
 }
 

@@ -56,6 +56,7 @@ mod settle;
 pub mod start;
 mod trust;
 pub mod verify;
+mod worked;
 
 use console::Typing;
 pub use start::run;
@@ -428,6 +429,7 @@ impl Daemon {
             "online ({})",
             if fresh { "a new stream" } else { "resumed" }
         );
+        worked::works(&mut self.state, &self.config.account)?;
         if fresh {
             self.catch_up = CatchUp::Behind;
             self.life.is_pushed = false;

@@ -34,6 +34,8 @@ use self::{
 pub mod address;
 mod fault;
 mod fetch;
+#[doc(hidden)]
+pub mod fuzzing;
 mod pace;
 mod put;
 mod route;

@@ -9,6 +9,8 @@ use omemo::media::MediaEncryptor;
 
 use crate::targets;
 
+#[path = "seeds/answers.rs"]
+mod answers;
 #[path = "seeds/described.rs"]
 mod described;
 #[path = "seeds/messages.rs"]
@@ -52,6 +54,11 @@ pub fn all(scratch: &Path) -> Vec<Seed> {
     stanzas::messages(&mut seeds);
     stanzas::others(&mut seeds);
     stanzas::inside(&mut seeds);
+    answers::answers(&mut seeds);
+    answers::logins(&mut seeds);
+    answers::proxies(&mut seeds);
+    answers::http(&mut seeds);
+    conversations(&mut seeds);
     seeds
         .0
         .sort_by(|a, b| (a.target, &a.name).cmp(&(b.target, &b.name)));
@@ -74,6 +81,28 @@ impl Seeds {
             self.add(target, name, *text);
         }
     }
+}
+
+/// Scripts as `crates/omemo/tests/two_party/model.rs` reads them: four bytes an act.
+fn conversations(seeds: &mut Seeds) {
+    let (say, deliver, begin, burst, days) = (0, 10, 28, 29, 30);
+    let act = |acts: &[[u8; 2]]| acts.iter().flat_map(|it| [it[0], it[1], 0, 0]).collect();
+    let add = |seeds: &mut Seeds, name: &str, acts: &[[u8; 2]]| {
+        let script: Vec<u8> = act(acts);
+        seeds.add("two_party", name, script);
+    };
+    add(seeds, "refused-silence--nothing", &[]);
+    add(seeds, "refused-silence--days", &[[days, 12], [begin, 0]]);
+    let to_and_fro = [[say, 0], [deliver, 1], [say, 1], [deliver, 0], [say, 0]];
+    add(seeds, "accepted-conversation--to-and-fro", &to_and_fro);
+    let both_begin = [[begin, 0], [begin, 1], [say, 0], [say, 1], [say, 2]];
+    add(seeds, "accepted-conversation--both-begin", &both_begin);
+    let twice = [[begin, 0], [say, 0], [begin, 4], [say, 0], [31, 1]];
+    add(seeds, "accepted-conversation--prekey-twice", &twice);
+    let gap = [[burst, 252], [burst, 252], [deliver, 255], [27, 0]];
+    add(seeds, "accepted-conversation--gap", &gap);
+    let forged = [[say, 0], [say, 0], [23, 1], [24, 1], [25, 1], [26, 1]];
+    add(seeds, "accepted-conversation--forged", &forged);
 }
 
 const SECRET_12: &str = "000102030405060708090a0b\

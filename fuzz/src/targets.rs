@@ -17,6 +17,7 @@ use strongroom::{
         pictures::Pictures,
         verify::Asked,
     },
+    transfer::fuzzing::{self as http, Judged},
     vault_process::{self, Order, Word},
     xmpp::fuzzing::{self, Reading},
 };
@@ -32,6 +33,8 @@ pub mod messages;
 mod plain;
 #[path = "targets/sealed.rs"]
 mod sealed;
+#[path = "../../crates/omemo/tests/two_party/model.rs"]
+mod two_party_model;
 #[path = "targets/world.rs"]
 pub mod world;
 
@@ -60,16 +63,21 @@ pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target by its name.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("answer", answer),
     ("blob_header", blob_header),
     ("bundle", bundle),
     ("command", command),
     ("described", described),
     ("envelope", envelope),
+    ("http", http),
     ("link", link),
+    ("login", login),
     ("media", media),
     ("record", record),
     ("sce", sce),
+    ("socks", socks),
     ("stanza", stanza),
+    ("two_party", two_party),
     ("vault_message", vault_message),
     ("words", words),
 ];
@@ -201,15 +209,71 @@ pub fn vault_message(bytes: &[u8]) -> Verdict {
     }
 }
 
+fn verdict(reading: Reading) -> Verdict {
+    match reading {
+        Reading::Taken(what) => Accepted(what),
+        Reading::Dropped(why) => Refused(why),
+        Reading::Broken(what) => unreachable!("{what}"),
+    }
+}
+
 /// Reads the files that are described inside an encrypted payload.
 ///
 /// # Panics
 /// When a file is described that cannot be proven, or that reads differently when written again.
 pub fn described(bytes: &[u8]) -> Verdict {
-    match fuzzing::read_described(bytes) {
-        Reading::Taken(what) => Accepted(what),
-        Reading::Dropped(why) => Refused(why),
-        Reading::Broken(what) => unreachable!("{what}"),
+    verdict(fuzzing::read_described(bytes))
+}
+
+/// Reads a server's answer to a question: nodes, forms, lists of features, an archive's page, a slot.
+///
+/// # Panics
+/// When something is believed or printed that must not be.
+pub fn answer(bytes: &[u8]) -> Verdict {
+    verdict(fuzzing::read_answer(bytes))
+}
+
+/// Reads what a server says during a login.
+///
+/// # Panics
+/// When the password would be shown, or a proof is believed that nobody could make.
+pub fn login(bytes: &[u8]) -> Verdict {
+    verdict(fuzzing::read_login(bytes))
+}
+
+/// Reads what a SOCKS5 proxy answers.
+///
+/// # Panics
+/// When it waits for more than it needs, or believes less.
+pub fn socks(bytes: &[u8]) -> Verdict {
+    verdict(fuzzing::read_socks(bytes))
+}
+
+/// Judges an address to fetch from, the head of the answer, or the headers of a slot.
+///
+/// # Panics
+/// When something is taken that must not be.
+pub fn http(bytes: &[u8]) -> Verdict {
+    match str::from_utf8(bytes).map(http::judge) {
+        Ok(Judged::Taken(what)) => Accepted(what),
+        Ok(Judged::Refused(why)) => Refused(why),
+        Ok(Judged::Broken(what)) => unreachable!("{what}"),
+        Err(_) => Refused("not-text"),
+    }
+}
+
+/// Has two parties act as a script says, and compares them with a reference.
+///
+/// # Panics
+/// When a message that must be readable is not, or one that must not be is.
+pub fn two_party(bytes: &[u8]) -> Verdict {
+    /// What is said at the end of every script.
+    const ALWAYS: u64 = 12;
+    let tally = two_party_model::run(bytes);
+    if tally.read > ALWAYS {
+        Accepted("conversation")
+    } else {
+        Refused("silence")
     }
 }
 
@@ -218,11 +282,7 @@ pub fn described(bytes: &[u8]) -> Verdict {
 /// # Panics
 /// When something is believed that must not be.
 pub fn stanza(bytes: &[u8]) -> Verdict {
-    match fuzzing::read_stanza(bytes) {
-        Reading::Taken(what) => Accepted(what),
-        Reading::Dropped(why) => Refused(why),
-        Reading::Broken(what) => unreachable!("{what}"),
-    }
+    verdict(fuzzing::read_stanza(bytes))
 }
 
 /// Reads what was inside an encrypted payload of `urn:xmpp:omemo:2`.
@@ -230,11 +290,7 @@ pub fn stanza(bytes: &[u8]) -> Verdict {
 /// # Panics
 /// When something is believed that must not be.
 pub fn sce(bytes: &[u8]) -> Verdict {
-    match fuzzing::read_inside(bytes) {
-        Reading::Taken(what) => Accepted(what),
-        Reading::Dropped(why) => Refused(why),
-        Reading::Broken(what) => unreachable!("{what}"),
-    }
+    verdict(fuzzing::read_inside(bytes))
 }
 
 /// Reads a line of chat.

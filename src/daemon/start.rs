@@ -15,7 +15,7 @@ use super::{
     drive::DriveState,
     effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, ORIGINALS, PACE, PAIRING, REMEMBERED},
     inbox::rng,
-    life, omemo_now, trust,
+    life, omemo_now, trust, worked,
 };
 use crate::{
     clock,
@@ -93,7 +93,10 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
         Patience::default(),
     )
     .through(config.network.proxy()?);
-    let account = account(&config, trust)?;
+    let account = Account {
+        has_worked: worked::has_worked(&mut state, &config.account)?,
+        ..account(&config, trust)?
+    };
     let (tell, happenings) = mpsc::unbounded_channel();
     let (arrivals_tell, arrivals) = mpsc::channel(ARRIVALS);
     let source = key_source(&config)?;
@@ -423,5 +426,6 @@ fn account(config: &Config, trust: TlsTrust) -> anyhow::Result<Account> {
         trust,
         proxy: config.network.proxy()?,
         allow_plain: config.account.allow_plain,
+        has_worked: false,
     })
 }

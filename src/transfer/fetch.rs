@@ -230,21 +230,7 @@ pub(super) async fn fetch(
         .await
         .map_err(|_| FetchError::TooSlow)?
         .map_err(|error| Fault::of(&error))?;
-    judge_status(response.status())?;
-    if response
-        .headers()
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .any(|it| it != "identity")
-    {
-        return Err(FetchError::Encoded);
-    }
-    let announced = announced(response.headers())?;
-    if announced.is_some_and(|it| it > limits.max_bytes) {
-        return Err(FetchError::TooLarge {
-            limit: limits.max_bytes,
-        });
-    }
+    let announced = judge_head(response.status(), response.headers(), limits)?;
     Ok(Download {
         announced,
         received: 0,
@@ -253,6 +239,26 @@ pub(super) async fn fetch(
         pace: Pace::new(patience.window, patience.bytes_per_window),
         deadline,
     })
+}
+
+/// Judges the head of an answer; returns the length that it announces.
+pub(super) fn judge_head(
+    status: StatusCode,
+    headers: &HeaderMap,
+    limits: Limits,
+) -> Result<Option<u64>, FetchError> {
+    judge_status(status)?;
+    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+    if encodings.any(|it| it != "identity") {
+        return Err(FetchError::Encoded);
+    }
+    let announced = announced(headers)?;
+    if announced.is_some_and(|it| it > limits.max_bytes) {
+        return Err(FetchError::TooLarge {
+            limit: limits.max_bytes,
+        });
+    }
+    Ok(announced)
 }
 
 fn judge_status(status: StatusCode) -> Result<(), FetchError> {

@@ -168,7 +168,7 @@ pub(super) async fn put(
 }
 
 /// Builds the head of the request from the slot's headers.
-fn headers(upload: &Upload<'_>) -> Result<HeaderMap, Refusal> {
+pub(super) fn headers(upload: &Upload<'_>) -> Result<HeaderMap, Refusal> {
     let mut headers = HeaderMap::new();
     for (name, value) in upload.headers {
         // XEP-0363 v1.2.0 4: three names are allowed, others are ignored, line breaks are

@@ -63,6 +63,9 @@ pub struct Account {
     pub proxy: Option<SocketAddr>,
     /// Whether the password may be sent as such, inside TLS, to a server that offers nothing else.
     pub allow_plain: bool,
+    /// Whether these settings have led to a login before. Then nothing that somebody on the way can
+    /// bring about ends the attempts: it passes when they are gone.
+    pub has_worked: bool,
 }
 
 #[cfg(test)]

@@ -224,7 +224,7 @@ impl Link {
 }
 
 /// XEP-0313 4.1
-fn page(result: ArchiveResult) -> Page {
+pub(super) fn page(result: ArchiveResult) -> Page {
     let fin = result.fin.as_ref().filter(|fin| fin.is("fin", ns::MAM));
     let complete = fin.and_then(|fin| fin.attr("complete"));
     let set = fin.and_then(|fin| xml::child(fin, "set", ns::RSM));

@@ -276,9 +276,22 @@ impl Connector {
     }
 
     /// Switches an open connection to TLS (RFC 6120 5.4).
+    ///
+    /// Nobody is known yet, and anyone on the way can say that the server does not serve us: nothing
+    /// that is said in clear ends the attempts for good.
     async fn start_tls(&self, tcp: Buffered) -> Result<Buffered, ConnectError> {
+        let asked = self.ask_for_tls(tcp).await;
+        asked.map_err(|error| match error {
+            ConnectError::Fatal(reason) => {
+                ConnectError::Passing(format!("{reason} (said before encryption)"))
+            }
+            passing @ ConnectError::Passing(_) => passing,
+        })
+    }
+
+    async fn ask_for_tls(&self, tcp: Buffered) -> Result<Buffered, ConnectError> {
         let (mut wire, features) = wire::open(tcp, &self.domain, None).await?;
-        // Anyone on the way can strip the offer: that must not stop the daemon for good.
+        // Anyone on the way can strip the offer.
         if super::xml::child(&features, "starttls", STARTTLS).is_none() {
             return Err(ConnectError::Passing(
                 "the server offers no encryption".to_owned(),

@@ -1,5 +1,5 @@
-//! A door for the fuzz targets `stanza`, `sce` and `described`: one stanza's bytes, as a hostile
-//! server could send them, and what a device may have encrypted.
+//! A door for the fuzz targets `stanza`, `sce`, `described`, `answer`, `login` and `socks`: one
+//! stanza's bytes, as a hostile server could send them, and what a device may have encrypted.
 //!
 //! It takes them the way they take on a live stream, through the sieve, the XML parser and the
 //! readers, without a stream.
@@ -18,6 +18,10 @@ use super::{
     upload,
     xml::{self, ns},
 };
+
+pub use answers::{read_answer, read_login, read_socks};
+
+mod answers;
 
 /// The archive query that is open.
 const QUERY: &str = "q1";

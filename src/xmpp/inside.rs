@@ -111,7 +111,7 @@ fn has_feature(info: &Element, feature: &str) -> bool {
 }
 
 /// Reads how long data is kept, in the server's own words.
-fn retention(info: &Element) -> Option<String> {
+pub(super) fn retention(info: &Element) -> Option<String> {
     let forms = info.children().filter(|it| it.is("x", ns::DATA_FORMS));
     let mut policies =
         forms.filter(|it| form_value(it, "FORM_TYPE").as_deref() == Some(DATA_POLICY));
@@ -250,13 +250,13 @@ fn publish(node: &str, id: &str, with_options: bool) -> Request {
     Request::set(None, pubsub.child_if(with_options.then_some(options)))
 }
 
-fn access_model(pubsub: &Element) -> Option<String> {
+pub(super) fn access_model(pubsub: &Element) -> Option<String> {
     let configure = xml::child(pubsub, "configure", OWNER)?;
     let form = xml::child(configure, "x", ns::DATA_FORMS)?;
     form_value(form, "pubsub#access_model")
 }
 
-fn count_items(pubsub: &Element) -> usize {
+pub(super) fn count_items(pubsub: &Element) -> usize {
     let items = xml::child(pubsub, "items", ns::PUBSUB);
     let items = items.into_iter().flat_map(Element::children);
     items.filter(|it| it.is("item", ns::PUBSUB)).count()

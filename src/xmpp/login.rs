@@ -27,7 +27,7 @@ const MAX_ITERATIONS: u32 = 1_000_000;
 
 /// A way to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Choice {
+pub(super) enum Choice {
     Sha256Plus,
     Sha1Plus,
     Sha256,
@@ -49,14 +49,14 @@ impl Choice {
 
 /// What the server offers, read from its features.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Offer {
+pub(super) struct Offer {
     mechanisms: Vec<String>,
     /// The server can bind to the TLS exporter.
     exporter: bool,
 }
 
 impl Offer {
-    fn read(features: &Element) -> Self {
+    pub(super) fn read(features: &Element) -> Self {
         let mechanisms = xml::child(features, "mechanisms", SASL);
         let mechanisms = mechanisms.into_iter().flat_map(Element::children);
         let bindings = xml::child(features, "sasl-channel-binding", CHANNEL_BINDINGS);
@@ -81,7 +81,7 @@ impl Offer {
     }
 
     /// Chooses the strongest way that both sides can; `bindable` if this connection can be bound to.
-    fn choose(&self, bindable: bool, allow_plain: bool) -> Option<Choice> {
+    pub(super) fn choose(&self, bindable: bool, allow_plain: bool) -> Option<Choice> {
         let plus = bindable && self.exporter;
         [
             (Choice::Sha256Plus, plus),
@@ -253,7 +253,7 @@ fn not_authentic(why: &'static str) -> ConnectError {
 }
 
 /// Checks what the SCRAM library leaves to its caller.
-fn check_challenge(first: &[u8], challenge: &[u8]) -> Result<(), &'static str> {
+pub(super) fn check_challenge(first: &[u8], challenge: &[u8]) -> Result<(), &'static str> {
     let senseless = "its challenge makes no sense";
     let first = std::str::from_utf8(first).map_err(|_| senseless)?;
     let challenge = std::str::from_utf8(challenge).map_err(|_| senseless)?;
@@ -281,13 +281,13 @@ fn check_challenge(first: &[u8], challenge: &[u8]) -> Result<(), &'static str> {
 
 /// The server's answer during a login.
 #[derive(Debug, PartialEq, Eq)]
-enum Answer {
+pub(super) enum Answer {
     Challenge(Vec<u8>),
     Success(Vec<u8>),
 }
 
 impl Answer {
-    fn read(element: &Element) -> Result<Self, ConnectError> {
+    pub(super) fn read(element: &Element) -> Result<Self, ConnectError> {
         if !element.has_ns(SASL) {
             return Err(WireError::Unexpected.into());
         }

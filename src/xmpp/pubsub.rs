@@ -14,7 +14,7 @@ pub(super) const OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
 pub(super) const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
 const NODE_CONFIG: &str = "http://jabber.org/protocol/pubsub#node_config";
 /// The id of the only item of a node (XEP-0060 12.20).
-const ONLY_ITEM: &str = "current";
+pub(super) const ONLY_ITEM: &str = "current";
 /// Our nodes are kept, since we are not always there.
 const KEPT: (&str, &str) = ("pubsub#persist_items", "true");
 const ACCESS: &str = "pubsub#access_model";
@@ -302,7 +302,7 @@ pub(crate) fn submit_form(form_type: &str, fields: &[(&str, &str)]) -> Xml {
 }
 
 /// Returns the item of an answer that was asked for, or the newest one.
-fn read_item<'a>(pubsub: &'a Element, id: &str) -> Option<&'a Element> {
+pub(super) fn read_item<'a>(pubsub: &'a Element, id: &str) -> Option<&'a Element> {
     let items = xml::child(pubsub, "items", ns::PUBSUB)?;
     let items = || {
         items

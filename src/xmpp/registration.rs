@@ -15,7 +15,7 @@ use super::link::{Refusal, Request, RequestError};
 use super::login;
 use super::xml::{self, Xml, ns};
 
-const REGISTER: &str = "jabber:iq:register";
+pub(super) const REGISTER: &str = "jabber:iq:register";
 const OOB: &str = "jabber:x:oob";
 const CAPTCHA: &str = "urn:xmpp:captcha";
 const MEDIA: &str = "urn:xmpp:media-element";
@@ -190,7 +190,7 @@ pub(super) async fn ask(
     }
 }
 
-fn read(query: &Element) -> Offer {
+pub(super) fn read(query: &Element) -> Offer {
     let form = xml::child(query, "x", ns::DATA_FORMS);
     let fields = || {
         let fields = form.into_iter().flat_map(Element::children);
@@ -248,7 +248,7 @@ fn read(query: &Element) -> Offer {
 }
 
 /// XEP-0077 3.1, and 4 where there is a form.
-fn fill_in(offer: &Offer, user: &str, password: &str) -> Xml {
+pub(super) fn fill_in(offer: &Offer, user: &str, password: &str) -> Xml {
     let query = Xml::in_ns("query", REGISTER);
     if !offer.has_form {
         return query
@@ -269,7 +269,7 @@ fn fill_in(offer: &Offer, user: &str, password: &str) -> Xml {
 }
 
 /// XEP-0077 3.1 and RFC 6120 8.3.3: what a refusal means for whoever tries again.
-fn judge(answer: &Element) -> RegisterError {
+pub(super) fn judge(answer: &Element) -> RegisterError {
     let Refusal {
         condition, text, ..
     } = iq::read_refusal(answer);

@@ -115,7 +115,7 @@ impl Keeper {
             Err(reason) => return self.session.arrivals.push(Arrival::Fatal(reason)),
         };
         let mut unreadables = Unreadables::default();
-        let mut was_online = false;
+        let mut was_online = self.account.has_worked;
         loop {
             let wait = match self.begin(&connector).await {
                 Began::Stopped(done) => return finish(done),

@@ -36,14 +36,14 @@ const ELSEWHERE: &str = "That file went to the device that asked for it, in a fo
      does not read. Ask from here to get it here.";
 
 /// A file that was encrypted and uploaded, and what an honest phone says of it.
-struct Shared {
-    description: Value,
+pub(crate) struct Shared {
+    pub(crate) description: Value,
     digests: Map<String, Value>,
 }
 
 impl Shared {
     /// The description with something else in it; `null` leaves a part out.
-    fn but(&self, other: &Value) -> Value {
+    pub(crate) fn but(&self, other: &Value) -> Value {
         let mut description = self.description.clone();
         for (name, value) in other.as_object().unwrap() {
             description[name] = value.clone();
@@ -90,12 +90,13 @@ fn describe(phone: &mut Phone, files: &[&Value], words: Option<&str>) {
 
 impl Scene {
     /// A new photo, encrypted and uploaded.
-    fn shared(&mut self, name: &str, how: &Value) -> Shared {
+    pub(crate) fn shared(&mut self, name: &str, how: &Value) -> Shared {
         let path = self.photo();
         shared(&mut self.phone, &path, name, how)
     }
 
-    fn describe(&mut self, file: &Value) {
+    /// Sends a message that describes a file.
+    pub(crate) fn describe(&mut self, file: &Value) {
         describe(&mut self.phone, &[file], None);
     }
 }

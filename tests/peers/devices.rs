@@ -49,7 +49,7 @@ fn heard(phone: &Phone) -> Vec<String> {
 }
 
 /// Waits until the server has handed on all that the phone has sent.
-fn flush(phone: &mut Phone) {
+pub(crate) fn flush(phone: &mut Phone) {
     phone.order("devices", json!({ "jid": jid(VAULT) }));
 }
 
@@ -77,7 +77,7 @@ fn vaults_tail(phone: &mut Phone) -> String {
 }
 
 /// Logs a second phone in and has the first one let it in.
-fn let_in_second(home: &Home, phone: &mut Phone) -> Phone {
+pub(crate) fn let_in_second(home: &Home, phone: &mut Phone) -> Phone {
     let mut second = Phone::start(&home.server, OWNER);
     second.send_text(&jid(VAULT), "help");
     phone.wait_reply("wants in");

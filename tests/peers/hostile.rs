@@ -9,6 +9,8 @@ use std::{env, fs, io::Write as _};
 mod archive;
 mod errors;
 mod flood;
+mod hosts;
+mod inside;
 mod intruder;
 mod login;
 mod messages;

@@ -14,6 +14,7 @@ use rustix::process::geteuid;
 
 use crate::{
     daemon::{Daemon, strongroom},
+    devices::{flush, let_in_second},
     home::{Home, VAULT, files},
     prosody::jid,
     sandbox::{vault_process, wait_gone},
@@ -272,6 +273,50 @@ fn a_key_agent_of_the_service_manager_opens_and_its_end_locks() {
     wait_gone(vault);
     assert!(first_agent.wait_exit(crate::journal::PATIENCE).success());
     stick.unlink();
+}
+
+#[test]
+fn a_list_beside_the_key_reaches_the_vault_through_the_key_agent_and_shuts_a_phone_out() {
+    let mut home = Home::new();
+    let Some(mut stick) = Stick::new(&home, "stick.img", &home.stick()) else {
+        return;
+    };
+    let socket = home.path("key.sock");
+    home.change_settings(
+        "[keydevice]\n",
+        &format!("[keydevice]\nagent = {socket:?}\n"),
+    );
+    stick.plug();
+    let mut first_agent = agent(&stick.node, &socket);
+    home.start();
+    let mut phone = home.paired_phone();
+    let mut second = let_in_second(&home, &mut phone);
+    second.send_text(&jid(VAULT), "list");
+    second.wait_reply("The vault is empty");
+    stick.pull();
+    assert!(first_agent.wait_exit(crate::journal::PATIENCE).success());
+    phone.wait_reply("The key is gone");
+
+    let list = format!("# lost\n{}\n8c1f\n", second.fingerprint);
+    fs::write(home.stick().join("revoke.txt"), list).unwrap();
+    let mut listed = Stick::new(&home, "listed.img", &home.stick()).unwrap();
+    listed.plug();
+    let _agent = agent(&listed.node, &socket);
+
+    let told = phone.wait_reply("revoke.txt");
+    let tail = &second.fingerprint[56..];
+    assert!(
+        told.contains(&format!("never obeyed again: …{tail}.")),
+        "{told}"
+    );
+    assert!(told.contains("One line is no whole fingerprint"), "{told}");
+    second.send_text(&jid(VAULT), "list");
+    flush(&mut second);
+    phone.send_text(&jid(VAULT), "list");
+    phone.wait_reply("The vault is empty");
+    let answers = second.seen("message").into_iter();
+    let answers = answers.filter(|it| it["body"].as_str().is_some_and(|it| it.contains("empty")));
+    assert_eq!(answers.count(), 1, "none since it was shut out");
 }
 
 /// What makes a file system of its kind in an image, where the kernel can mount it.

@@ -12,6 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    daemon::Daemon,
     home::{Home, STRANGER, VAULT},
     journal::PATIENCE,
     phone::{Phone, text},
@@ -19,6 +20,7 @@ use crate::{
 };
 
 const EMPTY: &str = "The vault is empty.";
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 const NAMESPACE: &str = "eu.siacs.conversations.axolotl";
 
 fn ask(phone: &mut Phone) {
@@ -124,6 +126,90 @@ fn an_old_copy_that_starts_without_its_drive_is_found_out_when_the_drive_comes()
     phone.wait_reply("An old copy of my memory was put back");
     ask(&mut phone);
     assert_ne!(devices(&mut phone), first);
+}
+
+/// Starts the daemon with a clock that stands ahead.
+fn start_ahead(home: &mut Home, seconds: u64) {
+    let mut command = home.command();
+    command
+        .arg("run")
+        .env("STRONGROOM_CLOCK_OFFSET", seconds.to_string());
+    let daemon = Daemon::spawn(&mut command);
+    daemon.wait_line("online");
+    home.daemon = Some(daemon);
+}
+
+#[test]
+fn an_old_copy_that_no_drive_tells_of_is_found_out_by_the_bundle_at_the_server() {
+    let mut home = Home::new();
+    home.start();
+    let mut phone = home.paired_phone();
+    ask(&mut phone);
+    let first = devices(&mut phone);
+    home.stop();
+    let backup = back_up(&home);
+    // A week later the signed prekey is exchanged, and the server has the new one.
+    start_ahead(&mut home, 8 * DAY_SECONDS);
+    home.daemon().wait_line("a new signed prekey was made");
+    ask(&mut phone);
+    home.stop();
+    // The control: the state that made it is the same device.
+    start_ahead(&mut home, 8 * DAY_SECONDS);
+    ask(&mut phone);
+    assert_eq!(devices(&mut phone), first);
+    home.stop();
+
+    put_back(&home, &backup);
+    fs::remove_file(home.vault().join("strongroom.cards")).unwrap();
+    let mut command = home.command();
+    let mut daemon = Daemon::spawn(command.arg("run"));
+    let status = daemon.wait_exit(PATIENCE);
+    daemon.wait_line("the state on the system card is an old copy");
+    home.start();
+
+    assert_eq!(status.code(), Some(1));
+    phone.wait_reply("An old copy of my memory was put back");
+    ask(&mut phone);
+    let second = devices(&mut phone);
+    assert_eq!(second.len(), 1);
+    assert_ne!(second, first);
+    phone.assert_no_message_key_was_used_twice();
+}
+
+#[test]
+fn a_place_that_is_taken_twice_is_taken_back_twice_and_told_nobody() {
+    let mut home = Home::new();
+    home.start();
+    let mut phone = home.paired_phone();
+    let ours = devices(&mut phone)[0];
+    let mut other = Phone::start(&home.server, VAULT);
+
+    for loss in 1..=2 {
+        let stolen = format!(
+            "<iq xmlns='jabber:client' type='set' id='robber{loss}'>\
+             <pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+             <publish node='{NAMESPACE}.devicelist'><item id='current'><list xmlns='{NAMESPACE}'>\
+             <device id='4711'/></list></item></publish></pubsub></iq>"
+        );
+        other.order("send_stanza", json!({ "xml": stolen }));
+        other.order("roster", json!({}));
+        wait_until("the vault is on its list", || {
+            devices(&mut phone).contains(&ours)
+        });
+        ask(&mut phone);
+    }
+
+    let said = phone.seen("message").into_iter();
+    let told = said.filter(|it| {
+        it["body"]
+            .as_str()
+            .is_some_and(|it| it.contains("off the list"))
+    });
+    assert_eq!(
+        told.count(),
+        0,
+        "an alarm is for the fifth loss within an hour"
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ use rustls::{
     version::TLS12,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
     net::TcpStream,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
@@ -56,7 +56,7 @@ pub(crate) enum Verdict {
 /// Decides about every element.
 type Rule = Box<dyn FnMut(Way, &str) -> Verdict + Send>;
 
-/// How a connection begins, before TLS.
+/// How a connection begins.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Opening {
     Honest,
@@ -64,8 +64,10 @@ pub(crate) enum Opening {
     Stripped,
     /// These words follow the server's go-ahead in the same breath, in clear.
     Injected(String),
-    /// The stream ends with this error at once.
+    /// The stream ends with this error at once, before TLS.
     Error(String),
+    /// The encrypted stream ends with this error at once.
+    ErrorInside(String),
 }
 
 /// The certificate that is shown, and its key.
@@ -211,7 +213,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn serve(mut vault: TcpStream, shared: Arc<Shared>) -> Option<()> {
     open(&mut vault, &shared.opening, &shared.sent).await?;
     let acceptor = TlsAcceptor::from(Arc::clone(&shared.to_vault));
-    let vault = acceptor.accept(vault).await.ok()?;
+    let mut vault = acceptor.accept(vault).await.ok()?;
+    if let Opening::ErrorInside(condition) = &shared.opening {
+        read_until(&mut vault, "<stream:stream").await?;
+        return end_with(&mut vault, condition).await;
+    }
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, shared.upstream));
     let server = TcpStream::connect(address).await.ok()?;
     let connector = TlsConnector::from(Arc::clone(&shared.to_server));
@@ -222,10 +228,25 @@ async fn serve(mut vault: TcpStream, shared: Arc<Shared>) -> Option<()> {
     relay(vault, server, &shared, added).await
 }
 
+/// The server's part of a stream's head.
+const HEAD: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
+    xmlns:stream='http://etherx.jabber.org/streams' version='1.0' from='localhost' id='1'>";
+
+/// Begins a stream and ends it with an error.
+async fn end_with(
+    vault: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    condition: &str,
+) -> Option<()> {
+    let words = format!("{HEAD}{}", stream_error(condition));
+    vault.write_all(words.as_bytes()).await.ok()?;
+    vault.flush().await.ok()?;
+    // Until the other side has hung up.
+    while vault.read(&mut [0; 1024]).await.ok()? > 0 {}
+    None
+}
+
 /// Plays the server's part of the stream in clear (RFC 6120 5.4).
 async fn open(vault: &mut TcpStream, opening: &Opening, sent: &Journal<String>) -> Option<()> {
-    const HEAD: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
-        xmlns:stream='http://etherx.jabber.org/streams' version='1.0' from='localhost' id='1'>";
     const OFFER: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>";
     read_until(vault, "<stream:stream").await?;
     let offer = if *opening == Opening::Stripped {
@@ -235,14 +256,7 @@ async fn open(vault: &mut TcpStream, opening: &Opening, sent: &Journal<String>) 
     };
     let features = format!("{HEAD}<stream:features>{offer}</stream:features>");
     if let Opening::Error(condition) = opening {
-        let error = stream_error(condition);
-        vault
-            .write_all(format!("{HEAD}{error}").as_bytes())
-            .await
-            .ok()?;
-        // Until the other side has hung up.
-        while vault.read(&mut [0; 1024]).await.ok()? > 0 {}
-        return None;
+        return end_with(vault, condition).await;
     }
     vault.write_all(features.as_bytes()).await.ok()?;
     if *opening == Opening::Stripped {
@@ -255,13 +269,13 @@ async fn open(vault: &mut TcpStream, opening: &Opening, sent: &Journal<String>) 
     read_until(vault, "<starttls").await?;
     let more = match opening {
         Opening::Injected(words) => words,
-        Opening::Honest | Opening::Stripped | Opening::Error(_) => "",
+        Opening::Honest | Opening::Stripped | Opening::Error(_) | Opening::ErrorInside(_) => "",
     };
     let proceed = format!("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{more}");
     vault.write_all(proceed.as_bytes()).await.ok()
 }
 
-async fn read_until(vault: &mut TcpStream, words: &str) -> Option<()> {
+async fn read_until(vault: &mut (impl AsyncRead + Unpin), words: &str) -> Option<()> {
     let mut read = Vec::new();
     loop {
         let mut buffer = [0; 1024];

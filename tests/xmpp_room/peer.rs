@@ -29,6 +29,7 @@ pub(crate) fn account(server: &Prosody, name: &str) -> Account {
         trust: TlsTrust::Ca(server.ca()),
         proxy: None,
         allow_plain: false,
+        has_worked: false,
     }
 }
 
@@ -66,6 +67,16 @@ impl Peer {
     pub(crate) async fn next_online(&mut self) -> bool {
         self.next(|arrival| match arrival {
             Arrival::Online { fresh, .. } => Some(fresh),
+            Arrival::Fatal(reason) => panic!("{reason}"),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits for the next reason why there is no stream, which is to be a passing one.
+    pub(crate) async fn next_offline(&mut self) -> String {
+        self.next(|arrival| match arrival {
+            Arrival::Offline { reason } => Some(reason),
             Arrival::Fatal(reason) => panic!("{reason}"),
             _ => None,
         })

@@ -2,6 +2,49 @@
 //!
 //! It knows no network and keeps nothing: every function reads a [`Store`] and returns the
 //! [`Changes`] to be saved.
+//!
+//! Two parties in `urn:xmpp:omemo:2`, where the body is an envelope of XEP-0420 that the caller
+//! writes and reads:
+//!
+//! ```
+//! use getrandom::{SysRng, rand_core::UnwrapErr};
+//! use omemo::{Address, MemoryStore, Namespace, Store, machine};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (mut rng, now) = (UnwrapErr(SysRng), 1_800_000_000);
+//! let (mut phone, mut vault) = (MemoryStore::new(), MemoryStore::new());
+//! let (phone_device, changes) = machine::enrol(&mut rng, now);
+//! phone.apply(changes)?;
+//! let (vault_device, changes) = machine::enrol(&mut rng, now);
+//! vault.apply(changes)?;
+//! let phone_address = Address::new("phone@example.org", phone_device.device());
+//! let vault_address = Address::new("vault@example.org", vault_device.device());
+//!
+//! let bundle = machine::own_bundle(&vault, Namespace::Omemo2)?.ok_or("not enrolled")?;
+//! phone.apply(machine::start_session(&phone, &vault_address, &bundle, &mut rng, now)?)?;
+//! let question = b"<envelope xmlns='urn:xmpp:sce:1'><content><body xmlns='jabber:client'>list\
+//!     </body></content><rpad>x7Kq</rpad><from jid='phone@example.org'/></envelope>";
+//! let to = [vault_address.clone()];
+//! let (mut envelope, changes) =
+//!     machine::encrypt(&phone, Namespace::Omemo2, &to, Some(question), &mut rng, now)?;
+//! phone.apply(changes)?;
+//!
+//! envelope.keep_only_for("vault@example.org");
+//! let (opened, changes) = machine::receive(&vault, "phone@example.org", &envelope, now)?;
+//! vault.apply(changes)?;
+//! assert_eq!(opened.body.as_deref().map(Vec::as_slice), Some(&question[..]));
+//!
+//! // The session works both ways: the answer needs no bundle, and ends the key exchange.
+//! let to = [phone_address];
+//! let (envelope, changes) =
+//!     machine::encrypt(&vault, Namespace::Omemo2, &to, Some(b"<envelope/>"), &mut rng, now)?;
+//! vault.apply(changes)?;
+//! let (opened, changes) = machine::receive(&phone, "vault@example.org", &envelope, now)?;
+//! phone.apply(changes)?;
+//! assert!(!opened.key_exchange && opened.identity == vault_device.identity());
+//! # Ok(())
+//! # }
+//! ```
 
 use rand_core::CryptoRng;
 

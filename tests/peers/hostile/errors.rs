@@ -32,7 +32,8 @@ enum Then {
 
 use Then::{Fresh, Later, Resumed};
 
-/// Every condition, what follows it, and whether it ends all attempts before the first login.
+/// Every condition, what follows it, and whether the server itself, once it is proven to be the
+/// server, ends all attempts before the first login with it.
 const CONDITIONS: [(&str, Then, bool); 25] = [
     ("bad-format", Fresh, false),
     ("bad-namespace-prefix", Fresh, false),
@@ -134,32 +135,39 @@ async fn no_stream_error_keeps_the_vault_away_for_good_once_it_was_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn before_the_first_login_only_what_the_owner_must_mend_is_final() {
+async fn before_the_first_login_only_what_the_owner_must_mend_is_final_and_nothing_said_in_clear() {
     let server = Prosody::start(&[VAULT]);
     let authority = std::fs::read(server.authority()).unwrap();
-    let attempts = CONDITIONS.map(|(condition, _, is_final)| {
-        let opening = Opening::Error(condition.to_owned());
-        let middle = Middle::with(&server, Identity::of(&server), opening);
-        let mut client = Client::start(middle.port(), authority.clone(), condition);
-        tokio::spawn(async move {
-            let outcome = client.next().await;
-            client.link.stop().await;
-            (condition, is_final, outcome)
-        })
+    let attempts = CONDITIONS.into_iter().flat_map(|(condition, _, is_final)| {
+        let said = |opening: fn(String) -> Opening, place: &'static str, is_final| {
+            let opening = opening(condition.to_owned());
+            let middle = Middle::with(&server, Identity::of(&server), opening);
+            let mut client = Client::start(middle.port(), authority.clone(), condition);
+            tokio::spawn(async move {
+                let outcome = client.next().await;
+                client.link.stop().await;
+                (condition, place, is_final, outcome)
+            })
+        };
+        [
+            said(Opening::Error, "before TLS", false),
+            said(Opening::ErrorInside, "inside TLS", is_final),
+        ]
     });
+    let attempts: Vec<_> = attempts.collect();
     let honest = Middle::before(&server);
-    let mut client = Client::start(honest.port(), authority, "honest");
+    let mut client = Client::start(honest.port(), authority.clone(), "honest");
     let twin = matches!(client.next().await, Outcome::Online { .. });
     client.link.stop().await;
 
     for attempt in attempts {
-        let (condition, is_final, outcome) = attempt.await.unwrap();
+        let (condition, place, is_final, outcome) = attempt.await.unwrap();
         let judged = match &outcome {
             Outcome::Fatal(why) => is_final && why.to_string().contains(condition),
             Outcome::Offline(why) => !is_final && why.contains(condition),
             Outcome::Online { .. } => false,
         };
-        let name = format!("stream error {condition} before TLS: misjudged");
+        let name = format!("stream error {condition} {place}: misjudged");
         row(&name, !judged, twin);
     }
 }

@@ -32,8 +32,18 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Starts it, as every connection of the vault is started.
+    /// Starts it, as a vault is started whose settings have not worked yet.
     pub(crate) fn start(port: u16, authority: Vec<u8>, resource: &str) -> Self {
+        Self::start_known(port, authority, resource, false)
+    }
+
+    /// Starts it, with settings that may have worked before.
+    pub(crate) fn start_known(
+        port: u16,
+        authority: Vec<u8>,
+        resource: &str,
+        has_worked: bool,
+    ) -> Self {
         let account = Account {
             jid: jid(VAULT),
             password: Password::new(password(VAULT)),
@@ -43,6 +53,7 @@ impl Client {
             trust: TlsTrust::Ca(authority),
             proxy: None,
             allow_plain: false,
+            has_worked,
         };
         let (tell, arrivals) = mpsc::channel(64);
         let link = start(account, tell);
@@ -297,6 +308,38 @@ impl Authority {
 fn identity(certificate: rustls::pki_types::CertificateDer<'static>, key: &KeyPair) -> Identity {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     Identity { certificate, key }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_on_the_way_ends_a_vault_for_good_whose_settings_have_worked() {
+    let server = Prosody::start(&[VAULT]);
+    let (ours, foreign) = (Authority::new(), Authority::new());
+    let shown = |by: &Authority| by.sign("localhost", |_| ());
+    let inside = || Opening::ErrorInside("host-unknown".to_owned());
+    let stripped = || Opening::Error("host-unknown".to_owned());
+    for (name, identity, opening) in [
+        (
+            "with a foreign certificate",
+            shown(&foreign),
+            Opening::Honest,
+        ),
+        ("with an unknown host, inside TLS", shown(&ours), inside()),
+        ("with an unknown host, before TLS", shown(&ours), stripped()),
+    ] {
+        let middle = Middle::with(&server, identity, opening);
+        let mut client = Client::start_known(middle.port(), ours.pem.clone(), "siege", true);
+        let outcome = client.next().await;
+        client.link.stop().await;
+        let honest = Middle::with(&server, shown(&ours), Opening::Honest);
+        let mut client = Client::start_known(honest.port(), ours.pem.clone(), "siege", true);
+        let twin = client.next().await;
+        client.link.stop().await;
+        row(
+            &format!("somebody on the way {name}: away for good"),
+            !matches!(outcome, Outcome::Offline(_)),
+            matches!(twin, Outcome::Online { .. }),
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

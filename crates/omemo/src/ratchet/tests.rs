@@ -291,6 +291,75 @@ fn a_message_from_a_chain_long_closed_is_a_repetition_and_no_forgery() {
 }
 
 #[test]
+fn a_chain_longer_than_announced_stays_open_behind_five_others_and_no_longer() {
+    for (turns, opens) in [(5, true), (6, false)] {
+        let (mut a, mut b) = Side::acquainted();
+        let first = a.send(b"first");
+        b.open(&first).unwrap();
+        let next = a.send(b"next");
+        let late = a.send(b"late");
+        a.change(|it| it.sending.as_mut().unwrap().next = 0);
+
+        b.turn_with(&mut a, turns);
+
+        assert_eq!(b.open(&late).is_ok(), opens, "behind {turns}");
+        if !opens {
+            // it never came, so it is no repetition
+            assert_eq!(b.open(&next), Err(DecryptError::NotAuthentic));
+        }
+    }
+}
+
+#[test]
+fn what_misses_at_the_end_of_a_long_chain_is_kept_up_to_a_thousand() {
+    for (missing, kept) in [(500, true), (1001, false)] {
+        let (mut a, mut b) = Side::acquainted();
+        for _ in 0..600 {
+            let message = a.send(b"read");
+            b.open(&message).unwrap();
+        }
+        let late: Vec<_> = (0..missing).map(|_| a.send(b"late")).collect();
+
+        b.turn_with(&mut a, 1);
+
+        // besides, one key past the end of the first chain, and of this one if it is ended
+        let expected = if kept { missing + 2 } else { 1 };
+        assert_eq!(b.load().skipped.len(), expected);
+        b.turn_with(&mut a, 6);
+        assert_eq!(b.open(&late[0]).is_ok(), kept, "{missing} missing");
+    }
+}
+
+#[test]
+fn a_sender_that_says_one_less_is_understood_also_where_nothing_is_missing() {
+    let (mut a, mut b) = Side::acquainted();
+    for _ in 0..2 {
+        let message = a.send(b"read");
+        b.open(&message).unwrap();
+    }
+    a.change(|it| it.sending.as_mut().unwrap().next -= 1);
+
+    b.turn_with(&mut a, 2);
+
+    let message = a.send(b"after");
+    assert_eq!(b.open(&message).unwrap(), b"after");
+}
+
+#[test]
+fn a_chain_of_the_highest_length_is_followed_by_another() {
+    let (mut a, mut b) = Side::acquainted();
+    let message = a.send(b"x");
+    b.open(&message).unwrap();
+    b.change(|it| it.receiving.front_mut().unwrap().next = u32::MAX);
+    a.change(|it| it.sending.as_mut().unwrap().next = u32::MAX);
+
+    b.turn_with(&mut a, 1);
+
+    let message = a.send(b"after");
+    assert_eq!(b.open(&message).unwrap(), b"after");
+}
+
+#[test]
 fn every_flipped_bit_is_refused_and_the_real_message_opens_after_it() {
     let (mut a, mut b) = Side::acquainted();
     let message = a.send(b"sixteen bytes...and more");

@@ -73,6 +73,42 @@ fn a_record_is_read_back_byte_for_byte() {
 }
 
 #[test]
+fn a_session_that_we_began_is_new_for_a_minute_and_was_used_when_it_sent() {
+    let mut rng = FixedRng::new(6);
+    let mut stores = [MemoryStore::new(), MemoryStore::new()];
+    for store in &mut stores {
+        store.apply(machine::enrol(&mut rng, 7).1).unwrap();
+    }
+    let [mut ours, theirs] = stores;
+    let device = theirs.own_device().unwrap().unwrap().device();
+    let address = Address::new("b@x", device);
+    let bundle = machine::own_bundle(&theirs, Namespace::Legacy);
+    let bundle = bundle.unwrap().unwrap();
+    let started = machine::start_session(&ours, &address, &bundle, &mut rng, 100).unwrap();
+    ours.apply(started).unwrap();
+    let session = || {
+        ours.sessions(Namespace::Legacy, &address)
+            .unwrap()
+            .remove(0)
+    };
+
+    assert_eq!(session().used_at(), 100);
+    assert!(session().is_new_and_unanswered(100 + 59));
+    assert!(!session().is_new_and_unanswered(100 + 60));
+    // a clock that was set back makes nothing new
+    assert!(!session().is_new_and_unanswered(40));
+
+    let to = [address.clone()];
+    let sent = machine::encrypt(&ours, Namespace::Legacy, &to, None, &mut rng, 130);
+    ours.apply(sent.unwrap().1).unwrap();
+    let session = ours
+        .sessions(Namespace::Legacy, &address)
+        .unwrap()
+        .remove(0);
+    assert_eq!((session.created_at, session.used_at()), (100, 130));
+}
+
+#[test]
 fn a_cut_or_longer_record_is_damaged_and_so_is_a_later_version() {
     let good = a_session().to_bytes();
 
