@@ -89,6 +89,9 @@ pub struct Init {
     /// An upload server at a private address or other port that may be used, as host:port
     #[arg(long = "pin", value_name = "HOST:PORT")]
     pub pins: Vec<String>,
+    /// The socket at which the key agent of the service manager tells of the stick
+    #[arg(long, value_name = "SOCKET")]
+    pub agent: Option<PathBuf>,
     /// How the vault is opened
     #[arg(long, value_enum, default_value_t = Mode::Drawer)]
     pub mode: Mode,
@@ -180,7 +183,10 @@ fn config(init: Init) -> anyhow::Result<Config> {
             mode: init.mode,
             ..Custody::default()
         },
-        keydevice: KeyDevice::default(),
+        keydevice: KeyDevice {
+            agent: init.agent.map(absolute).transpose()?,
+            ..KeyDevice::default()
+        },
         transfer: Transfer {
             pins: init.pins,
             ..Transfer::default()
