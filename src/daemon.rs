@@ -36,6 +36,7 @@ use crate::{
 
 mod bundles;
 pub mod console;
+pub mod dialogue;
 mod drive;
 mod effects;
 mod inbox;
@@ -49,7 +50,7 @@ mod send;
 mod settle;
 pub mod start;
 mod trust;
-mod verify;
+pub mod verify;
 
 use console::Typing;
 pub use start::run;

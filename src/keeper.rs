@@ -41,6 +41,7 @@ pub use self::{
     remembered::Remembered,
 };
 use self::{
+    command::Context,
     confirm::{Confirmations, Heard},
     custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
@@ -461,7 +462,7 @@ impl Keeper {
                 let intake = intake.asked_by(told.asker());
                 effects.extend(self.intakes.announced(intake));
             }
-            Err(LinkError::NotALink) => match command::parse(&text) {
+            Err(LinkError::NotALink) => match command::parse(&text, &Context::default()) {
                 Ok(command) => {
                     if command.asks_back() {
                         self.confirmations.draw(told.job, &told.from, &told.blob);

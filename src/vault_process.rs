@@ -34,6 +34,8 @@ use tokio::{
 };
 
 mod deliveries;
+#[cfg(feature = "peers")]
+pub mod indoors;
 mod origin;
 pub mod sandbox;
 pub mod serve;

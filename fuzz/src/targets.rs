@@ -244,9 +244,14 @@ pub fn command(bytes: &[u8]) -> Verdict {
     };
     let normal = owner::normal(line);
     assert_eq!(owner::normal(&normal), normal);
-    let command = match command::parse(line) {
+    let context = command::Context::default();
+    let command = match command::parse(line, &context) {
         Ok(command) => command,
         Err(NotACommand::Unknown) => return Refused("unknown"),
+        Err(NotACommand::DidYouMean { .. }) => return Refused("did-you-mean"),
+        Err(NotACommand::Alone { .. }) => return Refused("alone"),
+        Err(NotACommand::NotPlain) => return Refused("not-plain"),
+        Err(NotACommand::NoTopic { .. }) => return Refused("no-topic"),
         Err(NotACommand::BadNumber { .. }) => return Refused("bad-number"),
         Err(NotACommand::TooMany) => return Refused("too-many"),
         Err(NotACommand::NothingToFind) => return Refused("nothing-to-find"),
@@ -257,13 +262,15 @@ pub fn command(bytes: &[u8]) -> Verdict {
         Err(NotACommand::VerifyWhat { .. }) => return Refused("verify-what"),
     };
     let (what, plain) = plain_form(&command);
-    assert_eq!(command::parse(&plain).as_ref(), Ok(&command), "{plain}");
+    let again = command::parse(&plain, &context);
+    assert_eq!(again.as_ref(), Ok(&command), "{plain}");
     Accepted(what)
 }
 
 fn plain_form(command: &Command) -> (&'static str, String) {
     match command {
         Command::Help => ("help", "help".to_owned()),
+        Command::HelpOn { verb } => ("help-on", format!("help {verb}")),
         Command::Status => ("status", "status".to_owned()),
         Command::Lock => ("lock", "lock".to_owned()),
         Command::Keys => ("keys", "keys".to_owned()),

@@ -5,12 +5,12 @@ use std::{io, os::fd::OwnedFd, path::PathBuf};
 use anyhow::Context as _;
 use omemo::{Address, DeviceId, Namespace, Trust};
 
-use super::{Daemon, Happening, life::LIFE, moment, outbox::Saying, trust};
+use super::{Daemon, Happening, dialogue, life::LIFE, moment, outbox::Saying, trust};
 use crate::{
     config::Config,
     keeper::{
         Answer, Asker, Effect, Input, JobId, Keeper,
-        command::{Command, Pick},
+        command::Command,
         intake::Intake,
         reply::{DeliveryFailure, OpenFailure, PLAIN_REFUSED},
     },
@@ -18,7 +18,7 @@ use crate::{
     keys::card::PEPPER_FILE,
     service,
     state::{JobKind, LetterContent, Step},
-    vault_process::{Form, Order, Question, SlotAsk, VaultProcess, typed},
+    vault_process::{Form, Order, VaultProcess, typed},
     xmpp::outgoing::{self, ChatState},
 };
 
@@ -34,8 +34,6 @@ pub(super) const CHECKS: &str = "checks";
 pub(super) const PACE: &str = "pace";
 /// The note that holds whether the card seals to a key that is not this vault's.
 pub(super) const ALARM: &str = "alarm";
-/// Entries a `find` shows at most.
-const FOUND_LINES: u32 = 20;
 
 /// What decides and writes within one step.
 pub(super) struct Desk<'a> {
@@ -390,52 +388,8 @@ impl Daemon {
             answer: Answer::Locked,
             free: self.free_bytes(),
         };
-        let job = job.0;
-        let waiting = || self.keeper.open_blobs();
-        let question = match command {
-            Command::List { lines } => Question::List { lines },
-            Command::Find { words } => Question::Find {
-                words,
-                lines: FOUND_LINES,
-            },
-            Command::Get { picks } => Question::Pick {
-                ranges: picks
-                    .into_iter()
-                    .map(|pick| match pick {
-                        Pick::Range { first, last } => (first, last),
-                        Pick::Last { count } => (0, count),
-                    })
-                    .collect(),
-            },
-            Command::RenameKey { name, to } => {
-                let ask = SlotAsk::Rename { name, to };
-                return self.order(Order::Slot { job, ask }, otherwise);
-            }
-            Command::RevokeKey { name } => {
-                let ask = SlotAsk::Find { name };
-                return self.order(Order::Slot { job, ask }, otherwise);
-            }
-            Command::DropKey { slot } => {
-                let ask = SlotAsk::Revoke { slot };
-                return self.order(Order::Slot { job, ask }, otherwise);
-            }
-            Command::Keys => Question::Slots,
-            Command::Unproven => Question::Unproven { waiting: waiting() },
-            Command::TakeUnproven { seen } => {
-                let waiting = waiting();
-                return self.order(Order::TakeUnproven { job, seen, waiting }, otherwise);
-            }
-            Command::Status
-            | Command::Help
-            | Command::Lock
-            | Command::Verify(_)
-            | Command::AddKey
-            | Command::Devices
-            | Command::Fingerprints
-            | Command::Trust { .. }
-            | Command::RevokeDevice { .. } => Question::Totals,
-        };
-        self.order(Order::Ask { job, question }, otherwise);
+        let order = dialogue::order(job, command, || self.keeper.open_blobs());
+        self.order(order, otherwise);
     }
 
     /// Asks the key device for the key, unless what is typed does without: a path or a pipe.

@@ -15,17 +15,16 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::Bytes;
 use omemo::media::{ContentCheck, FileSource, MediaDecryptor, MediaError, MediaLink, SharedFile};
 use tokio::sync::{mpsc, oneshot};
-use vault::{BlobId, HeaderHash, IntakeKey, IntakeMac, Metadata, Sealer, StoreError};
+use vault::{BlobId, HeaderHash, IntakeKey, IntakeMac, Sealer, StoreError};
 use zeroize::Zeroize as _;
 
 use super::{
-    Daemon, Happening,
+    Daemon, Happening, dialogue,
     drive::{Promise, io_trouble},
 };
 use crate::{
@@ -344,7 +343,7 @@ impl Taking {
         let header = writer.header_hash().map_err(|error| write_failed(&error))?;
         self.vouch(sealer, &header, size)?;
         writer
-            .finish(metadata(intake))
+            .finish(dialogue::metadata(intake))
             .map_err(|error| drive_failed("finishing a blob", &error))?;
         crate::crash::point("blob durable");
         Ok(())
@@ -367,24 +366,6 @@ impl Taking {
         }
         // The daemon stops, or the file is no longer wanted.
         Err(may_pass(IntakeFailure::ServerTrouble))
-    }
-}
-
-fn metadata(intake: &Intake) -> Metadata {
-    let at = |seconds: i64| {
-        let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-        std::time::UNIX_EPOCH.checked_add(since)
-    };
-    Metadata {
-        name: Some(intake.name.clone()),
-        mime: intake
-            .described
-            .as_ref()
-            .and_then(|it| it.media_type.clone()),
-        sender: Some(intake.sender.clone()),
-        member: None,
-        sent_at: at(intake.sent_at),
-        received_at: at(intake.received_at),
     }
 }
 

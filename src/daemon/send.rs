@@ -9,18 +9,22 @@ use std::io;
 use omemo::media::{ContentHash, FileSource, HashAlgorithm, MediaSecret, SharedFile};
 use tokio::sync::mpsc;
 
-use super::{Daemon, Happening, trust};
+use super::{
+    Daemon, Happening,
+    dialogue::{self, Heard, line},
+    trust,
+};
 use crate::{
     keeper::{
-        Answer, Input, JobId, Placed, Uploaded,
+        Input, JobId, Uploaded,
         described::Described,
         devices::News,
-        reply::{DeliveryFailure, KeyReply, Line, OpenFailure, Slot, Unproven},
+        reply::{DeliveryFailure, OpenFailure},
     },
     keys::spare,
     service,
     transfer::{self, PutError, Upload},
-    vault_process::{Deliveries, Form, Order, OriginWord, Row, Shut, SlotAnswer, SlotRow, Word},
+    vault_process::{Deliveries, Form, Order, Row, Shut, Word},
     xmpp::{Link, RequestError, SlotError},
 };
 
@@ -67,101 +71,19 @@ impl Daemon {
             return Ok(());
         }
         let free = self.free_bytes();
-        let answered = |job, answer| Input::Answered {
-            job: JobId(job),
-            answer,
-            free,
-        };
-        let input = match word {
-            Word::Opened => return self.opened(),
-            Word::Revoked(list) => stick_revokes(&list),
-            Word::NewPublicHalf(public_half) => return self.renew_card(&public_half),
-            Word::NotOpened(why) => self.not_opened(why),
-            Word::Adopted { job, row } => indexed(job, Placed::Entry(line(row))),
-            Word::SameAs { job, number } => indexed(job, Placed::SameAs(number)),
-            Word::NotAdopted { job } => not_indexed(job, false),
-            Word::Damaged { job } => not_indexed(job, true),
-            Word::Origin(word) => self.origin(word),
-            Word::Rows {
-                job,
-                rows,
-                total,
-                more,
-            } => {
-                let lines = rows.into_iter().map(line).collect();
-                answered(job, Answer::Rows { lines, total, more })
+        if let Word::Slot { answer, .. } = &word {
+            self.keys_changed(answer);
+        }
+        match dialogue::input(word, free) {
+            Heard::Input(input) => self.handle(*input),
+            Heard::Opened => self.opened(),
+            Heard::NotOpened(why) => {
+                let input = self.not_opened(why);
+                self.handle(input)
             }
-            Word::Picked {
-                job,
-                found,
-                missing,
-            } => answered(job, Answer::Picked { found, missing }),
-            Word::Totals {
-                job,
-                entries,
-                bytes,
-                unproven,
-            } => answered(
-                job,
-                Answer::Totals {
-                    entries,
-                    bytes,
-                    unproven,
-                },
-            ),
-            Word::Slots { job, slots } => {
-                let slots = slots.into_iter().map(slot).collect();
-                answered(job, Answer::Slots(slots))
-            }
-            Word::Slot { job, answer } => {
-                self.keys_changed(&answer);
-                answered(job, Answer::Key(key_reply(answer)))
-            }
-            Word::NoAnswer { job } => answered(job, Answer::Failed),
-            word @ Word::Prepared { .. } => return self.prepared(word),
-            word @ (Word::Checking { .. } | Word::Checked { .. } | Word::Damage { .. }) => {
-                return self.checked(word);
-            }
-            Word::NotPrepared { job, number } => {
-                let why = DeliveryFailure::Damaged;
-                Input::NotUploaded {
-                    job: JobId(job),
-                    number,
-                    why,
-                }
-            }
-        };
-        self.handle(input)
-    }
-
-    /// What the vault process says of proofs of origin.
-    fn origin(&self, word: OriginWord) -> Input {
-        let (job, answer) = match word {
-            OriginWord::Unvouched { job } => return Input::NotVouched { job: JobId(job) },
-            OriginWord::Found { count } => return Input::UnprovenFound { count },
-            OriginWord::Unproven {
-                job,
-                count,
-                bytes,
-                unreadable,
-                oldest,
-                seen,
-            } => {
-                let found = Unproven {
-                    count,
-                    bytes,
-                    unreadable,
-                    oldest,
-                    seen,
-                };
-                (job, Answer::Unproven(found))
-            }
-            OriginWord::Taken { job, numbers } => (job, Answer::Taken(numbers)),
-        };
-        Input::Answered {
-            job: JobId(job),
-            answer,
-            free: self.free_bytes(),
+            Heard::Revoked(list) => self.handle(stick_revokes(&list)),
+            Heard::NewPublicHalf(public_half) => self.renew_card(&public_half),
+            Heard::Prepared(word) => self.prepared(*word),
         }
     }
 
@@ -261,34 +183,6 @@ fn stick_revokes(list: &str) -> Input {
         fingerprints,
         unread,
     })
-}
-
-fn key_reply(answer: SlotAnswer) -> KeyReply {
-    match answer {
-        SlotAnswer::NoSuch { name } => KeyReply::NoSuch { name },
-        SlotAnswer::Several { name } => KeyReply::Several { name },
-        SlotAnswer::Last { name } => KeyReply::Last { name },
-        SlotAnswer::Found { slot, name, opened } => KeyReply::Ask {
-            slot,
-            name,
-            opened,
-            number: None,
-        },
-        SlotAnswer::Renamed { name, to } => KeyReply::Renamed { from: name, to },
-        SlotAnswer::Taken { name } => KeyReply::Taken { name },
-        SlotAnswer::BadName { name } => KeyReply::BadName { name },
-        SlotAnswer::Revoked { name, was_code } => KeyReply::Revoked { name, was_code },
-    }
-}
-
-fn indexed(job: [u8; 32], placed: Placed) -> Input {
-    let job = JobId(job);
-    Input::Indexed { job, placed }
-}
-
-fn not_indexed(job: [u8; 32], damaged: bool) -> Input {
-    let job = JobId(job);
-    Input::NotIndexed { job, damaged }
 }
 
 /// Makes what the phone is told of a file that lies at `url`.
@@ -428,29 +322,6 @@ fn slot_name(name: &str) -> io::Result<String> {
         Some(ending) => format!("{name}.{ending}"),
         None => name,
     })
-}
-
-pub(super) fn line(row: Row) -> Line {
-    Line {
-        number: row.number,
-        name: row.name,
-        bytes: row.bytes,
-        received_at: row.received_at,
-        damaged: row.damaged,
-    }
-}
-
-fn slot(row: SlotRow) -> Slot {
-    let SlotRow {
-        name,
-        since,
-        opened,
-    } = row;
-    Slot {
-        name,
-        since,
-        opened,
-    }
 }
 
 fn open_failure(why: Shut) -> OpenFailure {

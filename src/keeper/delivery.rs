@@ -107,6 +107,7 @@ impl Asked {
             Command::DropKey { slot } => Self::DropKey { slot: *slot },
             Command::AddKey
             | Command::Help
+            | Command::HelpOn { .. }
             | Command::Lock
             | Command::Verify(_)
             | Command::Devices

@@ -5,7 +5,7 @@ use super::{
     command::{Command, NotACommand},
     confirm::Task,
     moment::Moment,
-    reply::{DeviceReply, Facts, KeyReply, Reply, VerifyReply, WayIn},
+    reply::{DeviceReply, Facts, GrammarReply, KeyReply, Reply, VerifyReply, WayIn},
 };
 
 impl Keeper {
@@ -60,6 +60,9 @@ impl Keeper {
     pub(super) fn command(&mut self, job: JobId, command: Command, at: Moment) -> Vec<Effect> {
         match command {
             Command::Help => vec![Effect::Say(Reply::Help)],
+            Command::HelpOn { verb } => {
+                vec![Effect::Say(Reply::Grammar(GrammarReply::HelpOn { verb }))]
+            }
             Command::Lock => {
                 let effects = self.custody.lock(at.wall);
                 self.after_lock(effects)
@@ -103,6 +106,10 @@ impl Keeper {
 pub(super) fn not_a_command(why: NotACommand) -> Reply {
     match why {
         NotACommand::Unknown => Reply::NotUnderstood,
+        NotACommand::DidYouMean { verb } => Reply::Grammar(GrammarReply::DidYouMean { verb }),
+        NotACommand::Alone { verb } => Reply::Grammar(GrammarReply::Alone { verb }),
+        NotACommand::NotPlain => Reply::NotText,
+        NotACommand::NoTopic { word } => Reply::Grammar(GrammarReply::NoTopic { word }),
         NotACommand::BadNumber { word } => Reply::BadNumber { word },
         NotACommand::TooMany => Reply::TooMany,
         NotACommand::NothingToFind => Reply::NothingToFind,

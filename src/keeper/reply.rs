@@ -12,12 +12,14 @@ use super::{
 };
 
 mod devices;
+mod grammar;
 mod keys;
 mod life;
 mod verify;
 mod words;
 
 pub use devices::{DeviceLine, DeviceReply, Revocation};
+pub use grammar::GrammarReply;
 pub use keys::KeyReply;
 pub use life::LifeReply;
 pub use verify::VerifyReply;
@@ -336,6 +338,8 @@ pub enum Reply {
     NotText,
     /// Words came with a file.
     WordsNotKept,
+    /// Something about the commands themselves.
+    Grammar(GrammarReply),
     /// Something about the owner's devices.
     Device(DeviceReply),
     /// Something about sessions and devices that live and die.

@@ -19,7 +19,7 @@ use std::{
         mpsc,
     },
     thread,
-    time::UNIX_EPOCH,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde::Serialize;
@@ -58,7 +58,7 @@ pub fn serve() -> io::Result<()> {
     sandbox::prepare()?;
     let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let data = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
-    let mouth = Mouth(Arc::new(Mutex::new(control.try_clone()?)));
+    let mouth = Mouth::new(control.try_clone()?);
     let mut ear = control;
     let pipe = typed::take_over(&ear)?;
     let Some(Order::Open {
@@ -117,22 +117,28 @@ pub fn serve() -> io::Result<()> {
         intake_key,
         waiting,
     };
-    work((ear, data), mouth, vault, index, proofs)
+    work(
+        (ear, data),
+        mouth,
+        (vault, index),
+        proofs,
+        crate::clock::now,
+    )
 }
 
 /// What tells whether a blob was sealed by the daemon.
-struct Proofs {
-    intake_key: Option<IntakeKey>,
-    waiting: Vec<[u8; 16]>,
+pub(super) struct Proofs {
+    pub(super) intake_key: Option<IntakeKey>,
+    pub(super) waiting: Vec<[u8; 16]>,
 }
 
 /// Obeys orders until the control socket closes.
-fn work(
+pub(super) fn work(
     (mut ear, data): (UnixStream, UnixStream),
     mouth: Mouth,
-    vault: OpenVault,
-    index: Index,
+    (vault, index): (OpenVault, Index),
     proofs: Proofs,
+    clock: impl Fn() -> SystemTime + 'static,
 ) -> io::Result<()> {
     let running = Arc::new(AtomicU64::new(0));
     let folder = vault.folder().clone();
@@ -171,6 +177,7 @@ fn work(
         intake_key: proofs.intake_key,
         vault: for_proofs,
         unproven: Unproven::new(proofs.waiting),
+        clock: Box::new(clock),
     };
     clerk.tell_damage()?;
     while let Some(errand) = clerk.next_errand(&errands)? {
@@ -258,6 +265,10 @@ fn unconfined(error: &SandboxError) -> Shut {
 pub(super) struct Mouth(Arc<Mutex<UnixStream>>);
 
 impl Mouth {
+    pub(super) fn new(socket: UnixStream) -> Self {
+        Self(Arc::new(Mutex::new(socket)))
+    }
+
     pub(super) fn say<T: Serialize>(&self, word: &T) -> io::Result<()> {
         let frame = super::frame(word, MAX_FRAME_BYTES).ok_or(io::ErrorKind::InvalidData)?;
         self.0
@@ -284,6 +295,7 @@ struct Clerk {
     vault: OpenVault,
     intake_key: Option<IntakeKey>,
     unproven: Unproven,
+    clock: Box<dyn Fn() -> SystemTime>,
 }
 
 /// One entry to be unsealed and encrypted.
@@ -297,6 +309,11 @@ struct Delivery {
 }
 
 impl Clerk {
+    /// Returns the time of day.
+    fn now(&self) -> SystemTime {
+        (self.clock)()
+    }
+
     fn obey(&mut self, order: Order) -> io::Result<()> {
         match order {
             // A vault is opened once.
@@ -378,7 +395,7 @@ impl Clerk {
             origin: Origin::Proven,
             caption: None,
         };
-        let number = match self.index.adopt(&blob, attributes, crate::clock::now())? {
+        let number = match self.index.adopt(&blob, attributes, self.now())? {
             Adopted::New(number) | Adopted::Already(number) => number,
             Adopted::SameContentAs(number) => {
                 return self.compare(job, &blob, number);

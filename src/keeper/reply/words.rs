@@ -11,29 +11,18 @@ use super::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, Way
 mod custody;
 mod devices;
 mod files;
+mod help;
 mod keys;
 mod life;
 mod storage;
 mod verify;
 
 use custody::{standing, way_in};
+use help::HELP;
 
 /// The one sentence that is ever sent unencrypted, and only to the owner's address.
 pub const PLAIN_REFUSED: &str = "I only read encrypted messages and kept nothing of this one. \
      Please switch on OMEMO for this chat and send it again.";
-
-const HELP: &str = "Share a photo or file here and I keep it.\n\
-     list: the newest files (list 30: more)\n\
-     find WORDS: files with these words in the name\n\
-     get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
-     status: open or locked, how much is kept\n\
-     keys: what opens the vault (rename key OLD to NEW, revoke key NAME, add key)\n\
-     devices: your phones, and which may command (fingerprints: all digits)\n\
-     trust 8c1f, revoke 8c1f: let a new phone in, shut a lost one out\n\
-     verify: check every file (verify 7: one; verify sample: a few)\n\
-     lock: close the vault at once\n\
-     unproven: files on the drive that nobody vouches for\n\
-     unlock CODE: open it, if your vault opens by a code";
 
 const NOT_CONFIRMED: &str = "That number confirms nothing: each is good once, for 5 minutes and \
                              for the device that asked. Send the command again for a fresh one.";
@@ -113,6 +102,7 @@ impl Reply {
             Self::NothingToFind => "Find what? Send for example \"find summer\".".to_owned(),
             Self::NotText => NOT_TEXT.to_owned(),
             Self::WordsNotKept => files::WORDS_NOT_KEPT.to_owned(),
+            Self::Grammar(reply) => reply.text(),
             Self::Device(reply) => reply.text(),
             Self::Custody(reply) => reply.text(),
             Self::Life(reply) => reply.text(),

@@ -59,7 +59,7 @@ impl Clerk {
                 return self.mouth.say(&Word::NotAdopted { job });
             }
         };
-        let now = crate::clock::now();
+        let now = self.now();
         match self.index.settle(&double.duplicate, compared, now) {
             Ok(Settled::SetAside) => {
                 log::error!("neither of two equal blobs is sound: entry {number}");

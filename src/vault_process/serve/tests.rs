@@ -40,13 +40,14 @@ impl Scene {
         control
             .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
-        let mouth = Mouth(Arc::new(Mutex::new(its_control.try_clone().unwrap())));
+        let mouth = Mouth::new(its_control.try_clone().unwrap());
         let worker = thread::spawn(move || {
             let proofs = Proofs {
                 intake_key: Some(intake_key()),
                 waiting: Vec::new(),
             };
-            work((its_control, its_data), mouth, vault, index, proofs)
+            let sockets = (its_control, its_data);
+            work(sockets, mouth, (vault, index), proofs, crate::clock::now)
         });
         Self {
             place,

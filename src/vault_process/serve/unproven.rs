@@ -132,9 +132,8 @@ impl Clerk {
         waiting: &[[u8; 16]],
     ) -> io::Result<()> {
         let waiting = ids(waiting);
-        let taken = self
-            .index
-            .take_unlisted(&waiting, seen, crate::clock::now());
+        let now = self.now();
+        let taken = self.index.take_unlisted(&waiting, seen, now);
         crate::crash::point("unproven taken");
         match taken {
             Ok(numbers) => {

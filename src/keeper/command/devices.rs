@@ -1,0 +1,32 @@
+//! The commands about the owner's devices, and `revoke`, which is for keys as well.
+
+use super::{Command, Context, NotACommand, after_word, keys::key_name};
+use crate::keeper::devices::read_digits;
+
+/// Words that may stand before the digits of a device.
+const DEVICE_WORDS: &[&str] = &["device", "phone"];
+
+pub(super) fn trust(rest: &str, _: &Context) -> Result<Command, NotACommand> {
+    let word = rest.to_owned();
+    match read_digits(after_word(rest, DEVICE_WORDS).unwrap_or(rest)) {
+        Some(digits) => Ok(Command::Trust { digits }),
+        None => Err(NotACommand::TrustWhom { word }),
+    }
+}
+
+/// Reads `revoke 8c1f`, `revoke device 8c1f`, `revoke phone 8c1f`, `revoke key bank safe`.
+pub(super) fn revoke(rest: &str, _: &Context) -> Result<Command, NotACommand> {
+    if rest.eq_ignore_ascii_case("key") {
+        return Err(NotACommand::RevokeHow);
+    }
+    if let Some(name) = after_word(rest, &["key"]) {
+        let name = key_name(name).ok_or(NotACommand::RevokeHow)?;
+        return Ok(Command::RevokeKey { name });
+    }
+    match read_digits(after_word(rest, DEVICE_WORDS).unwrap_or(rest)) {
+        Some(digits) => Ok(Command::RevokeDevice { digits }),
+        None => Err(NotACommand::RevokeWhat {
+            word: rest.to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,52 @@
+//! The words that commands begin with.
+
+use super::{Command, Context, NotACommand, alone, checks, devices, files, help, keys};
+
+/// Reads what follows a verb.
+type Read = fn(&str, &Context) -> Result<Command, NotACommand>;
+
+/// A word that a command begins with.
+pub struct Verb {
+    /// The word, as `help` writes it.
+    pub name: &'static str,
+    /// Other words for the same.
+    pub also: &'static [&'static str],
+    /// Reads what follows it.
+    pub(super) read: Read,
+}
+
+const fn verb(name: &'static str, also: &'static [&'static str], read: Read) -> Verb {
+    Verb { name, also, read }
+}
+
+/// All of them, one a row. Each has a topic in `reply/words/help.rs`.
+#[rustfmt::skip]
+pub const VERBS: &[Verb] = &[
+    verb("help", &["?", "commands"], help::help),
+    verb("list", &["ls", "dir", "show"], files::list),
+    verb("find", &["search", "look"], files::find),
+    verb("get", &["send", "fetch", "download"], files::get),
+    verb("last", &[], files::last),
+    verb("status", &["state"], |rest, _| alone("status", rest, Command::Status)),
+    verb("lock", &["close"], |rest, _| alone("lock", rest, Command::Lock)),
+    verb("keys", &[], |rest, _| alone("keys", rest, Command::Keys)),
+    verb("add", &[], keys::add),
+    verb("rename", &[], keys::rename),
+    verb("devices", &["phones"], |rest, _| alone("devices", rest, Command::Devices)),
+    verb("fingerprints", &["fingerprint"], |rest, _| alone("fingerprints", rest, Command::Fingerprints)),
+    verb("trust", &[], devices::trust),
+    verb("revoke", &[], devices::revoke),
+    verb("verify", &["check"], checks::verify),
+    verb("unproven", &[], |rest, _| alone("unproven", rest, Command::Unproven)),
+];
+
+/// Words of the owner that are read elsewhere, before a line comes here.
+pub(super) const ELSEWHERE: &[&str] = &["unlock", "confirm"];
+
+/// Returns the verb that this word is, whatever its case.
+pub(super) fn find(word: &str) -> Option<&'static Verb> {
+    let word = word.to_lowercase();
+    VERBS
+        .iter()
+        .find(|it| it.name == word || it.also.contains(&word.as_str()))
+}

@@ -1,0 +1,141 @@
+//! How the vault is used: in short, and command by command.
+
+use crate::keeper::reply::GrammarReply;
+
+use super::show;
+
+/// All that can be asked, by what the owner is about to do.
+pub(super) const HELP: &str = "Share a photo or file here and I keep it.\n\
+     See: list, find WORDS\n\
+     Get back: get 7, get 7 9-12, get last 3\n\
+     How it is: status, verify, unproven\n\
+     Open and close: lock, unlock CODE\n\
+     Keys: keys, rename key OLD to NEW, revoke key NAME, add key\n\
+     Phones: devices, fingerprints, trust 8c1f, revoke 8c1f\n\
+     \"help find\" tells more about find, and so on for each.";
+
+/// Each verb with how it is used, one a row.
+const TOPICS: &[(&str, &str)] = &[
+    (
+        "help",
+        "\"help\" shows all commands, \"help find\" tells how one is used.",
+    ),
+    (
+        "list",
+        "\"list\" shows the ten newest files, \"list 30\" more, 50 at most.",
+    ),
+    (
+        "find",
+        "\"find summer lake\" shows the files with both words in their names. Case and accents do \
+         not matter, and a part of a word is enough: \"find lak\".",
+    ),
+    (
+        "get",
+        "\"get 7\" sends file 7 back, \"get 7 9-12\" several, \"get last\" the newest and \"get last \
+         3\" the three newest. Or answer to the line of a file with \"get\". 100 files at most.",
+    ),
+    (
+        "last",
+        "\"last 3\" sends the three newest files back, as \"get last 3\".",
+    ),
+    (
+        "status",
+        "\"status\" tells whether the vault is open, how much is kept, what waits, and how full the \
+         drive is.",
+    ),
+    (
+        "lock",
+        "\"lock\" closes the vault at once. Photos still arrive.",
+    ),
+    (
+        "unlock",
+        "\"unlock ABCDE-12345\" opens a vault that has a code. Delete that message afterwards.",
+    ),
+    (
+        "confirm",
+        "\"confirm 483911\", or just the number, confirms what I asked back. A number is good once \
+         and for 5 minutes.",
+    ),
+    (
+        "keys",
+        "\"keys\" shows what opens the vault. \"rename key OLD to NEW\" renames one, \"revoke key \
+         NAME\" shuts a lost one out, \"add key\" tells how a spare is made.",
+    ),
+    ("add", "\"add key\" tells how a spare key stick is made."),
+    (
+        "rename",
+        "\"rename key key device to bank safe\" gives a key another name.",
+    ),
+    (
+        "devices",
+        "\"devices\" shows your phones, which of them may command, and when each last wrote.",
+    ),
+    (
+        "fingerprints",
+        "\"fingerprints\" shows all digits of my fingerprint and your phones', to compare.",
+    ),
+    (
+        "trust",
+        "\"trust 8c1f\" lets the new phone in whose fingerprint ends so, after a number is sent back.",
+    ),
+    (
+        "revoke",
+        "\"revoke 8c1f\" shuts a lost phone out for good, \"revoke key bank safe\" a lost key; both \
+         after a number is sent back.",
+    ),
+    (
+        "verify",
+        "\"verify\" checks every byte of every file, \"verify 7\" one file, \"verify sample\" a few. \
+         \"verify stop\" ends it.",
+    ),
+    (
+        "unproven",
+        "\"unproven\" shows files on the drive that nobody vouches for, and a number that takes them \
+         in.",
+    ),
+];
+
+impl GrammarReply {
+    /// Returns what happened, then what the owner can do about it.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::HelpOn { verb } => topic(verb).unwrap_or(HELP).to_owned(),
+            Self::DidYouMean { verb } => {
+                format!("I did not understand that and did nothing. Did you mean \"{verb}\"?")
+            }
+            Self::Alone { verb } => format!(
+                "\"{verb}\" stands alone, so I did nothing. Send just \"{verb}\" if that is what you \
+                 mean."
+            ),
+            Self::NoTopic { word } => format!(
+                "I know no command \"{}\". \"help\" shows all of them.",
+                show(word)
+            ),
+        }
+    }
+}
+
+fn topic(verb: &str) -> Option<&'static str> {
+    let found = TOPICS.iter().find(|(name, _)| *name == verb);
+    found.map(|(_, text)| *text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keeper::command::VERBS;
+
+    #[test]
+    fn every_verb_has_a_topic_that_names_it_and_no_topic_is_without_a_verb() {
+        for verb in VERBS {
+            let text = topic(verb.name).unwrap_or_else(|| panic!("no help on {}", verb.name));
+            assert!(text.contains(&format!("\"{}", verb.name)), "{}", verb.name);
+        }
+        let elsewhere = ["unlock", "confirm"];
+        for (name, _) in TOPICS {
+            let is_verb = VERBS.iter().any(|verb| verb.name == *name);
+            assert!(is_verb || elsewhere.contains(name), "{name}");
+        }
+        assert_eq!(topic("fly"), None);
+    }
+}

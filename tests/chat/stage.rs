@@ -1,0 +1,766 @@
+//! The stage: the keeper and a vault, with the world around them played.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fs,
+    io::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, UNIX_EPOCH},
+};
+
+use getrandom::SysRng;
+use omemo::media::{MediaDecryptor, MediaSecret};
+use sha2::{Digest as _, Sha256};
+use strongroom::{
+    daemon::{
+        dialogue::{self, Heard},
+        verify::seen_outside,
+    },
+    keeper::{
+        Device, Effect, Input, JobId, Keeper, Memory, Moment, Remembered, Standing, Told, Uploaded,
+        custody::{Mode, Rules},
+        delivery::Delivery,
+        devices::{Known, Level, Own},
+        intake::Intake,
+        owner::Pairing,
+        reply::{DeliveryFailure, IntakeFailure, OpenFailure, PLAIN_REFUSED, Reply},
+        storage::{DriveTrouble, Pace, Seen},
+        verify::{self, Act},
+    },
+    vault_process::{Form, Order, OriginWord, Word, indoors::Indoors},
+};
+use vault::{
+    BlobId, Index, IntakeKey, Metadata, OpenVault, Sealer, SlotSecret, VaultFolder, slot::SlotKind,
+};
+
+const OWNER: &str = "owner@example.org";
+/// The media key of every link; nothing is encrypted with it here.
+const SECRET: &str =
+    "000102030405060708090a0b000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+/// Monday, 4 May 2026, 10:00 UTC.
+const BEGINNING: i64 = 1_777_888_800;
+/// The device of a phone that nobody has let in, and the end of its fingerprint.
+const NEW_PHONE: u32 = 27_183;
+const NEW_PHONES_TAIL: &str = "0a2b8c1f";
+const PHONES_TAIL: &str = "aa9b4e6a";
+/// What is asked back is 483911, always.
+const DRAWN: u64 = 383_911;
+const FREE_BYTES: u64 = 900_000_000_000;
+/// The daemon wakes at least so often.
+const WAKES_SECONDS: i64 = 60;
+
+/// How the play begins.
+pub(crate) struct Start {
+    pub(crate) mode: Mode,
+    pub(crate) key_is_in: bool,
+    pub(crate) code: Option<String>,
+    pub(crate) pairing: Option<String>,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Drawer,
+            key_is_in: true,
+            code: None,
+            pairing: None,
+        }
+    }
+}
+
+/// What lies on the system card.
+#[derive(Default)]
+struct Card {
+    intakes: BTreeMap<JobId, Intake>,
+    deliveries: BTreeMap<JobId, Delivery>,
+    devices: BTreeMap<u32, (String, Level)>,
+    remembered: Remembered,
+    pairing: Option<Pairing>,
+    locked_by_owner: bool,
+    checks: verify::Record,
+    pace: Option<Pace>,
+    alarm: bool,
+}
+
+/// What uploads come to.
+enum Uploads {
+    Work,
+    Fail,
+    NotOffered,
+    UpTo(u64),
+}
+
+/// The keeper, a vault, and the world around them.
+pub(crate) struct Stage {
+    place: tempfile::TempDir,
+    secret: SlotSecret,
+    sealer: Sealer,
+    rules: Rules,
+    code: Option<String>,
+    keeper: Keeper,
+    card: Card,
+    vault: Option<Indoors>,
+    clock: Arc<AtomicI64>,
+    key_is_in: bool,
+    key_fits: bool,
+    drive: Option<DriveTrouble>,
+    is_online: bool,
+    uploads: Uploads,
+    messages: u64,
+    /// What lies on the owner's server: a name, and of what its content is made.
+    shared: BTreeMap<String, (String, u64)>,
+    forgotten: BTreeSet<String>,
+    /// Of everything that was ever shared.
+    hashes: BTreeSet<[u8; 32]>,
+    effects: VecDeque<Effect>,
+    said: Vec<String>,
+}
+
+impl Stage {
+    pub(crate) fn new(start: &Start) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("vault");
+        let secret = SlotSecret::generate(&mut SysRng).unwrap();
+        let words = SlotSecret::generate(&mut SysRng).unwrap();
+        let slots = [
+            (SlotKind::Stick, &secret, "key device"),
+            (SlotKind::Words, &words, "recovery words"),
+        ];
+        let began = UNIX_EPOCH + Duration::from_secs(BEGINNING.unsigned_abs());
+        let public = VaultFolder::create_for(&path, None, &slots, &mut SysRng, began).unwrap();
+        let sealer = Sealer::new(&public, VaultFolder::open(&path).unwrap()).unwrap();
+        let rules = Rules {
+            mode: start.mode,
+            takes_codes: start.code.is_some(),
+            idle_seconds: 1_800,
+        };
+        let mut stage = Self {
+            place,
+            secret,
+            sealer,
+            rules,
+            code: start.code.clone(),
+            keeper: keeper(rules, &Card::default()),
+            card: Card::default(),
+            vault: None,
+            clock: Arc::new(AtomicI64::new(BEGINNING)),
+            key_is_in: start.key_is_in,
+            key_fits: true,
+            drive: None,
+            is_online: true,
+            uploads: Uploads::Work,
+            messages: 0,
+            shared: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
+            hashes: BTreeSet::new(),
+            effects: VecDeque::new(),
+            said: Vec::new(),
+        };
+        if let Some(code) = &start.pairing {
+            stage.card.pairing = Some(Pairing::new(code));
+        } else {
+            let phone = (format!("{}{PHONES_TAIL}", "0".repeat(56)), Level::Paired);
+            stage.card.devices.insert(1, phone);
+        }
+        stage.begin();
+        stage.said.clear();
+        stage
+    }
+
+    /// Starts the daemon with what the card has.
+    fn begin(&mut self) {
+        self.keeper = keeper(self.rules, &self.card);
+        self.look_at_drive();
+        if self.is_online {
+            self.tell(Input::Online);
+        }
+        self.tell(if self.key_is_in {
+            Input::KeyDeviceCame
+        } else {
+            Input::KeyDeviceGone
+        });
+    }
+
+    /// Closes the vault; what its threads ended with is told.
+    pub(crate) fn end(mut self) {
+        if let Some(vault) = self.vault.take() {
+            vault.end().unwrap();
+        }
+    }
+
+    /// Takes what was said since this was last asked.
+    pub(crate) fn take_said(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.said)
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.load(Ordering::SeqCst)
+    }
+
+    /// Tells the keeper, and carries out what comes of it until nothing is left to do.
+    fn tell(&mut self, input: Input) {
+        self.decide(input);
+        while let Some(effect) = self.effects.pop_front() {
+            self.carry_out(effect);
+        }
+    }
+
+    fn decide(&mut self, input: Input) {
+        let now = self.now();
+        let at = Moment {
+            wall: now,
+            steady: now - BEGINNING,
+        };
+        let effects = self.keeper.handle(input, at);
+        if let Some(remembered) = self.keeper.to_remember() {
+            self.card.remembered = remembered;
+        }
+        for effect in effects {
+            if effect.is_saved() {
+                self.save(effect);
+            } else {
+                self.effects.push_back(effect);
+            }
+        }
+    }
+
+    fn save(&mut self, effect: Effect) {
+        let card = &mut self.card;
+        match effect {
+            Effect::SaveIntake(intake) => {
+                card.intakes.insert(intake.job, intake);
+            }
+            Effect::SaveDelivery(delivery) => {
+                card.deliveries.insert(delivery.job, delivery);
+            }
+            Effect::Close(job) => {
+                card.intakes.remove(&job);
+                card.deliveries.remove(&job);
+            }
+            Effect::Trust(device) => self.set(&device, Level::Paired),
+            Effect::Vouch(device) => self.set(&device, Level::Vouched),
+            Effect::Revoke(device) => self.set(&device, Level::Revoked),
+            Effect::Quarantine(device) => self.set(&device, Level::New),
+            Effect::SavePairing(pairing) => card.pairing = pairing,
+            Effect::SaveLockedByOwner(locked) => card.locked_by_owner = locked,
+            Effect::SaveVerify(record) => card.checks = record,
+            Effect::SavePace(pace) => card.pace = Some(pace),
+            Effect::SaveAlarm(alarm) => card.alarm = alarm,
+            Effect::Say(reply) => self.hear(&reply),
+            Effect::SayTo(device, reply) if device.id == NEW_PHONE => {
+                self.said
+                    .push(format!("(to the new phone) {}", reply.text()));
+            }
+            Effect::SayTo(_, reply) => self.hear(&reply),
+            Effect::SayPlainRefused => self.said.push(format!("(in clear) {PLAIN_REFUSED}")),
+            _ => {}
+        }
+    }
+
+    fn set(&mut self, device: &Device, level: Level) {
+        let known = (device.fingerprint.clone(), level);
+        self.card.devices.insert(device.id, known);
+    }
+
+    fn hear(&mut self, reply: &Reply) {
+        self.said.push(match reply {
+            // What the link leads to was opened and compared before.
+            Reply::File { .. } => "[file]".to_owned(),
+            other => other.text(),
+        });
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Fetch(intake) => self.fetch(&intake),
+            Effect::Index(intake) => {
+                let order = Order::Adopt {
+                    job: intake.job.0,
+                    blob: intake.blob,
+                    mac: intake.mac,
+                };
+                let job = intake.job;
+                let otherwise = Input::NotIndexed {
+                    job,
+                    damaged: false,
+                };
+                self.order_and_hear(&order, otherwise);
+            }
+            Effect::Ask(job, command) => {
+                let waiting = self.keeper.open_blobs();
+                let order = dialogue::order(job, command, || waiting.clone());
+                let otherwise = Input::Answered {
+                    job,
+                    answer: strongroom::keeper::Answer::Locked,
+                    free: Some(FREE_BYTES),
+                };
+                self.order_and_hear(&order, otherwise);
+            }
+            Effect::Deliver(job, number) => self.deliver(job, number),
+            Effect::Verify(act) => self.verify(act),
+            Effect::Discard(blob) => {
+                let blob = BlobId::from_bytes(blob);
+                self.sealer.folder().remove_blob(&blob).unwrap();
+            }
+            Effect::Open if self.drive.is_some() => {
+                let why = OpenFailure::Drive(self.drive.unwrap());
+                self.decide(Input::VaultNotOpened(why));
+            }
+            Effect::Open => self.open(self.key_fits),
+            Effect::OpenByCode => {
+                let typed = self.keeper.take_code().unwrap();
+                let code = self.code.as_deref().unwrap().replace('-', "");
+                let fits = typed.expose_to_vault_process().eq_ignore_ascii_case(&code);
+                self.open(fits);
+            }
+            Effect::Lock => {
+                if let Some(vault) = self.vault.take() {
+                    vault.end().unwrap();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Opens the vault, if the key fits.
+    fn open(&mut self, fits: bool) {
+        if !fits {
+            return self.decide(Input::VaultNotOpened(OpenFailure::WrongKey));
+        }
+        let now = UNIX_EPOCH + Duration::from_secs(self.now().unsigned_abs());
+        let vault = OpenVault::open(&self.place.path().join("vault"), &self.secret, now).unwrap();
+        let (index, _) = Index::open(&vault, now).unwrap();
+        let clock = Arc::clone(&self.clock);
+        let waiting = self.keeper.open_blobs();
+        let mut indoors = Indoors::start((vault, index), intake_key(), waiting, move || {
+            UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::SeqCst).unsigned_abs())
+        })
+        .unwrap();
+        // The first word is always what is damaged, if anything.
+        let damage = indoors.word().unwrap();
+        self.vault = Some(indoors);
+        self.decide(Input::SpareKnown(true));
+        self.decide(Input::VaultOpened);
+        self.hear_word(damage);
+    }
+
+    /// Has an order obeyed and its answer heard, or says `otherwise` where nobody obeys.
+    fn order_and_hear(&mut self, order: &Order, otherwise: Input) {
+        let Some(vault) = &mut self.vault else {
+            return self.decide(otherwise);
+        };
+        vault.order(order).unwrap();
+        let word = self.word();
+        self.hear_word(word);
+        if matches!(order, Order::Slot { .. }) {
+            self.epoch_may_have_begun();
+        }
+    }
+
+    /// Waits for a word that is an answer: what the vault process finds by itself is told by
+    /// [`Stage::drive_is_looked_through`] only.
+    fn word(&mut self) -> Word {
+        loop {
+            let word = self.vault.as_mut().unwrap().word().unwrap();
+            match word {
+                Word::Origin(OriginWord::Found { .. }) => {}
+                Word::Damage { .. } | Word::NewPublicHalf(_) => self.hear_word(word),
+                word => return word,
+            }
+        }
+    }
+
+    fn hear_word(&mut self, word: Word) {
+        match dialogue::input(word, Some(FREE_BYTES)) {
+            Heard::Input(input) => self.decide(*input),
+            Heard::NewPublicHalf(half) => {
+                let public = vault::PublicHalf::from_bytes(&half).unwrap();
+                let folder = VaultFolder::open(&self.place.path().join("vault")).unwrap();
+                self.sealer = Sealer::new(&public, folder).unwrap();
+            }
+            Heard::Opened | Heard::NotOpened(_) | Heard::Revoked(_) | Heard::Prepared(_) => {
+                panic!("that is no answer to an order")
+            }
+        }
+    }
+
+    /// After a key was revoked the vault process is over, and the keeper has it started anew.
+    fn epoch_may_have_begun(&mut self) {
+        if !self.keeper.is_open()
+            && let Some(vault) = self.vault.take()
+        {
+            vault.end().unwrap();
+        }
+    }
+
+    fn verify(&mut self, act: Act) {
+        let run = if let Act::Begin { run, .. } = &act {
+            Some(*run)
+        } else {
+            None
+        };
+        let Some(order) = dialogue::check(act, u64::MAX) else {
+            let waiting = self.keeper.waiting_blobs();
+            let waiting: Vec<BlobId> = waiting.into_iter().map(BlobId::from_bytes).collect();
+            let there = self.drive.is_none();
+            let seen = seen_outside(&self.place.path().join("vault"), &waiting);
+            let seen = seen.filter(|_| there);
+            return self.decide(Input::Verify(verify::Heard::Outside(seen)));
+        };
+        let Some(vault) = &mut self.vault else {
+            return;
+        };
+        vault.order(&order).unwrap();
+        while run.is_some() {
+            let word = self.word();
+            let is_last = matches!(&word, Word::Checked { run: ended, .. } if Some(*ended) == run);
+            self.hear_word(word);
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    fn fetch(&mut self, intake: &Intake) {
+        let job = intake.job;
+        let not_sealed = |why, transient| Input::NotSealed {
+            job,
+            why,
+            transient,
+        };
+        let blob = BlobId::from_bytes(intake.blob);
+        if let Some(trouble) = self.drive {
+            let why = IntakeFailure::Drive(trouble);
+            return self.decide(not_sealed(why, true));
+        }
+        if self.sealer.has(&blob).unwrap() {
+            return self.decide(Input::Sealed { job });
+        }
+        if self.forgotten.contains(&intake.name) {
+            return self.decide(not_sealed(IntakeFailure::Gone, false));
+        }
+        let (seed, size) = self.shared[&intake.name].clone();
+        let content = content(&seed, size);
+        self.hashes.insert(Sha256::digest(&content).into());
+        let mut writer = self.sealer.start(&blob, &mut SysRng).unwrap();
+        writer.write_all(&content).unwrap();
+        let header = writer.header_hash().unwrap();
+        let mac = intake_key().mac(self.sealer.folder().vault_id(), &blob, &header);
+        self.decide(Input::Vouched {
+            job,
+            mac: *mac.as_bytes(),
+            bytes: size,
+        });
+        if self.keeper.may_keep(&job) {
+            writer.finish(dialogue::metadata(intake)).unwrap();
+            self.decide(Input::Sealed { job });
+        }
+    }
+
+    /// Has a file encrypted, opens it as the phone would, and compares.
+    fn deliver(&mut self, job: JobId, number: u64) {
+        let not_uploaded = |why| Input::NotUploaded { job, number, why };
+        let Some(vault) = &mut self.vault else {
+            return self.decide(not_uploaded(DeliveryFailure::Locked));
+        };
+        let order = Order::Deliver {
+            job: job.0,
+            number,
+            form: Form::Link,
+        };
+        vault.order(&order).unwrap();
+        let (row, form, secret) = match self.word() {
+            Word::Prepared {
+                row, form, secret, ..
+            } => (row, form, secret),
+            other => return self.hear_word(other),
+        };
+        let ciphertext = self.vault.as_mut().unwrap().ciphertext().unwrap();
+        let Some(ciphertext) = ciphertext else {
+            return self.decide(not_uploaded(DeliveryFailure::Damaged));
+        };
+        let secret = MediaSecret::from_bytes_for(form.cipher(), &secret).unwrap();
+        let mut decryptor = MediaDecryptor::new(&secret);
+        let mut content = Vec::new();
+        decryptor.update(&ciphertext, &mut content).unwrap();
+        decryptor.finish(&mut content).unwrap();
+        let hash: [u8; 32] = Sha256::digest(&content).into();
+        assert!(self.hashes.contains(&hash), "that was never shared");
+        self.decide(match self.uploads {
+            Uploads::Work => Input::Uploaded {
+                job,
+                line: dialogue::line(row),
+                file: Uploaded::Link("aesgcm://up.example/file".to_owned()),
+            },
+            Uploads::UpTo(limit) if row.bytes <= limit => Input::Uploaded {
+                job,
+                line: dialogue::line(row),
+                file: Uploaded::Link("aesgcm://up.example/file".to_owned()),
+            },
+            Uploads::UpTo(limit) => not_uploaded(DeliveryFailure::TooLarge { limit: Some(limit) }),
+            Uploads::Fail => not_uploaded(DeliveryFailure::ServerTrouble),
+            Uploads::NotOffered => not_uploaded(DeliveryFailure::NoUpload),
+        });
+    }
+
+    fn message(&mut self, from: u32, text: &str) -> Told {
+        self.messages += 1;
+        let mut blob = [0; 16];
+        blob[..8].copy_from_slice(&DRAWN.to_be_bytes());
+        blob[8..].copy_from_slice(&self.messages.to_be_bytes());
+        let mut job = [0; 32];
+        job[..8].copy_from_slice(&self.messages.to_be_bytes());
+        let tail = if from == NEW_PHONE {
+            NEW_PHONES_TAIL
+        } else {
+            PHONES_TAIL
+        };
+        let level = self.card.devices.get(&from).map(|(_, level)| *level);
+        let standing = match level {
+            None => Standing::Undecided,
+            Some(Level::New) => Standing::Quarantined,
+            Some(Level::Revoked) => Standing::Revoked,
+            Some(Level::Paired | Level::Vouched | Level::Pinned) => Standing::Trusted,
+        };
+        Told {
+            from: Device {
+                jid: OWNER.to_owned(),
+                id: from,
+                fingerprint: format!("{}{tail}", "0".repeat(56)),
+                standing,
+            },
+            namespace: omemo::Namespace::Legacy,
+            job: JobId(job),
+            blob,
+            text: Some(text.to_owned()),
+            files: Vec::new(),
+            sent_at: self.now(),
+            receipt: None,
+            readers: Vec::new(),
+        }
+    }
+
+    fn shares(&mut self, name: &str, seed: &str, size: u64) {
+        let content = (seed.to_owned(), size);
+        self.shared.insert(name.to_owned(), content);
+        let link = format!("aesgcm://up.example/{}#{SECRET}", name.replace(' ', "%20"));
+        self.owner_writes(&link);
+    }
+
+    pub(crate) fn owner_writes(&mut self, text: &str) {
+        let told = self.message(1, text);
+        self.tell(Input::Told(told));
+    }
+
+    pub(crate) fn photo_arrives(&mut self, name: &str, size: u64) {
+        self.shares(name, name, size);
+    }
+
+    pub(crate) fn photo_arrives_again(&mut self, name: &str, other: &str) -> Option<()> {
+        let (seed, size) = self.shared.get(name)?.clone();
+        self.shares(other, &seed, size);
+        Some(())
+    }
+
+    pub(crate) fn photos_arrive(&mut self, count: u32, size: u64) {
+        for number in 1..=count {
+            self.photo_arrives(&format!("IMG_{number:04}.jpg"), size);
+        }
+    }
+
+    pub(crate) fn server_forgets(&mut self, name: &str) {
+        self.forgotten.insert(name.to_owned());
+    }
+
+    pub(crate) fn new_phone_writes(&mut self, text: &str) {
+        let told = self.message(NEW_PHONE, text);
+        self.tell(Input::Told(told));
+    }
+
+    pub(crate) fn somebody_writes_in_clear(&mut self) {
+        let jid = OWNER.to_owned();
+        self.tell(Input::ToldPlain { jid });
+    }
+
+    pub(crate) fn key_comes(&mut self) {
+        self.key_is_in = true;
+        self.tell(Input::KeyDeviceCame);
+    }
+
+    pub(crate) fn key_goes(&mut self) {
+        self.key_is_in = false;
+        self.tell(Input::KeyDeviceGone);
+    }
+
+    pub(crate) fn second_key(&mut self) {
+        self.tell(Input::SecondKeyDevice);
+    }
+
+    pub(crate) fn key_will_not_fit(&mut self) {
+        self.key_fits = false;
+    }
+
+    pub(crate) fn restart(&mut self) {
+        if let Some(vault) = self.vault.take() {
+            vault.end().unwrap();
+        }
+        self.effects.clear();
+        self.begin();
+    }
+
+    pub(crate) fn drive_goes(&mut self) {
+        self.drive = Some(DriveTrouble::Missing);
+        self.look_at_drive();
+    }
+
+    pub(crate) fn drive_fills(&mut self) {
+        self.drive = Some(DriveTrouble::Full);
+        self.look_at_drive();
+    }
+
+    pub(crate) fn drive_comes(&mut self) {
+        self.drive = None;
+        self.look_at_drive();
+    }
+
+    fn look_at_drive(&mut self) {
+        // A full drive can be used: what is full is found out by writing.
+        let trouble = self.drive.filter(|it| *it != DriveTrouble::Full);
+        let free = if self.drive.is_some() { 0 } else { FREE_BYTES };
+        self.tell(Input::Drive(Seen {
+            trouble,
+            free: trouble.is_none().then_some(free),
+            reserve: 0,
+        }));
+    }
+
+    pub(crate) fn line_goes_down(&mut self) {
+        self.is_online = false;
+        self.tell(Input::Offline);
+    }
+
+    pub(crate) fn line_comes_up(&mut self) {
+        self.is_online = true;
+        self.tell(Input::Online);
+    }
+
+    /// The server takes files up to this size, or offers no upload at all.
+    pub(crate) fn uploads_are_refused(&mut self, limit: Option<u64>) {
+        self.uploads = limit.map_or(Uploads::NotOffered, Uploads::UpTo);
+    }
+
+    pub(crate) fn uploads_fail(&mut self) {
+        self.uploads = Uploads::Fail;
+    }
+
+    /// Seals a file as somebody can who has the card's public half and not its intake key.
+    pub(crate) fn somebody_plants(&mut self, name: &str) {
+        let blob = BlobId::random(&mut SysRng).unwrap();
+        let mut writer = self.sealer.start(&blob, &mut SysRng).unwrap();
+        writer.write_all(b"planted").unwrap();
+        let metadata = Metadata {
+            name: Some(name.to_owned()),
+            ..Metadata::default()
+        };
+        writer.finish(metadata).unwrap();
+    }
+
+    pub(crate) fn drive_is_looked_through(&mut self) {
+        let found = loop {
+            let word = self.vault.as_mut().unwrap().word().unwrap();
+            if let Word::Origin(OriginWord::Found { count }) = word {
+                break count;
+            }
+        };
+        self.tell(Input::UnprovenFound { count: found });
+    }
+
+    /// Turns one bit of an entry's blob.
+    pub(crate) fn file_is_scratched(&mut self, number: u64) {
+        let folder = self.place.path().join("vault");
+        let mut blobs: Vec<_> = walk(&folder.join("blobs"));
+        blobs.sort();
+        // Their names begin alike and go on with the number of the message that brought them.
+        let blob = blobs
+            .into_iter()
+            .filter(|path| path.to_string_lossy().contains("000000000005dba7"))
+            .nth(usize::try_from(number).unwrap() - 1)
+            .unwrap();
+        let mut bytes = fs::read(&blob).unwrap();
+        bytes[1_300] ^= 1;
+        fs::write(blob, bytes).unwrap();
+    }
+
+    pub(crate) fn time_passes(&mut self, seconds: i64) {
+        let until = self.now() + seconds;
+        while self.now() < until {
+            let wake = self.keeper.next_wake().unwrap_or(i64::MAX);
+            let tick = self
+                .keeper
+                .next_tick()
+                .map_or(i64::MAX, |it| it + BEGINNING);
+            let now = self.now();
+            let next = [now + WAKES_SECONDS, until, wake, tick];
+            let next = next.into_iter().filter(|it| *it > now).min().unwrap();
+            self.clock.store(next, Ordering::SeqCst);
+            self.tell(Input::Woke);
+        }
+    }
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(walk(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Content that differs from seed to seed.
+fn content(seed: &str, size: u64) -> Vec<u8> {
+    let block: Vec<u8> = Sha256::digest(seed.as_bytes()).to_vec();
+    let size = usize::try_from(size).unwrap();
+    block.iter().copied().cycle().take(size).collect()
+}
+
+fn intake_key() -> IntakeKey {
+    IntakeKey::init_with(|bytes| bytes.fill(7))
+}
+
+fn keeper(rules: Rules, card: &Card) -> Keeper {
+    let devices = card.devices.iter().map(|(id, (fingerprint, level))| Known {
+        id: *id,
+        fingerprint: fingerprint.clone(),
+        level: *level,
+        since: BEGINNING,
+    });
+    let memory = Memory {
+        owner: OWNER.to_owned(),
+        pins: Vec::new(),
+        has_trusted_device: card.pairing.is_none(),
+        devices: devices.collect(),
+        pairing: card.pairing.clone(),
+        locked_by_owner: card.locked_by_owner,
+        intakes: card.intakes.values().cloned().collect(),
+        deliveries: card.deliveries.values().cloned().collect(),
+        checks: card.checks.clone(),
+        plan: verify::Plan::default(),
+        own: Own {
+            jid: "vault@example.org".to_owned(),
+            device: 31_415,
+            fingerprint: format!("{}1ec921a6", "0".repeat(56)),
+        },
+        pace: card.pace.clone(),
+        alarm: card.alarm,
+        aes: "in hardware",
+    };
+    Keeper::new(memory).under(rules, card.remembered.clone())
+}
