@@ -11,21 +11,35 @@ mkdir -p "$roots/cache"
 # One at a time.
 exec 9> "$root.lock"
 flock 9
-if [ ! -e "$root/.made" ]; then
+[ ! -e "$root/.made" ] || { echo "$root"; exit 0; }
+
+say() { printf 'debian-root: %s\n' "$*" >&2; }
+# In a mount namespace: what is mounted on the way is gone with it, whatever happens.
+apart() {
+    unshare --mount --propagation private "$@" > "$root.log" 2>&1 \
+        || { tail -20 "$root.log" >&2; exit 1; }
+}
+rm -rf --one-file-system "$root"
+say "making $(basename "$root") below $roots, about two minutes"
+if [ -n "${2:-}" ]; then
+    cp -a --reflink=auto "$(scripts/debian-root.sh "$release")" "$root"
+    rm "$root/.made"
+    cp /etc/resolv.conf "$root/etc/resolv.conf"
+    # shellcheck disable=SC2016
+    apart bash -euc 'mount -t proc proc "$1/proc"
+        chroot "$1" apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive chroot "$1" \
+            apt-get install -y -qq --no-install-recommends "$2"' sh "$root" "$2"
+else
     command -v debootstrap > /dev/null || {
-        echo "debian-root: installing debootstrap" >&2
+        say "installing debootstrap"
         apt-get install -y -qq --no-install-recommends debootstrap > /dev/null
     }
     mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Label: Debian' \
         2> /dev/null | head -1)}
-    rm -rf --one-file-system "$root"
-    echo "debian-root: making $(basename "$root") below $roots, about two minutes" >&2
-    # In a mount namespace: what it mounts is gone with it, whatever happens.
-    unshare --mount --propagation private \
-        debootstrap --variant=minbase --cache-dir="$roots/cache" \
-        --include=systemd,systemd-sysv,udev,dbus,kmod,ca-certificates${2:+,$2} \
-        "$release" "$root" "${mirror:-http://deb.debian.org/debian}" > "$root.log" \
-        || { tail -20 "$root.log" >&2; exit 1; }
-    touch "$root/.made"
+    apart debootstrap --variant=minbase --cache-dir="$roots/cache" \
+        --include=systemd,systemd-sysv,udev,dbus,kmod,ca-certificates \
+        "$release" "$root" "${mirror:-http://deb.debian.org/debian}"
 fi
+touch "$root/.made"
 echo "$root"

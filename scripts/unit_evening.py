@@ -232,6 +232,7 @@ class Evening:
         check("Watchdog timeout" in journal("_PID=1"), "it ended for another reason")
         heard("the vault is open", opened)
         self.ask("status", "The vault is open")
+        (DROP_INS / f"{DAEMON}.d/watchdog.conf").unlink()
         holds("a daemon that stands still is started anew",
               f"after {took:.0f} s with a watchdog of 8 s")
 
@@ -245,7 +246,7 @@ class Evening:
         stick("in")
         heard("the vault is open", opened)
         self.in_and_out(self.photos[2])
-        self.ask("find snow", "#3 ")
+        self.ask(f"find {self.photos[2].stem}", "#3 ")
         self.ask("verify", "Full check done")
         self.ask("keys", "What opens the vault")
         self.ask("devices", "Your devices")
@@ -273,7 +274,7 @@ class Evening:
     def refusals():
         """What the kernel has logged of refused system calls. audit(7), type 1326"""
         return [line for line in journal("--dmesg").splitlines() + journal(
-            "_TRANSPORT=audit").splitlines() if "type=1326" in line or "SECCOMP" in line]
+            "_TRANSPORT=audit").splitlines() if "type=1326" in line or line.startswith("SECCOMP ")]
 
     @staticmethod
     def drop_in(unit, name, line, reload_only=False):
