@@ -21,13 +21,17 @@ pub mod devices;
 mod effect;
 mod input;
 pub mod intake;
+pub mod keeping;
 pub mod life;
+pub mod machine;
 mod moment;
+pub mod notices;
 mod obey;
 mod opening;
 pub mod owner;
 mod remembered;
 pub mod reply;
+mod settings;
 pub mod storage;
 pub mod unlock;
 pub mod verify;
@@ -39,6 +43,7 @@ pub use self::{
     input::{Answer, Device, Input, Placed, Standing, Told, Uploaded},
     moment::Moment,
     remembered::Remembered,
+    settings::Settings,
 };
 use self::{
     command::Context,
@@ -47,7 +52,9 @@ use self::{
     delivery::{Deliveries, Delivery},
     devices::{Devices, Known, Own},
     intake::{Intake, Intakes},
+    keeping::Changes,
     life::Life,
+    notices::Notices,
     obey::not_a_command,
     owner::{Owner, Pairing, Verdict},
     reply::{CustodyReply, IntakeFailure, Reply, StorageReply},
@@ -107,6 +114,9 @@ pub struct Keeper {
     code: Option<TypedCode>,
     verify: verify::Verify,
     confirmations: Confirmations,
+    changes: Changes,
+    notices: Notices,
+    settings: Settings,
     storage: Storage,
     /// The card's public half was not this vault's when the vault was last opened.
     alarm: bool,
@@ -153,6 +163,9 @@ impl Keeper {
             code: None,
             verify: verify::Verify::new(memory.plan, memory.checks),
             confirmations: Confirmations::default(),
+            changes: Changes::default(),
+            notices: Notices::default(),
+            settings: Settings::default(),
             storage: Storage::new(memory.pace),
             alarm: memory.alarm,
             aes: memory.aes,
@@ -297,6 +310,8 @@ impl Keeper {
             | Input::SpareKnown(_)
             | Input::UnprovenFound { .. }
             | Input::Verify(_)
+            | Input::Files(_)
+            | Input::Machine(_)
             | Input::Woke => None,
         }
     }
@@ -310,7 +325,7 @@ impl Keeper {
         let mut effects = self.step(input, at);
         effects.extend(self.follow_up(at));
         self.count_lost();
-        effects
+        self.notice(effects, at)
     }
 
     fn step(&mut self, input: Input, at: Moment) -> Vec<Effect> {
@@ -390,12 +405,15 @@ impl Keeper {
                 effects.extend(self.verify.woke(now));
                 effects
             }
-            Input::Verify(heard) => self.verify.heard(heard, now),
+            Input::Verify(heard) => self.heard_of_checks(heard, at),
+            Input::Files(heard) => self.heard_of_files(heard),
+            Input::Machine(heard) => self.heard_of_machine(heard),
         }
     }
 
     fn online(&mut self, now: i64) -> Vec<Effect> {
         let mut effects = self.owner.login(now);
+        effects.extend(self.greet());
         effects.extend(self.intakes.online(now));
         effects.extend(self.deliveries.online());
         effects
@@ -504,6 +522,7 @@ impl Keeper {
         };
         let mut effects = vec![saved];
         if is_first {
+            self.notices.came(bytes);
             effects.push(Effect::SavePace(self.storage.count(bytes, now)));
         }
         effects

@@ -34,6 +34,7 @@ use tokio::{
 };
 
 mod deliveries;
+mod edits;
 #[cfg(feature = "peers")]
 pub mod indoors;
 mod origin;
@@ -46,6 +47,7 @@ pub mod verify;
 use self::verify::{End, Fault, Scope, Tally};
 pub use self::{
     deliveries::{Deliveries, Form, MAX_DATA_BYTES},
+    edits::{EditAsk, Edited},
     origin::OriginWord,
     slots::{SlotAnswer, SlotAsk, SlotRow},
 };
@@ -138,6 +140,13 @@ pub enum Order {
         job: [u8; 32],
         /// How.
         ask: SlotAsk,
+    },
+    /// Change entries, or look at those that are to be changed.
+    Edit {
+        /// Names the answer.
+        job: [u8; 32],
+        /// How.
+        ask: EditAsk,
     },
 }
 
@@ -345,6 +354,13 @@ pub enum Word {
     },
     /// The list of lost devices that lies on the key device beside the key that opened the vault.
     Revoked(String),
+    /// Answer to [`Order::Edit`].
+    Edited {
+        /// Names the order.
+        job: [u8; 32],
+        /// What came of it.
+        edited: Edited,
+    },
 }
 
 /// The daemon's end of a running vault process.

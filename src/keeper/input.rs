@@ -6,6 +6,7 @@ use super::{
     Asker, JobId,
     described::{Announced, Described},
     devices::{self, News},
+    keeping::{self, Kept},
     reply::{DeliveryFailure, IntakeFailure, KeyReply, Line, OpenFailure, Slot, Unproven},
     storage::Seen,
 };
@@ -111,6 +112,8 @@ pub enum Answer {
     /// The blobs of unproven origin are in the index: the lowest number they got, and how many
     /// got one. `None` where they are no longer those that were shown.
     Taken(Option<(u64, u64)>),
+    /// To a change of kept files.
+    Kept(Kept),
     /// To `get`: which of the picks exist.
     Picked {
         /// Numbers of entries that exist, in the order asked for.
@@ -249,6 +252,10 @@ pub enum Input {
         /// Why.
         why: DeliveryFailure,
     },
+    /// News about kept files.
+    Files(keeping::Heard),
+    /// News of the machine.
+    Machine(super::machine::Heard),
     /// News of a check.
     Verify(super::verify::Heard),
     /// The time that [`Keeper::next_wake`](super::Keeper::next_wake) named has come.

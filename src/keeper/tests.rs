@@ -15,7 +15,10 @@ use super::{
 
 mod clock;
 mod described;
+mod keeping;
+mod machine;
 mod modes;
+mod notices;
 mod pairing;
 mod trust;
 

@@ -141,12 +141,12 @@ fn bears(entry: &Entry, tag: &str) -> bool {
 }
 
 /// Cuts a text as its format does, so that log and index say the same; an empty one is none.
-fn text(text: Option<&str>, limit: usize) -> Option<String> {
+pub(super) fn text(text: Option<&str>, limit: usize) -> Option<String> {
     text.map(|it| metadata::cut(it, limit).to_owned())
         .filter(|it| !it.is_empty())
 }
 
-fn label(label: &str) -> Option<String> {
+pub(super) fn label(label: &str) -> Option<String> {
     let label: String = label.chars().filter(|it| !it.is_control()).collect();
     let label = metadata::cut(label.trim(), MAX_LABEL_BYTES).trim_end();
     (!label.is_empty()).then(|| label.to_owned())
