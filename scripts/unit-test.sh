@@ -68,6 +68,9 @@ Type=oneshot
 StandardOutput=tty
 StandardError=tty
 TTYPath=/dev/console
+# The evening ends with the machine going down, and tells of it.
+KillMode=mixed
+TimeoutStopSec=120
 ExecStart=/bin/bash /evening $(printf '%q ' "$python" "$PWD/scripts/unit_evening.py" "$work/photos")
 ExecStopPost=/bin/systemctl --no-block poweroff
 [Install]

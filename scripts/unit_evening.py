@@ -287,13 +287,23 @@ class Evening:
             here("systemctl", "restart", unit)
             heard("the vault is open", opened)
 
-    def goes_down_in_good_order(self):
-        here("systemctl", "stop", DAEMON)
-        check(shown(DAEMON, "Result") == "success", "the daemon did not stop in good order")
+    def the_owner_switches_it_off(self):
+        for folder in ("strongroom.service.d", "strongroom-key@.service.d"):
+            (DROP_INS / folder / "deadly.conf").unlink()
+        here("systemctl", "daemon-reload")
         failed = here("systemctl", "--failed", "--plain", "--no-legend").splitlines()
         failed = [line for line in failed if "control.service" not in line]
         check(not failed, f"units failed: {failed}")
-        holds("everything stops in good order", "no unit failed")
+        # It goes down with us in it, and we want to see how.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        number = re.search(r"Send (\d+)", self.ask("off", "Switch the Pi off?"))
+        self.ask(number[1], "switches off now")
+        until("the machine goes down", lambda: here(
+            "systemctl", "is-system-running", may_fail=True) == "stopping")
+        until("the daemon stops", lambda: shown(DAEMON, "ActiveState") == "inactive")
+        check(shown(DAEMON, "Result") == "success", "the daemon did not stop in good order")
+        check(not (ROOT / "run/strongroom/poweroff").exists(), "the request is still there")
+        holds("\"off\" by chat takes the machine down in good order", "no unit had failed")
 
 
 def main():
@@ -307,7 +317,7 @@ def main():
         evening.limits_hold()
         evening.the_watchdog_bites()
         evening.nothing_needed_is_refused()
-        evening.goes_down_in_good_order()
+        evening.the_owner_switches_it_off()
         print("\n@result passed", flush=True)
     except (Failed, OSError, subprocess.SubprocessError) as failed:
         say(f"FAILED  {failed}")
