@@ -4,6 +4,8 @@
 #   scripts/package.sh            for this machine
 #   scripts/package.sh arm64      for the Raspberry Pi; scripts/cross.sh builds it
 #
+# With STRONGROOM_BUILT set it takes the programs that lie in the target folder already.
+#
 # The same source gives the same package, bit for bit: all dates in it are those of the commit.
 set -euo pipefail
 cd "$(dirname "$0")/.."

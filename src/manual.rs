@@ -15,10 +15,11 @@ use clap_complete::Shell;
 pub fn write(folder: &Path, ours: clap::Command) -> io::Result<()> {
     for mut line in [ours, vault::line::Line::command()] {
         let name = line.get_name().to_owned();
+        // First: completions know of "help", which needs no page.
+        clap_mangen::generate_to(line.clone(), folder)?;
         for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
             clap_complete::generate_to(shell, &mut line, &name, folder)?;
         }
-        clap_mangen::generate_to(line, folder)?;
     }
     Ok(())
 }
@@ -41,7 +42,7 @@ mod tests {
         let has = |name: &str| folder.path().join(name).exists();
         assert!(has("strongroom.1") && has("strongroom-init.1"));
         assert!(has("strongroom-rescue.1") && has("strongroom-rescue-extract.1"));
-        assert!(!has("strongroom-vault-process.1"));
+        assert!(!has("strongroom-vault-process.1") && !has("strongroom-help.1"));
         for name in ["strongroom.bash", "strongroom.fish", "_strongroom-rescue"] {
             assert!(has(name), "{name}");
         }
