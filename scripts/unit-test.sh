@@ -72,7 +72,7 @@ TTYPath=/dev/console
 KillMode=mixed
 TimeoutStopSec=120
 ExecStart=/bin/bash /evening $(printf '%q ' "$python" "$PWD/scripts/unit_evening.py" "$work/photos")
-ExecStopPost=/bin/systemctl --no-block poweroff
+ExecStopPost=/bin/sh -c '[ -e /run/evening-is-over ] || systemctl --no-block poweroff'
 [Install]
 WantedBy=default.target
 UNIT

@@ -294,16 +294,15 @@ class Evening:
         failed = here("systemctl", "--failed", "--plain", "--no-legend").splitlines()
         failed = [line for line in failed if "control.service" not in line]
         check(not failed, f"units failed: {failed}")
-        # It goes down with us in it, and we want to see how.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # From here on nobody but the daemon's request takes the machine down.
+        (ROOT / "run/evening-is-over").touch()
         number = re.search(r"Send (\d+)", self.ask("off", "Switch the Pi off?"))
+        # It goes down with us in it: whoever booted it sees it go.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("\n@off", flush=True)
         self.ask(number[1], "switches off now")
-        until("the machine goes down", lambda: here(
-            "systemctl", "is-system-running", may_fail=True) == "stopping")
-        until("the daemon stops", lambda: shown(DAEMON, "ActiveState") == "inactive")
-        check(shown(DAEMON, "Result") == "success", "the daemon did not stop in good order")
-        check(not (ROOT / "run/strongroom/poweroff").exists(), "the request is still there")
-        holds("\"off\" by chat takes the machine down in good order", "no unit had failed")
+        time.sleep(LONG)
+        raise Failed("the machine was not switched off")
 
 
 def main():
@@ -318,7 +317,6 @@ def main():
         evening.the_watchdog_bites()
         evening.nothing_needed_is_refused()
         evening.the_owner_switches_it_off()
-        print("\n@result passed", flush=True)
     except (Failed, OSError, subprocess.SubprocessError) as failed:
         say(f"FAILED  {failed}")
         for line in journal("--lines=60").splitlines():
