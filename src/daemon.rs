@@ -31,10 +31,11 @@ use crate::{
     state::State,
     transfer,
     vault_process::{Deliveries, VaultProcess, Word},
-    xmpp::{Arrival, FatalReason, Link, Page},
+    xmpp::{Arrival, Client, FatalReason, Link, Page, RequestError},
 };
 
 mod bundles;
+mod chat;
 pub mod console;
 pub mod dialogue;
 mod drive;
@@ -46,6 +47,8 @@ mod machine;
 mod media_type;
 mod misses;
 mod outbox;
+mod pictures;
+mod portrait;
 mod publication;
 mod receive;
 mod send;
@@ -109,6 +112,11 @@ enum Happening {
     OwnerLists(Vec<(Namespace, DeviceList)>),
     /// Whether the server tells us of changes of the owner's list.
     Pushed(bool),
+    /// One of the owner's programs said what it can do, or did not.
+    Client {
+        jid: String,
+        client: Result<Client, RequestError>,
+    },
     /// Our bundle was published, or not.
     Published { ok: bool },
     /// A bundle was fetched, or there is none.
@@ -153,8 +161,11 @@ struct Daemon {
     own: Own,
     life: life::Life,
     receiving: Vec<(JobId, AbortHandle)>,
+    programs: pictures::Programs,
     /// Whoever typed at the console, until the vault process has it.
     typing: Option<Typing>,
+    /// The owner's programs that are there.
+    clients: chat::Clients,
     /// The owner wants a restart.
     begins_anew: bool,
 }
@@ -293,6 +304,17 @@ impl Daemon {
                 }
                 Ok(())
             }
+            Arrival::Client {
+                jid,
+                bare,
+                caps,
+                is_available,
+            } => {
+                if bare == self.config.owner.jid {
+                    return self.client_seen(jid, caps, is_available);
+                }
+                Ok(())
+            }
             Arrival::Stage { token, stage } => self.stage(token, stage),
         }
     }
@@ -347,6 +369,7 @@ impl Daemon {
                 self.show_state();
                 Ok(())
             }
+            Happening::Client { jid, client } => self.client_known(jid, client),
             Happening::Published { ok } => {
                 self.life.publication.ended(ok);
                 Ok(())
@@ -408,6 +431,7 @@ impl Daemon {
         if fresh {
             self.catch_up = CatchUp::Behind;
             self.life.is_pushed = false;
+            self.clients.clear();
             self.under_way.clear();
         }
         if self.catch_up == CatchUp::Behind {

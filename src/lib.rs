@@ -23,6 +23,7 @@ pub mod keeper;
 pub mod keydevice;
 pub mod keys;
 pub mod manual;
+pub mod pictures;
 pub mod pinned;
 pub mod service;
 pub mod setup;

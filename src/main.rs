@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 #[cfg(feature = "peers")]
 use strongroom::vault_process::sandbox::probe;
 use strongroom::{
-    check, config, console, daemon, keydevice, keys, manual, service, setup, vault_process, verify,
-    xmpp,
+    check, config, console, daemon, keydevice, keys, manual, pictures, service, setup,
+    vault_process, verify, xmpp,
 };
 
 /// What is freed is overwritten: a name that was once on the way stays in no corner of the heap.
@@ -63,6 +63,8 @@ enum Command {
     Manual { folder: PathBuf },
     #[command(name = vault_process::SUBCOMMAND, hide = true)]
     VaultProcess,
+    #[command(name = pictures::SUBCOMMAND, hide = true)]
+    Decoder,
     #[cfg(feature = "peers")]
     #[command(name = probe::SUBCOMMAND, hide = true)]
     SandboxProbe(probe::Probe),
@@ -77,6 +79,8 @@ impl Command {
             "vault-process"
         } else if matches!(self, Self::KeyAgent(_)) {
             "key-agent"
+        } else if matches!(self, Self::Decoder) {
+            "decoder"
         } else {
             "command"
         }
@@ -115,6 +119,7 @@ fn act(line: Line) -> anyhow::Result<ExitCode> {
         Command::Manual { folder } => manual::write(&folder, Line::command())?,
         Command::KeyAgent(agent) => keydevice::agent::run(&agent, daemon::start::KEY_FILE)?,
         Command::VaultProcess => vault_process::serve::serve()?,
+        Command::Decoder => pictures::decoder::run()?,
         #[cfg(feature = "peers")]
         Command::SandboxProbe(probe) => probe::run(&probe)?,
         Command::Run => {

@@ -6,7 +6,8 @@
 //! comes back is words about entries, and ciphertext.
 //!
 //! ```text
-//! control (its stdin)   daemon  -- 1 byte -->  vault process   with the key's pipe, if there is one
+//! control (its stdin)   daemon  -- 1 byte -->  vault process   with the socket for decoders, and
+//!                                                              the key's pipe, if there is one
 //!                       daemon  -- Order -->  vault process    one frame each:
 //!                       daemon  <-- Word  --  vault process    length (u32, little endian), postcard
 //! data (its stdout)     daemon  -- 1 byte -->  vault process   with what is typed, if something is
@@ -14,29 +15,32 @@
 //! ```
 
 use std::{
-    io::{self, IoSlice},
-    mem::MaybeUninit,
+    io,
     os::{
-        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        fd::{AsFd as _, OwnedFd},
         unix::net::UnixStream as StdUnixStream,
     },
     path::PathBuf,
     process::Stdio,
 };
 
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::UnixStream,
     process::{Child, Command},
     sync::mpsc,
+    task::AbortHandle,
 };
+
+use crate::pictures::starter::{self, Starter};
 
 mod deliveries;
 mod edits;
+mod gallery;
 #[cfg(feature = "peers")]
 pub mod indoors;
+mod labels;
 mod origin;
 pub mod sandbox;
 pub mod serve;
@@ -48,6 +52,8 @@ use self::verify::{End, Fault, Scope, Tally};
 pub use self::{
     deliveries::{Deliveries, Form, MAX_DATA_BYTES},
     edits::{EditAsk, Edited},
+    gallery::{Make, PictureAsk, PictureWord},
+    labels::Labels,
     origin::OriginWord,
     slots::{SlotAnswer, SlotAsk, SlotRow},
 };
@@ -141,6 +147,17 @@ pub enum Order {
         /// How.
         ask: SlotAsk,
     },
+    /// Note the same with several entries.
+    Label {
+        /// Names the answer.
+        job: [u8; 32],
+        /// Their numbers.
+        numbers: Vec<u64>,
+        /// What is noted.
+        labels: Labels,
+        /// Whether the job is a file's on its way in.
+        for_intake: bool,
+    },
     /// Change entries, or look at those that are to be changed.
     Edit {
         /// Names the answer.
@@ -148,6 +165,8 @@ pub enum Order {
         /// How.
         ask: EditAsk,
     },
+    /// Make a contact sheet or a preview, and encrypt it under a fresh media key.
+    Picture(PictureAsk),
 }
 
 /// A question about the index.
@@ -354,6 +373,15 @@ pub enum Word {
     },
     /// The list of lost devices that lies on the key device beside the key that opened the vault.
     Revoked(String),
+    /// Answer to [`Order::Label`].
+    Labelled {
+        /// Names the order.
+        job: [u8; 32],
+        /// The entries that there are.
+        numbers: Vec<u64>,
+        /// Whether the job is a file's on its way in.
+        for_intake: bool,
+    },
     /// Answer to [`Order::Edit`].
     Edited {
         /// Names the order.
@@ -361,6 +389,8 @@ pub enum Word {
         /// What came of it.
         edited: Edited,
     },
+    /// Something about pictures.
+    Picture(PictureWord),
 }
 
 /// The daemon's end of a running vault process.
@@ -368,6 +398,7 @@ pub struct VaultProcess {
     child: Child,
     orders: mpsc::UnboundedSender<Order>,
     data: Option<Deliveries>,
+    decoders: AbortHandle,
 }
 
 impl VaultProcess {
@@ -384,10 +415,13 @@ impl VaultProcess {
         typed: Option<OwnedFd>,
     ) -> io::Result<(Self, mpsc::Receiver<Word>)> {
         let (control, its_control) = socket_pair()?;
-        hand_over(&control, pipe.as_ref().map(OwnedFd::as_fd))?;
+        let (decoders, its_decoders) = socket_pair()?;
+        let mut handed = vec![its_decoders.as_fd()];
+        handed.extend(pipe.as_ref().map(OwnedFd::as_fd));
+        typed::hand_over(&control, &handed)?;
         let (data, its_data) = socket_pair()?;
         if let Some(typed) = &typed {
-            hand_over(&data, Some(typed.as_fd()))?;
+            typed::hand_over(&data, &[typed.as_fd()])?;
         }
         // Also right after an upgrade has replaced the file: the protocol is this very build's. proc(5)
         let mut command = Command::new("/proc/self/exe");
@@ -412,7 +446,9 @@ impl VaultProcess {
         let (reading, writing) = control.into_split();
         tokio::spawn(write_orders(writing, queue));
         tokio::spawn(read_words(reading, tell));
+        let decoders = tokio::spawn(starter::serve(decoders, Starter::default()));
         let process = Self {
+            decoders: decoders.abort_handle(),
             child,
             orders,
             data: Some(Deliveries::new(data)),
@@ -449,6 +485,8 @@ impl VaultProcess {
         if let Err(error) = self.child.start_kill() {
             log::error!("the vault process could not be killed: {error}");
         }
+        // With it go the decoders: each of them has a picture.
+        self.decoders.abort();
         tokio::spawn(async move {
             if let Err(error) = self.child.wait().await {
                 log::error!("the vault process could not be reaped: {error}");
@@ -461,23 +499,6 @@ impl VaultProcess {
     pub fn id(&self) -> Option<u32> {
         self.child.id()
     }
-}
-
-/// Sends the first byte, with the pipe if there is one. Nobody here has read from it.
-fn hand_over(socket: &UnixStream, pipe: Option<BorrowedFd<'_>>) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut with = SendAncillaryBuffer::new(&mut space);
-    let descriptors: Vec<BorrowedFd<'_>> = pipe.into_iter().collect();
-    if !descriptors.is_empty() && !with.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-        return Err(io::ErrorKind::OutOfMemory.into());
-    }
-    sendmsg(
-        socket,
-        &[IoSlice::new(&[0])],
-        &mut with,
-        SendFlags::NOSIGNAL,
-    )?;
-    Ok(())
 }
 
 fn socket_pair() -> io::Result<(UnixStream, StdUnixStream)> {

@@ -41,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("keydevice", &[]),
     ("keys", &["config", "crash", "daemon", "disk", "state"]),
     ("manual", &[]),
+    ("pictures", &[]),
     ("pinned", &[]),
     ("service", &[]),
     (
@@ -51,7 +52,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("state", &[]),
     ("transfer", &["pinned"]),
-    ("vault_process", &["clock", "crash", "keydevice"]),
+    (
+        "vault_process",
+        &["clock", "crash", "keydevice", "pictures"],
+    ),
     ("verify", &["config", "keys", "state"]),
     ("xmpp", &["pinned"]),
 ];
@@ -77,6 +81,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("reqwest", &["transfer"]),
     ("rusqlite", &["state"]),
     ("notify::", &["keydevice", "service"]),
+    ("image::", &["pictures"]),
+    ("embedded_graphics", &["pictures"]),
 ];
 
 /// Lines of one file, tests left out.

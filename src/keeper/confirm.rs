@@ -61,6 +61,9 @@ impl Command {
             | Self::List { .. }
             | Self::Find { .. }
             | Self::Get { .. }
+            | Self::Picture(_)
+            | Self::Album { .. }
+            | Self::Label { .. }
             | Self::Verify(_)
             | Self::Lock
             | Self::Notices(_)
