@@ -12,21 +12,23 @@ export STRONGROOM_PEERS_PYTHON
 
 DENY_VERSION := 0.20.2
 DENY := $(TARGET)/tools/bin/cargo-deny
+CARGO_DEB_VERSION := 3.8.0
+CARGO_DEB := $(TARGET)/tools/bin/cargo-deb
 
 FUZZ_SECONDS ?= 60
 
 MUTANTS_VERSION := 27.1.0
 MUTANTS := $(TARGET)/tools/bin/cargo-mutants
 
-.PHONY: help setup check test demo bench cross faults hostile servers fuzz mutants advisories
+.PHONY: help setup check test demo bench units unit-test package package-test cross faults hostile servers fuzz mutants advisories
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: ## install what building and testing need (asks for root where it must)
 	@scripts/setup.sh
 
-check: $(DENY) ## formatting, lints, documentation, licences and sources of dependencies
+check: $(DENY) units ## formatting, lints, documentation, licences and sources of dependencies, units
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features peers --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
@@ -50,6 +52,23 @@ demo: setup ## a vault, its owner's phone and a chat between them, to read along
 
 bench: setup ## ratios measured in one run
 	scripts/bench.sh
+
+units: ## the service units: spelling, and how much of the system they can reach
+	scripts/units.sh
+
+unit-test: setup $(CARGO_DEB) ## an evening under the real units in a booted Debian: 5 minutes (root)
+	PATH=$(dir $(CARGO_DEB)):$$PATH scripts/unit-test.sh
+
+package: setup $(CARGO_DEB) ## the Debian package for this machine
+	PATH=$(dir $(CARGO_DEB)):$$PATH scripts/package.sh
+
+package-test: setup $(CARGO_DEB) ## install, upgrade, purge on bookworm and trixie; lintian (root)
+	PATH=$(dir $(CARGO_DEB)):$$PATH scripts/package-test.sh
+
+$(CARGO_DEB):
+	cargo install cargo-deb --version $(CARGO_DEB_VERSION) --locked --debug \
+	    --root $(TARGET)/tools --target-dir $(TARGET)/tools/build
+	rm -rf $(TARGET)/tools/build
 
 cross: ## build for the Raspberry Pi and start the program under qemu
 	scripts/cross.sh

@@ -13,7 +13,7 @@ needed=(
     "gcc /usr/bin/gcc" "make /usr/bin/make" "perl /usr/bin/perl"
     "pkg-config /usr/bin/pkg-config" "libc6-dev /usr/include/stdio.h"
     "ca-certificates /etc/ssl/certs/ca-certificates.crt" "openssl /usr/bin/openssl"
-    "prosody /usr/bin/prosodyctl"
+    "prosody /usr/bin/prosodyctl" "systemd /usr/bin/systemd-analyze"
 )
 
 install_packages() {

@@ -22,6 +22,7 @@ pub mod disk;
 pub mod keeper;
 pub mod keydevice;
 pub mod keys;
+pub mod manual;
 pub mod pictures;
 pub mod pinned;
 pub mod service;

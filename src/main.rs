@@ -3,12 +3,12 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 #[cfg(feature = "peers")]
 use strongroom::vault_process::sandbox::probe;
 use strongroom::{
-    check, config, console, daemon, keydevice, keys, pictures, service, setup, vault_process,
-    verify, xmpp,
+    check, config, console, daemon, keydevice, keys, manual, pictures, service, setup,
+    vault_process, verify, xmpp,
 };
 
 /// What is freed is overwritten: a name that was once on the way stays in no corner of the heap.
@@ -58,6 +58,9 @@ enum Command {
     /// Tell the daemon of a key stick and read it, as root; the service manager starts this
     #[command(name = keydevice::SUBCOMMAND)]
     KeyAgent(keydevice::agent::Agent),
+    /// Write manual pages and completions for shells to a folder
+    #[command(hide = true)]
+    Manual { folder: PathBuf },
     #[command(name = vault_process::SUBCOMMAND, hide = true)]
     VaultProcess,
     #[command(name = pictures::SUBCOMMAND, hide = true)]
@@ -67,9 +70,26 @@ enum Command {
     SandboxProbe(probe::Probe),
 }
 
+impl Command {
+    /// What the journal calls the process.
+    fn process(&self) -> &'static str {
+        if matches!(self, Self::Run) {
+            "daemon"
+        } else if matches!(self, Self::VaultProcess) {
+            "vault-process"
+        } else if matches!(self, Self::KeyAgent(_)) {
+            "key-agent"
+        } else if matches!(self, Self::Decoder) {
+            "decoder"
+        } else {
+            "command"
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let line = Line::parse();
-    service::start_log(log::LevelFilter::Info);
+    service::start_log(log::LevelFilter::Info, line.command.process());
     match act(line) {
         Ok(code) => code,
         Err(error) => {
@@ -96,6 +116,7 @@ fn act(line: Line) -> anyhow::Result<ExitCode> {
         Command::Verify(verify) => {
             return verify::run(&config::Config::read(&line.config)?, &verify);
         }
+        Command::Manual { folder } => manual::write(&folder, Line::command())?,
         Command::KeyAgent(agent) => keydevice::agent::run(&agent, daemon::start::KEY_FILE)?,
         Command::VaultProcess => vault_process::serve::serve()?,
         Command::Decoder => pictures::decoder::run()?,

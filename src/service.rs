@@ -15,11 +15,18 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 /// Starts the log: the journal when the service manager connected us to it, else plain lines on
-/// stderr.
-pub fn start_log(level: LevelFilter) {
+/// stderr. In the journal each entry also says which `process` of ours it is from, and of which
+/// version.
+pub fn start_log(level: LevelFilter, process: &str) {
     let journal = connected_to_journal()
         .then(JournalLog::new)
-        .and_then(Result::ok);
+        .and_then(Result::ok)
+        .map(|journal| {
+            journal.with_extra_fields([
+                ("STRONGROOM_PROCESS", process),
+                ("STRONGROOM_VERSION", env!("CARGO_PKG_VERSION")),
+            ])
+        });
     let started = match journal {
         Some(journal) => log::set_boxed_logger(Box::new(Quiet(journal))),
         None => log::set_boxed_logger(Box::new(Quiet(Plain))),

@@ -92,6 +92,10 @@ pub struct Init {
     /// An upload server at a private address or other port that may be used, as host:port
     #[arg(long = "pin", value_name = "HOST:PORT")]
     pub pins: Vec<String>,
+    /// The socket at which the key agent of the service manager tells of the stick; requests to
+    /// switch the machine off are laid into its folder
+    #[arg(long, value_name = "SOCKET")]
+    pub agent: Option<PathBuf>,
     /// How the vault is opened
     #[arg(long, value_enum, default_value_t = Mode::Drawer)]
     pub mode: Mode,
@@ -157,6 +161,8 @@ fn passphrase(init: &Init) -> anyhow::Result<Option<Passphrase>> {
 
 fn config(init: Init) -> anyhow::Result<Config> {
     let absolute = |path: PathBuf| std::path::absolute(&path).context("while reading a path");
+    let agent = init.agent.map(absolute).transpose()?;
+    let requests = agent.as_deref().and_then(Path::parent).map(Path::to_owned);
     Ok(Config {
         account: Account {
             jid: init
@@ -184,7 +190,10 @@ fn config(init: Init) -> anyhow::Result<Config> {
             mode: init.mode,
             ..Custody::default()
         },
-        keydevice: KeyDevice::default(),
+        keydevice: KeyDevice {
+            agent,
+            ..KeyDevice::default()
+        },
         transfer: Transfer {
             pins: init.pins,
             ..Transfer::default()
@@ -194,7 +203,7 @@ fn config(init: Init) -> anyhow::Result<Config> {
         network: Network {
             socks5: init.socks5,
         },
-        commands: Commands::default(),
+        commands: Commands { requests },
     })
 }
 

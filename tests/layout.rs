@@ -40,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("keeper", &[]),
     ("keydevice", &[]),
     ("keys", &["config", "crash", "daemon", "disk", "state"]),
+    ("manual", &[]),
     ("pictures", &[]),
     ("pinned", &[]),
     ("service", &[]),

@@ -126,4 +126,6 @@ fn connected_to_the_journal_each_line_of_the_log_is_an_entry_with_its_level_and_
     // "notice": the logger keeps 6 for what is of use to developers.
     assert_eq!(online["PRIORITY"], "5");
     assert!(online["TARGET"].as_str().unwrap().starts_with("strongroom"));
+    assert_eq!(online["STRONGROOM_PROCESS"], "daemon");
+    assert_eq!(online["STRONGROOM_VERSION"], env!("CARGO_PKG_VERSION"));
 }

@@ -28,6 +28,7 @@ pub mod id;
 pub mod index;
 mod kem;
 pub mod key;
+pub mod line;
 pub mod metadata;
 pub mod name;
 pub mod open;

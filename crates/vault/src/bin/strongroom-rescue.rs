@@ -2,18 +2,20 @@
 
 use std::{
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     time::SystemTime,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::Parser as _;
 use indicatif::ProgressBar;
 use vault::{
     KEY_FILE_NAME, KeyFile, OpenVault, SlotSecret,
     ask::{self, AskError},
     catalog::Catalog,
-    check, safe_name,
+    check,
+    line::{KeySource, Line, Task},
+    safe_name,
 };
 use zeroize::Zeroizing;
 
@@ -24,50 +26,9 @@ mod text;
 
 use text::Trouble;
 
-/// Gets files out of a Strongroom vault: on any computer, without the daemon or a network.
-#[derive(Parser)]
-#[command(name = "strongroom-rescue", version, about, after_help = text::AFTER_HELP)]
-struct Cli {
-    /// The vault's folder on the data drive.
-    #[arg(long, value_name = "FOLDER")]
-    vault: PathBuf,
-    #[command(flatten)]
-    key: KeySource,
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-struct KeySource {
-    /// The key file, or the folder of the stick it lies on.
-    #[arg(long, value_name = "FILE-OR-FOLDER")]
-    key: Option<PathBuf>,
-    /// Ask for the 24 recovery words; they are read from the keyboard, never from the command line.
-    #[arg(long)]
-    words: bool,
-}
-
-#[derive(Subcommand)]
-enum Task {
-    /// List what is in the vault.
-    List,
-    /// Write files to a folder; nothing that is there is overwritten.
-    Extract {
-        /// Everything.
-        #[arg(long)]
-        all: bool,
-        /// Numbers or ranges as in 3 or 7-12 (none with --all), then the folder to write to.
-        #[arg(required = true, value_name = "NUMBERS... FOLDER")]
-        what: Vec<String>,
-    },
-    /// Check every byte of every file in the vault.
-    Verify,
-}
-
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(&cli) {
+    let line = Line::parse();
+    match run(&line) {
         Ok(code) => code,
         Err(trouble) => {
             let _ = writeln!(io::stderr().lock(), "{}", trouble.text);
@@ -76,12 +37,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<ExitCode, Trouble> {
-    let secret = read_secret(&cli.key)?;
-    let vault = OpenVault::open(&cli.vault, &secret, SystemTime::now())
-        .map_err(|error| text::not_opened(&error, cli.key.words))?;
+fn run(line: &Line) -> Result<ExitCode, Trouble> {
+    let secret = read_secret(&line.key)?;
+    let vault = OpenVault::open(&line.vault, &secret, SystemTime::now())
+        .map_err(|error| text::not_opened(&error, line.key.words))?;
     drop(secret);
-    match &cli.task {
+    match &line.task {
         Task::List => list(&vault),
         Task::Extract { all, what } => extract::run(&vault, *all, what),
         Task::Verify => verify(&vault),

@@ -19,15 +19,6 @@ pub(crate) const USAGE: u8 = 2;
 /// Exit status: the vault did not open.
 pub(crate) const NOT_OPENED: u8 = 3;
 
-pub(crate) const AFTER_HELP: &str = "\
-Examples:
-  strongroom-rescue --vault /media/drive/vault --key /media/stick list
-  strongroom-rescue --vault /media/drive/vault --key /media/stick extract 3 7-12 Pictures
-  strongroom-rescue --vault /media/drive/vault --words extract --all Everything
-
-Exit status: 0 all well, 1 something was damaged or missing, 2 wrong command line, 3 the vault did not open.
-The vault itself is only read, never changed.";
-
 /// Why the tool stops.
 pub(crate) struct Trouble {
     pub(crate) text: String,
