@@ -17,6 +17,10 @@ use serde::{Deserialize, Serialize};
 /// Where the settings are looked for when the command line names no file.
 pub const DEFAULT_PATH: &str = "/etc/strongroom/strongroom.toml";
 
+/// How much of a drive stays free, in per cent, and between which bounds.
+const RESERVE_PERCENT: u64 = 2;
+const RESERVE_BYTES: std::ops::RangeInclusive<u64> = 256 << 20..=4 << 30;
+
 /// The whole file.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -128,6 +132,17 @@ pub struct Vault {
     /// Default: 2 % of the drive, at least 256 MiB and at most 4 GiB
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserve_bytes: Option<u64>,
+}
+
+impl Vault {
+    /// Returns how much of a drive of this size stays free, in bytes.
+    #[must_use]
+    pub fn reserve(&self, drive_bytes: u64) -> u64 {
+        self.reserve_bytes.unwrap_or_else(|| {
+            let share = drive_bytes / 100 * RESERVE_PERCENT;
+            share.clamp(*RESERVE_BYTES.start(), *RESERVE_BYTES.end())
+        })
+    }
 }
 
 /// What opens the vault and what locks it.

@@ -35,6 +35,7 @@ use crate::{
 };
 
 mod bundles;
+mod client;
 pub mod console;
 pub mod dialogue;
 mod drive;

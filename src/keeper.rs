@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 mod asker;
 pub mod calm;
 mod ceremony;
+pub mod client;
 pub mod command;
 pub mod confirm;
 pub mod custody;
@@ -50,7 +51,7 @@ use self::{
     life::Life,
     obey::not_a_command,
     owner::{Owner, Pairing, Verdict},
-    reply::{CustodyReply, IntakeFailure, Reply, StorageReply},
+    reply::{IntakeFailure, Reply, StorageReply},
     storage::{DriveTrouble, Pace, Seen, Storage},
     unlock::{Needs, Tries, TypedCode},
     weekly::Weekly,
@@ -307,10 +308,14 @@ impl Keeper {
     pub fn handle(&mut self, input: Input, now: impl Into<Moment>) -> Vec<Effect> {
         let at = now.into();
         self.settle(at);
+        let (client, asked) = (self.client_of(&input), self.client_deliveries());
         let mut effects = self.step(input, at);
+        if let Some(client) = client {
+            effects = client::translated(effects, &client);
+        }
         effects.extend(self.follow_up(at));
         self.count_lost();
-        effects
+        self.end_for_clients(asked, effects)
     }
 
     fn step(&mut self, input: Input, at: Moment) -> Vec<Effect> {
@@ -435,12 +440,8 @@ impl Keeper {
             effects.push(Effect::Say(Reply::NotText));
             return effects;
         };
-        if let Some(typed) = unlock::read(&text) {
-            effects.extend(self.unlock(typed, at));
-            return effects;
-        }
-        if vault::words::holds_recovery_words(&text) {
-            effects.push(Effect::Say(CustodyReply::WordsExposed.into()));
+        if let Some(done) = self.aside(&told, &text, at) {
+            effects.extend(done);
             return effects;
         }
         match self.confirmations.hear(&text, &told.from, now) {

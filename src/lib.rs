@@ -12,7 +12,9 @@ compile_error!(
      AES is used where the processor has it"
 );
 
+pub mod carry;
 pub mod check;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod console;
@@ -22,7 +24,9 @@ pub mod disk;
 pub mod keeper;
 pub mod keydevice;
 pub mod keys;
+pub mod names;
 pub mod pinned;
+pub mod place;
 pub mod service;
 pub mod setup;
 pub mod state;

@@ -36,6 +36,7 @@ use tokio::{
 mod deliveries;
 #[cfg(feature = "peers")]
 pub mod indoors;
+mod numbers;
 mod origin;
 pub mod sandbox;
 pub mod serve;
@@ -46,6 +47,7 @@ pub mod verify;
 use self::verify::{End, Fault, Scope, Tally};
 pub use self::{
     deliveries::{Deliveries, Form, MAX_DATA_BYTES},
+    numbers::Which,
     origin::OriginWord,
     slots::{SlotAnswer, SlotAsk, SlotRow},
 };
@@ -161,6 +163,13 @@ pub enum Question {
         /// Ranges of numbers, both ends included; (0, n) is the newest n.
         ranges: Vec<(u64, u64)>,
     },
+    /// The numbers of entries.
+    Numbers {
+        /// Only lower ones; 0 for all.
+        before: u64,
+        /// Which of them.
+        what: Which,
+    },
     /// How much there is.
     Totals,
     /// What lies on the drive and is in neither index nor change log.
@@ -260,6 +269,15 @@ pub enum Word {
         found: Vec<u64>,
         /// Numbers that do not.
         missing: Vec<u64>,
+    },
+    /// Answer to numbers.
+    Numbers {
+        /// Names the order.
+        job: [u8; 32],
+        /// Highest first.
+        numbers: Vec<u64>,
+        /// Whether there are lower ones.
+        more: bool,
     },
     /// Answer to totals.
     Totals {

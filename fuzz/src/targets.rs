@@ -288,6 +288,7 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         // No line says these: an empty one is not read as them.
         Command::TakeUnproven { .. } => ("take-unproven", String::new()),
         Command::DropKey { .. } => ("drop-key", String::new()),
+        Command::Numbers { .. } => ("numbers", String::new()),
         Command::AddKey => ("add-key", "add key".to_owned()),
         Command::RevokeKey { name } => ("revoke-key", format!("revoke key {name}")),
         Command::RenameKey { name, to } => {

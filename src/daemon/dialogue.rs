@@ -69,6 +69,10 @@ pub fn order(job: JobId, command: Command, waiting: impl Fn() -> Vec<[u8; 16]>) 
             let ask = SlotAsk::Revoke { slot };
             return Order::Slot { job, ask };
         }
+        Command::Numbers { before, what } => Question::Numbers {
+            before,
+            what: super::client::which(what),
+        },
         Command::Keys => Question::Slots,
         Command::Unproven => Question::Unproven { waiting: waiting() },
         Command::TakeUnproven { seen } => {
@@ -159,6 +163,7 @@ pub fn input(word: Word, free: Option<u64>) -> Heard {
             answered(job, Answer::Slots(slots))
         }
         Word::Slot { job, answer } => answered(job, Answer::Key(key_reply(answer))),
+        Word::Numbers { job, numbers, more } => answered(job, Answer::Numbers { numbers, more }),
         Word::NoAnswer { job } => answered(job, Answer::Failed),
         Word::Checking { run, tally } => Input::Verify(progress(run, tally)),
         Word::Checked { run, tally, end } => Input::Verify(ended(run, tally, end)),

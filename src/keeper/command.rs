@@ -2,7 +2,7 @@
 //!
 //! Knows the grammar and nothing else: not who wrote the line, not what is in the vault.
 
-use super::verify::Asked;
+use super::{client::lines::Which, verify::Asked};
 
 mod checks;
 mod devices;
@@ -111,6 +111,13 @@ pub enum Command {
     },
     /// Blobs on the drive that neither index nor change log know.
     Unproven,
+    /// Which numbers there are; asked by our own client and never read from a line.
+    Numbers {
+        /// Only lower ones; 0 for all.
+        before: u64,
+        /// Which of them.
+        what: Which,
+    },
     /// Enter exactly those of them that this digest names; follows a confirmed number and is
     /// never read from a line.
     TakeUnproven {

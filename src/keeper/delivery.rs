@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Answer, Asker, Effect, JobId, Uploaded,
+    client::{
+        Client, ClientReply,
+        lines::{RequestId, Response, Which},
+    },
     command::{Command, Pick},
     reply::{CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
 };
@@ -29,6 +33,8 @@ pub struct Delivery {
     pub remaining: Option<Vec<u64>>,
     /// Who asked, and how the answer goes back.
     pub asker: Option<Asker>,
+    /// The request, where our own client asked: then it alone is answered.
+    pub client: Option<RequestId>,
 }
 
 /// The commands that the vault process has to answer, in the form they are kept in.
@@ -50,6 +56,13 @@ pub enum Asked {
     Get {
         /// Ranges of numbers, or (0, n) for the newest n.
         picks: Vec<(u64, u64)>,
+    },
+    /// Which numbers there are.
+    Numbers {
+        /// Only lower ones; 0 for all.
+        before: u64,
+        /// Which of them.
+        what: Which,
     },
     /// Who has a way in.
     Keys,
@@ -83,6 +96,10 @@ impl Asked {
     fn new(command: &Command) -> Option<Self> {
         Some(match command {
             Command::Status => Self::Status,
+            Command::Numbers { before, what } => Self::Numbers {
+                before: *before,
+                what: what.clone(),
+            },
             Command::Keys => Self::Keys,
             Command::List { lines } => Self::List { lines: *lines },
             Command::Find { words } => Self::Find {
@@ -120,6 +137,10 @@ impl Asked {
     fn command(&self) -> Command {
         match self {
             Self::Status => Command::Status,
+            Self::Numbers { before, what } => Command::Numbers {
+                before: *before,
+                what: what.clone(),
+            },
             Self::Keys => Command::Keys,
             Self::List { lines } => Command::List { lines: *lines },
             Self::Find { words } => Command::Find {
@@ -157,6 +178,8 @@ pub(super) struct Deliveries {
     retry_at: Option<i64>,
     /// Who wrote last: what is asked next is asked by them.
     asker: Option<Asker>,
+    /// The request of our own client that what is asked next belongs to.
+    client: Option<RequestId>,
 }
 
 /// Seconds before a delivery is tried again that ended with the stream.
@@ -171,12 +194,36 @@ impl Deliveries {
             is_open: false,
             retry_at: None,
             asker: None,
+            client: None,
         }
     }
 
     /// Notes who asks what comes next.
     pub(super) fn hear(&mut self, asker: Asker) {
         self.asker = Some(asker);
+        self.client = None;
+    }
+
+    /// Notes that what comes next is asked in this request of our own client.
+    pub(super) fn hear_client(&mut self, id: RequestId) {
+        self.client = Some(id);
+    }
+
+    /// Returns whether this is not ended.
+    pub(super) fn has(&self, job: &JobId) -> bool {
+        self.open.iter().any(|it| it.job == *job)
+    }
+
+    /// Returns the client of the owner that asked this.
+    pub(super) fn client(&self, job: &JobId, jid: &str) -> Option<Client> {
+        client(self.open.iter().find(|it| it.job == *job)?, jid)
+    }
+
+    /// Returns what clients of the owner have asked.
+    pub(super) fn clients(&self, jid: &str) -> Vec<(JobId, Client)> {
+        let asked = self.open.iter();
+        let asked = asked.filter_map(|it| Some((it.job, client(it, jid)?)));
+        asked.collect()
     }
 
     /// Returns who asked this.
@@ -212,6 +259,7 @@ impl Deliveries {
             command: asked,
             remaining: None,
             asker: self.asker,
+            client: self.client,
         };
         let mut effects = vec![Effect::SaveDelivery(delivery.clone())];
         if matches!(command, Command::Get { .. }) {
@@ -237,6 +285,7 @@ impl Deliveries {
             command: asked,
             remaining: None,
             asker: self.asker,
+            client: self.client,
         };
         self.open.push_back(delivery.clone());
         vec![Effect::SaveDelivery(delivery)]
@@ -274,6 +323,10 @@ impl Deliveries {
             (Answer::Picked { found, missing }, Asked::Get { .. }) => {
                 return self.picked(job, found, missing);
             }
+            (Answer::Numbers { numbers, more }, _) => Reply::Client(ClientReply {
+                id: delivery.client.unwrap_or_default(),
+                response: Response::Numbers { numbers, more },
+            }),
             (Answer::Rows { lines, more, .. }, Asked::Find { words }) => Reply::Found {
                 words: words.clone(),
                 lines,
@@ -480,4 +533,12 @@ impl Deliveries {
         }
         effects
     }
+}
+
+fn client(delivery: &Delivery, jid: &str) -> Option<Client> {
+    Some(Client {
+        jid: jid.to_owned(),
+        device: delivery.asker?.device,
+        id: delivery.client?,
+    })
 }

@@ -11,7 +11,6 @@
 //! The proof of origin is saved before the blob gets its name, so that no blob is vouched for that
 //! the daemon did not seal itself.
 //!
-//!
 //! What stands in brackets lives in memory only: after a crash the step is done again. Knows no
 //! network and no drive.
 
@@ -20,14 +19,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 mod adoption;
+mod client;
 mod held;
 
 pub use held::{BOX_BYTES, BOX_FILES, Held};
 
 use super::{
     Asker, Effect, JobId, Placed,
+    client::lines::RequestId,
     described::Described,
-    reply::{IntakeFailure, Reply, StorageReply},
+    reply::{IntakeFailure, Reply},
 };
 
 /// Files fetched at the same time. Two keep a line busy; each costs memory.
@@ -71,6 +72,8 @@ pub struct Intake {
     pub described: Option<Described>,
     /// Set while the device that sent it is not let in: it is held apart.
     pub held: Option<Held>,
+    /// The request, where our own client sent it: then it alone is told what becomes of it.
+    pub client: Option<RequestId>,
 }
 
 /// How far an intake has come, as far as it is durable.
@@ -121,6 +124,7 @@ impl Intake {
             asker: None,
             described: None,
             held: None,
+            client: None,
         }
     }
 
@@ -255,7 +259,7 @@ impl Intakes {
         intake.order = last.unwrap_or(0).saturating_add(1);
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
         if self.halted && intake.held.is_none() {
-            effects.push(Effect::Say(Reply::NotStored {
+            effects.push(intake.tell(Reply::NotStored {
                 name: intake.name.clone(),
                 why: IntakeFailure::ForeignKey,
                 retrying: true,
@@ -294,8 +298,7 @@ impl Intakes {
             .collect();
         ended.sort_by_key(|intake| intake.order);
         effects.extend(ended.iter().map(|intake| Effect::Close(intake.job)));
-        let files = ended.into_iter().map(|it| (it.name, it.sent_at)).collect();
-        effects.push(Effect::Say(Reply::Storage(StorageReply::Expired { files })));
+        effects.extend(Self::tell_expired(ended));
         effects
     }
 
@@ -415,7 +418,7 @@ impl Intakes {
         intake.stage = Stage::Announced { attempts, retry_at };
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
         if attempts == TELL_AFTER_ATTEMPTS && intake.held.is_none() {
-            effects.push(not_yet(intake, why));
+            effects.push(intake.not_yet(why));
         }
         effects
     }
@@ -439,7 +442,7 @@ impl Intakes {
         };
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
         if attempts == 0 && intake.held.is_none() {
-            effects.push(not_yet(intake, why));
+            effects.push(intake.not_yet(why));
         }
         effects
     }
@@ -473,6 +476,9 @@ impl Intakes {
     /// once; those that waited are told together when the last of them is in.
     pub(super) fn indexed(&mut self, job: JobId, placed: Placed) -> Vec<Effect> {
         self.indexing.remove(&job);
+        if let Some(told) = self.indexed_for_client(job, &placed) {
+            return told;
+        }
         let Some(intake) = self.open.get_mut(&job) else {
             return Vec::new();
         };
@@ -521,21 +527,20 @@ impl Intakes {
 
     fn end(&mut self, job: JobId, why: IntakeFailure) -> Vec<Effect> {
         self.held.remove(&job);
-        let Some(Intake { name, held, .. }) = self.open.remove(&job) else {
+        let Some(intake) = self.open.remove(&job) else {
             return Vec::new();
         };
-        if let Some(held) = held {
+        if let Some(held) = intake.held {
             // Counted, not told: whoever sends it could fill the chat.
             self.lost.push(held.device);
             return vec![Effect::Close(job)];
         }
-        let retrying = false;
         let reply = Reply::NotStored {
-            name,
+            name: intake.name.clone(),
             why,
-            retrying,
+            retrying: false,
         };
-        vec![Effect::Close(job), Effect::Say(reply)]
+        vec![Effect::Close(job), intake.tell(reply)]
     }
 
     /// The vault was locked: what was about to be indexed waits.
@@ -553,29 +558,30 @@ impl Intakes {
     }
 
     fn wait(&mut self, jobs: &[JobId]) -> Vec<Effect> {
-        let mut effects = Vec::new();
+        let (mut effects, mut to_clients, mut of_people) = (Vec::new(), Vec::new(), false);
         for job in jobs {
             if let Some(intake) = self.open.get_mut(job) {
                 intake.stage = Stage::Waiting;
                 effects.push(Effect::SaveIntake(intake.clone()));
+                if intake.client.is_some() {
+                    to_clients.push(intake.tell(Reply::Kept { waiting: 1 }));
+                } else {
+                    of_people = true;
+                }
             }
         }
         // What is sealed to a foreign key is not acknowledged.
-        if !effects.is_empty() && !self.halted {
+        if self.halted {
+            return effects;
+        }
+        effects.extend(to_clients);
+        if of_people {
             effects.push(Effect::Say(Reply::Kept {
                 waiting: self.waiting(),
             }));
         }
         effects
     }
-}
-
-fn not_yet(intake: &Intake, why: IntakeFailure) -> Effect {
-    Effect::Say(Reply::NotStored {
-        name: intake.name.clone(),
-        why,
-        retrying: true,
-    })
 }
 
 /// Returns whether an attempt is due. A retry that lies further ahead than any pause was set by

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    client::ClientReply,
     custody::{Mode, Standing},
     described::Described,
     storage::{DriveTrouble, Forecast},
@@ -24,6 +25,7 @@ pub use keys::KeyReply;
 pub use life::LifeReply;
 pub use verify::VerifyReply;
 pub use words::PLAIN_REFUSED;
+pub(in crate::keeper) use words::UNKNOWN_REQUEST;
 
 /// One line of a listing, as the owner sees an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -350,6 +352,8 @@ pub enum Reply {
     Verify(VerifyReply),
     /// Something about opening and locking.
     Custody(CustodyReply),
+    /// An answer to our own client, which no owner reads.
+    Client(ClientReply),
 }
 
 impl From<CustodyReply> for Reply {

@@ -9,10 +9,11 @@ use super::{
     command::Command,
     confirm::CONFIRM_SECONDS,
     intake::Stage,
-    reply::{DeliveryFailure, Line, OpenFailure, StorageReply, Unproven, WayIn},
+    reply::{CustodyReply, DeliveryFailure, Line, OpenFailure, StorageReply, Unproven, WayIn},
     *,
 };
 
+mod client;
 mod clock;
 mod described;
 mod modes;
@@ -505,6 +506,7 @@ fn a_delivery_that_was_open_at_a_restart_goes_on_once_the_vault_is_open_and_onli
         },
         remaining: Some(vec![2]),
         asker: None,
+        client: None,
     }];
     let mut keeper = Keeper::new(Memory {
         deliveries,

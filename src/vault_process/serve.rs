@@ -37,7 +37,7 @@ mod unproven;
 
 use self::{comparer::Double, sender::Sender, unproven::Unproven};
 use super::{
-    Form, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row, Shut, Word,
+    Form, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row, Shut, Word, numbers,
     sandbox::{self, SandboxError},
     slots::Slots,
     typed::{self, Typed},
@@ -478,6 +478,7 @@ impl Clerk {
                     Word::NoAnswer { job }
                 }
             },
+            Question::Numbers { before, what } => numbers::answer(index, job, before, &what)?,
             Question::Pick { ranges } => pick(index, job, &ranges)?,
         })
     }

@@ -14,6 +14,7 @@
 mod bad_input;
 mod canary;
 mod check;
+mod client;
 mod crash;
 mod custody;
 mod daemon;

@@ -8,6 +8,7 @@ use crate::keeper::command::MAX_LINES;
 
 use super::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
+mod client;
 mod custody;
 mod devices;
 mod files;
@@ -17,6 +18,7 @@ mod life;
 mod storage;
 mod verify;
 
+pub(in crate::keeper) use client::UNKNOWN_REQUEST;
 use custody::{standing, way_in};
 use help::HELP;
 
@@ -108,6 +110,7 @@ impl Reply {
             Self::Life(reply) => reply.text(),
             Self::Key(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),
+            Self::Client(reply) => reply.text(),
         }
     }
 }

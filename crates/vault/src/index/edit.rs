@@ -146,7 +146,7 @@ fn text(text: Option<&str>, limit: usize) -> Option<String> {
         .filter(|it| !it.is_empty())
 }
 
-fn label(label: &str) -> Option<String> {
+pub(super) fn label(label: &str) -> Option<String> {
     let label: String = label.chars().filter(|it| !it.is_control()).collect();
     let label = metadata::cut(label.trim(), MAX_LABEL_BYTES).trim_end();
     (!label.is_empty()).then(|| label.to_owned())
