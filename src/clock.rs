@@ -3,7 +3,7 @@
 //! In a test build (feature `peers`) a test can have the clock stand wrong, as it does in a computer
 //! without a clock chip; in every other build it is the system's.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Returns the time of day.
 #[cfg(not(feature = "peers"))]
@@ -32,3 +32,14 @@ pub fn now() -> SystemTime {
 
 /// The variable that moves the clock of a test build; any other build does not look at it.
 pub const VARIABLE: &str = "STRONGROOM_CLOCK_OFFSET";
+
+/// Returns how many seconds the clocks on the walls here are ahead of UTC now; 0 where that is not
+/// known. localtime(5)
+#[must_use]
+pub fn ahead_of_utc() -> i64 {
+    let now = now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let zone = tz::TimeZone::local().ok();
+    let offset = zone.and_then(|zone| Some(zone.find_local_time_type(now).ok()?.ut_offset()));
+    offset.map_or(0, i64::from)
+}

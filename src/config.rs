@@ -6,13 +6,19 @@
 //! harmless.
 
 use std::{
-    fmt::Write as _,
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
+
+mod reference;
+
+pub use reference::reference;
+
+/// Days that the trash is kept unless the settings say otherwise.
+pub const DEFAULT_TRASH_DAYS: u32 = 30;
 
 /// Where the settings are looked for when the command line names no file.
 pub const DEFAULT_PATH: &str = "/etc/strongroom/strongroom.toml";
@@ -46,6 +52,12 @@ pub struct Config {
     /// The way to the Internet.
     #[serde(default)]
     pub network: Network,
+    /// What shows outside of messages.
+    #[serde(default)]
+    pub chat: Chat,
+    /// What may be asked of the machine by chat.
+    #[serde(default)]
+    pub commands: Commands,
 }
 
 /// The vault's own XMPP account.
@@ -132,6 +144,11 @@ pub struct Vault {
     /// Default: 2 % of the drive, at least 256 MiB and at most 4 GiB
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserve_bytes: Option<u64>,
+    /// Days after which what was deleted is removed from the trash for good; 0 for never.
+    ///
+    /// Default: 30
+    #[serde(default = "default_trash_days")]
+    pub trash_days: u32,
 }
 
 impl Vault {
@@ -273,6 +290,30 @@ pub struct Verify {
     pub bytes_per_second: u64,
 }
 
+/// What shows outside of messages.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chat {
+    /// Whether the vault's presence says if it is open or locked, which your server and whoever may
+    /// see the vault's presence then learn.
+    ///
+    /// Default: false
+    #[serde(default)]
+    pub show_lock_state: bool,
+}
+
+/// What may be asked of the machine by chat.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commands {
+    /// The folder for requests to whoever may do what the daemon may not: a file "poweroff" that
+    /// appears in it asks for the machine to be switched off. Without it "off" is refused.
+    ///
+    /// Default: none
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<PathBuf>,
+}
+
 /// The way to the Internet.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -319,6 +360,10 @@ impl Default for Verify {
             bytes_per_second: default_pace(),
         }
     }
+}
+
+fn default_trash_days() -> u32 {
+    DEFAULT_TRASH_DAYS
 }
 
 fn default_drills() -> bool {
@@ -526,76 +571,6 @@ pub fn host_port(name: &'static str, typed: &str) -> Result<(String, u16), Confi
         return Err(wrong());
     }
     Ok((inner.unwrap_or(host).to_owned(), port))
-}
-
-/// Returns the commented example file, made from the doc comments above.
-#[must_use]
-pub fn reference() -> String {
-    let mut text = String::from(
-        "# The settings of Strongroom. Made from the program's own documentation; lines that are\n\
-         # commented out show the default or an example.\n",
-    );
-    for section in [
-        "Account",
-        "Owner",
-        "Vault",
-        "KeyDevice",
-        "Custody",
-        "Transfer",
-        "Verify",
-        "Network",
-    ] {
-        write_section(&mut text, section);
-    }
-    text
-}
-
-fn write_section(text: &mut String, section: &str) {
-    let source = include_str!("config.rs");
-    let start = format!("pub struct {section} {{\n");
-    let Some((before, body)) = source.split_once(&start) else {
-        return;
-    };
-    let title = before
-        .rsplit("///")
-        .next()
-        .and_then(|line| line.lines().next())
-        .unwrap_or_default();
-    let _ = write!(text, "\n[{}]\n#{title}\n", section.to_lowercase());
-    let (mut shown, mut default) = (String::new(), String::new());
-    for line in body.lines().take_while(|line| *line != "}") {
-        let line = line.trim();
-        if let Some(doc) = line.strip_prefix("///") {
-            let doc = doc.trim();
-            if let Some(example) = doc.strip_prefix("Example: ") {
-                shown = example.to_owned();
-            } else if let Some(value) = doc.strip_prefix("Default: ") {
-                default = value
-                    .parse::<u64>()
-                    .map_or_else(|_| String::new(), |_| value.to_owned());
-                let _ = writeln!(text, "# Default: {value}");
-            } else if !doc.is_empty() {
-                let _ = writeln!(text, "# {doc}");
-            }
-        } else if let Some((name, kind)) = line
-            .strip_prefix("pub ")
-            .and_then(|field| field.split_once(": "))
-        {
-            let (shown, default) = (std::mem::take(&mut shown), std::mem::take(&mut default));
-            let _ = match (shown.is_empty(), kind) {
-                (false, _) => writeln!(text, "{name} = {shown}\n"),
-                (true, _) if !default.is_empty() => writeln!(text, "#{name} = {default}\n"),
-                (true, "bool,") => writeln!(text, "#{name} = true\n"),
-                (true, "Mode,") => writeln!(text, "#{name} = \"drawer\"\n"),
-                (true, "u64," | "Option<u64>,") => writeln!(text, "#{name} = 1000000\n"),
-                (true, "Vec<String>,") => writeln!(text, "#{name} = [\"…\"]\n"),
-                (true, _) => writeln!(text, "#{name} = \"…\"\n"),
-            };
-        }
-    }
-    while text.ends_with("\n\n") {
-        text.pop();
-    }
 }
 
 #[cfg(test)]

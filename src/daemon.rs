@@ -41,7 +41,9 @@ pub mod dialogue;
 mod drive;
 mod effects;
 mod inbox;
+mod keeping;
 mod life;
+mod machine;
 mod media_type;
 mod misses;
 mod outbox;
@@ -154,6 +156,8 @@ struct Daemon {
     receiving: Vec<(JobId, AbortHandle)>,
     /// Whoever typed at the console, until the vault process has it.
     typing: Option<Typing>,
+    /// The owner wants a restart.
+    begins_anew: bool,
 }
 
 /// What we are to others.
@@ -170,7 +174,16 @@ struct Vault {
     sending: Option<AbortHandle>,
 }
 
-/// How the daemon's run ended.
+/// How the daemon's run ended, if nothing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// It is to begin anew.
+    Anew,
+}
+
+/// Why the daemon's run ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -199,7 +212,7 @@ impl Daemon {
         mut arrivals: mpsc::Receiver<Arrival>,
         mut happenings: mpsc::UnboundedReceiver<Happening>,
         mut presence: mpsc::UnboundedReceiver<Presence>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Ended> {
         let mut terminate = signal(SignalKind::terminate()).context("while asking for signals")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("while asking for signals")?;
         let mut reload = signal(SignalKind::hangup()).context("while asking for signals")?;
@@ -207,9 +220,10 @@ impl Daemon {
         loop {
             let wake = self.wake_at();
             let was_open = self.vault.is_some();
+            let was_shown = self.keeper.is_open();
             tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(Ended::Stopped),
+                _ = interrupt.recv() => return Ok(Ended::Stopped),
                 _ = reload.recv() => {
                     self.watch_drive()?;
                     self.look_after_device()?;
@@ -220,6 +234,12 @@ impl Daemon {
                 Some(happening) = happenings.recv() => self.happening(happening)?,
                 () = tokio::time::sleep_until(wake) => self.woke()?,
                 () = tick(&mut watchdog) => service::alive(),
+            }
+            if self.begins_anew {
+                return Ok(Ended::Anew);
+            }
+            if was_shown != self.keeper.is_open() {
+                self.show_state();
             }
             if was_open && self.vault.is_none() {
                 let forgotten = self.state.forget_freed();
@@ -325,6 +345,7 @@ impl Daemon {
             )),
             Happening::Settled => {
                 service::status("online");
+                self.show_state();
                 Ok(())
             }
             Happening::Published { ok } => {
@@ -340,6 +361,7 @@ impl Daemon {
     }
 
     fn woke(&mut self) -> anyhow::Result<()> {
+        self.keeper.set_local_time(clock::ahead_of_utc());
         self.publish_if_due();
         self.watch_drive()?;
         self.look_after_device()?;

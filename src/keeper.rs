@@ -22,13 +22,17 @@ pub mod devices;
 mod effect;
 mod input;
 pub mod intake;
+pub mod keeping;
 pub mod life;
+pub mod machine;
 mod moment;
+pub mod notices;
 mod obey;
 mod opening;
 pub mod owner;
 mod remembered;
 pub mod reply;
+mod settings;
 pub mod storage;
 pub mod unlock;
 pub mod verify;
@@ -40,6 +44,7 @@ pub use self::{
     input::{Answer, Device, Input, Placed, Standing, Told, Uploaded},
     moment::Moment,
     remembered::Remembered,
+    settings::Settings,
 };
 use self::{
     command::Context,
@@ -48,7 +53,9 @@ use self::{
     delivery::{Deliveries, Delivery},
     devices::{Devices, Known, Own},
     intake::{Intake, Intakes},
+    keeping::Changes,
     life::Life,
+    notices::Notices,
     obey::not_a_command,
     owner::{Owner, Pairing, Verdict},
     reply::{IntakeFailure, Reply, StorageReply},
@@ -108,6 +115,9 @@ pub struct Keeper {
     code: Option<TypedCode>,
     verify: verify::Verify,
     confirmations: Confirmations,
+    changes: Changes,
+    notices: Notices,
+    settings: Settings,
     storage: Storage,
     /// The card's public half was not this vault's when the vault was last opened.
     alarm: bool,
@@ -154,6 +164,9 @@ impl Keeper {
             code: None,
             verify: verify::Verify::new(memory.plan, memory.checks),
             confirmations: Confirmations::default(),
+            changes: Changes::default(),
+            notices: Notices::default(),
+            settings: Settings::default(),
             storage: Storage::new(memory.pace),
             alarm: memory.alarm,
             aes: memory.aes,
@@ -298,6 +311,8 @@ impl Keeper {
             | Input::SpareKnown(_)
             | Input::UnprovenFound { .. }
             | Input::Verify(_)
+            | Input::Files(_)
+            | Input::Machine(_)
             | Input::Woke => None,
         }
     }
@@ -315,6 +330,7 @@ impl Keeper {
         }
         effects.extend(self.follow_up(at));
         self.count_lost();
+        let effects = self.notice(effects, at);
         self.end_for_clients(asked, effects)
     }
 
@@ -395,12 +411,15 @@ impl Keeper {
                 effects.extend(self.verify.woke(now));
                 effects
             }
-            Input::Verify(heard) => self.verify.heard(heard, now),
+            Input::Verify(heard) => self.heard_of_checks(heard, at),
+            Input::Files(heard) => self.heard_of_files(heard),
+            Input::Machine(heard) => self.heard_of_machine(heard),
         }
     }
 
     fn online(&mut self, now: i64) -> Vec<Effect> {
         let mut effects = self.owner.login(now);
+        effects.extend(self.greet());
         effects.extend(self.intakes.online(now));
         effects.extend(self.deliveries.online());
         effects
@@ -505,6 +524,7 @@ impl Keeper {
         };
         let mut effects = vec![saved];
         if is_first {
+            self.notices.came(bytes);
             effects.push(Effect::SavePace(self.storage.count(bytes, now)));
         }
         effects

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 #[cfg(feature = "peers")]
 use strongroom::vault_process::sandbox::probe;
@@ -125,7 +126,11 @@ fn act(line: Line) -> anyhow::Result<ExitCode> {
                 .thread_stack_size(xmpp::STACK_BYTES)
                 .enable_all()
                 .build()?;
-            runtime.block_on(daemon::run(config))?;
+            let ended = runtime.block_on(daemon::run(config))?;
+            drop(runtime);
+            if ended == daemon::Ended::Anew {
+                return Err(service::begin_anew()).context("while beginning anew");
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -2,7 +2,13 @@
 //!
 //! Knows nothing of what the daemon does.
 
-use std::{io::Write as _, time::Duration};
+use std::{
+    io::{self, Write as _},
+    os::unix::process::CommandExt as _,
+    path::PathBuf,
+    process::Command,
+    time::Duration,
+};
 
 use log::{LevelFilter, Log, Metadata, Record};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -55,7 +61,7 @@ impl Log for Plain {
     fn log(&self, record: &Record<'_>) {
         let line = format!("{:<5} {}\n", record.level().as_str(), record.args());
         // A log that cannot be written has nobody to tell.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        let _ = io::stderr().write_all(line.as_bytes());
     }
 
     fn flush(&self) {}
@@ -67,13 +73,32 @@ impl Log for Plain {
 /// # Errors
 ///
 /// The operating system's.
-pub fn hide_memory() -> std::io::Result<()> {
+pub fn hide_memory() -> io::Result<()> {
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
     };
     setrlimit(Resource::Core, none)?;
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+/// Puts a fresh run of this program, with the same command line, in the place of this process;
+/// comes back only if that is impossible. An upgrade that has replaced the file is taken up.
+#[must_use]
+pub fn begin_anew() -> io::Error {
+    log::info!("the daemon begins anew");
+    let own = std::env::current_exe().unwrap_or_default();
+    // What the kernel adds where the file was replaced. proc(5)
+    let own = own.to_string_lossy();
+    let own = PathBuf::from(own.strip_suffix(" (deleted)").unwrap_or(&own));
+    let program = if own.exists() {
+        own
+    } else {
+        PathBuf::from("/proc/self/exe")
+    };
+    Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .exec()
 }
 
 /// Tells the service manager that the daemon is up.

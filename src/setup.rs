@@ -20,7 +20,10 @@ use vault::{
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{Account, Config, Custody, KeyDevice, Mode, Network, Owner, Transfer, Vault, Verify},
+    config::{
+        Account, Chat, Commands, Config, Custody, DEFAULT_TRASH_DAYS, KeyDevice, Mode, Network,
+        Owner, Transfer, Vault, Verify,
+    },
     daemon::start::{PAIRING_FILE, own_address},
     disk,
     keeper::{
@@ -175,6 +178,7 @@ fn config(init: Init) -> anyhow::Result<Config> {
             key: absolute(init.key)?,
             system: absolute(init.system)?,
             reserve_bytes: None,
+            trash_days: DEFAULT_TRASH_DAYS,
         },
         custody: Custody {
             mode: init.mode,
@@ -189,6 +193,8 @@ fn config(init: Init) -> anyhow::Result<Config> {
         network: Network {
             socks5: init.socks5,
         },
+        chat: Chat::default(),
+        commands: Commands::default(),
     })
 }
 

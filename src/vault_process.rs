@@ -34,6 +34,7 @@ use tokio::{
 };
 
 mod deliveries;
+mod edits;
 #[cfg(feature = "peers")]
 pub mod indoors;
 mod numbers;
@@ -47,6 +48,7 @@ pub mod verify;
 use self::verify::{End, Fault, Scope, Tally};
 pub use self::{
     deliveries::{Deliveries, Form, MAX_DATA_BYTES},
+    edits::{EditAsk, Edited},
     numbers::Which,
     origin::OriginWord,
     slots::{SlotAnswer, SlotAsk, SlotRow},
@@ -140,6 +142,13 @@ pub enum Order {
         job: [u8; 32],
         /// How.
         ask: SlotAsk,
+    },
+    /// Change entries, or look at those that are to be changed.
+    Edit {
+        /// Names the answer.
+        job: [u8; 32],
+        /// How.
+        ask: EditAsk,
     },
 }
 
@@ -363,6 +372,13 @@ pub enum Word {
     },
     /// The list of lost devices that lies on the key device beside the key that opened the vault.
     Revoked(String),
+    /// Answer to [`Order::Edit`].
+    Edited {
+        /// Names the order.
+        job: [u8; 32],
+        /// What came of it.
+        edited: Edited,
+    },
 }
 
 /// The daemon's end of a running vault process.

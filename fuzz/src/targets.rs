@@ -27,6 +27,8 @@ pub use sealed::{blob_header, words};
 // the paths hold for the fuzz workspace and for the test alike
 #[path = "targets/messages.rs"]
 pub mod messages;
+#[path = "targets/plain.rs"]
+mod plain;
 #[path = "targets/sealed.rs"]
 mod sealed;
 #[path = "targets/world.rs"]
@@ -260,6 +262,10 @@ pub fn command(bytes: &[u8]) -> Verdict {
         Err(NotACommand::TrustWhom { .. }) => return Refused("trust-whom"),
         Err(NotACommand::RevokeWhat { .. }) => return Refused("revoke-what"),
         Err(NotACommand::VerifyWhat { .. }) => return Refused("verify-what"),
+        Err(NotACommand::Keep(_)) => return Refused("keep-how"),
+        Err(NotACommand::WhichNotice { .. }) => return Refused("which-notice"),
+        Err(NotACommand::QuietHow) => return Refused("quiet-how"),
+        Err(NotACommand::EjectHow) => return Refused("eject-how"),
     };
     let (what, plain) = plain_form(&command);
     let again = command::parse(&plain, &context);
@@ -294,6 +300,9 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::RenameKey { name, to } => {
             ("rename-key", format!("rename key \"{name}\" to \"{to}\""))
         }
+        Command::Keep(keeping) => plain::kept(keeping),
+        Command::Notices(wish) => plain::wished(*wish),
+        Command::Machine(errand) => plain::errand(*errand),
         Command::Verify(asked) => match asked {
             Asked::All => ("verify", "verify".to_owned()),
             Asked::Stop => ("verify", "verify stop".to_owned()),

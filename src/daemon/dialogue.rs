@@ -6,6 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use vault::Metadata;
 
+use super::keeping;
+pub use super::keeping::purge_old;
 use crate::{
     keeper::{
         Answer, Input, JobId, Placed,
@@ -39,8 +41,12 @@ pub enum Heard {
     Prepared(Box<Word>),
 }
 
-/// Returns the order that a command becomes. `waiting` are the blobs on their way into the index.
-pub fn order(job: JobId, command: Command, waiting: impl Fn() -> Vec<[u8; 16]>) -> Order {
+/// Returns the order that a command becomes; `at` is by the clock that never goes back, `waiting` are
+/// the blobs on their way into the index.
+pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u8; 16]>) -> Order {
+    if let Command::Keep(keeping) = command {
+        return keeping::order(job, keeping, at);
+    }
     let job = job.0;
     let question = match command {
         Command::List { lines } => Question::List { lines },
@@ -83,6 +89,9 @@ pub fn order(job: JobId, command: Command, waiting: impl Fn() -> Vec<[u8; 16]>) 
         | Command::Help
         | Command::HelpOn { .. }
         | Command::Lock
+        | Command::Keep(_)
+        | Command::Notices(_)
+        | Command::Machine(_)
         | Command::Verify(_)
         | Command::AddKey
         | Command::Devices
@@ -164,6 +173,7 @@ pub fn input(word: Word, free: Option<u64>) -> Heard {
         }
         Word::Slot { job, answer } => answered(job, Answer::Key(key_reply(answer))),
         Word::Numbers { job, numbers, more } => answered(job, Answer::Numbers { numbers, more }),
+        Word::Edited { job, edited } => keeping::heard(job, edited, free, line),
         Word::NoAnswer { job } => answered(job, Answer::Failed),
         Word::Checking { run, tally } => Input::Verify(progress(run, tally)),
         Word::Checked { run, tally, end } => Input::Verify(ended(run, tally, end)),

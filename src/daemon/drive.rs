@@ -34,6 +34,36 @@ pub(super) struct DriveState {
     swept: bool,
     /// The epoch that was sealed to last: a revocation begins a new one.
     epoch: Option<u32>,
+    /// The owner wants to pull it; whether it was seen gone since.
+    ejected: Option<bool>,
+}
+
+impl DriveState {
+    /// Uses the drive no more, until it was gone and is back.
+    pub(super) fn eject(&mut self) {
+        self.ejected = Some(false);
+    }
+
+    /// Uses it again at once.
+    pub(super) fn take_back(&mut self) {
+        self.ejected = None;
+    }
+
+    /// Returns what was found, unless the owner wants it left alone.
+    fn unless_ejected<T>(&mut self, found: Result<T, DriveTrouble>) -> Result<T, DriveTrouble> {
+        match (self.ejected, &found) {
+            (None, _) => found,
+            (Some(true), Ok(_)) => {
+                self.ejected = None;
+                found
+            }
+            (Some(_), Err(_)) => {
+                self.ejected = Some(true);
+                Err(DriveTrouble::Ejected)
+            }
+            (Some(false), Ok(_)) => Err(DriveTrouble::Ejected),
+        }
+    }
 }
 
 /// Room that a running fetch was promised; given back when dropped.
@@ -59,7 +89,7 @@ impl Daemon {
     /// Looks whether the vault's own drive is there and takes writes. What has changed is
     /// reported to the keeper.
     pub(super) fn look_at_drive(&mut self) -> Result<Arc<Sealer>, DriveTrouble> {
-        let found = find(&self.config);
+        let found = self.drive.unless_ejected(find(&self.config));
         let seen = seen(&self.config, &found);
         let before = self.drive.seen.replace(seen);
         if before != Some(seen) {

@@ -34,6 +34,8 @@ pub(super) const CHECKS: &str = "checks";
 pub(super) const PACE: &str = "pace";
 /// The note that holds whether the card seals to a key that is not this vault's.
 pub(super) const ALARM: &str = "alarm";
+/// The note that holds what is remembered of notices.
+pub(super) const NOTICES: &str = "notices";
 
 /// What decides and writes within one step.
 pub(super) struct Desk<'a> {
@@ -119,6 +121,7 @@ impl Desk<'_> {
                 Effect::SavePace(pace) => step.set_note(PACE, Some(&pace))?,
                 Effect::SaveAlarm(alarm) => step.set_note(ALARM, alarm.then_some(&true))?,
                 Effect::SaveLife(record) => step.set_note(LIFE, Some(&record))?,
+                Effect::SaveNotices(record) => step.set_note(NOTICES, Some(&record))?,
                 Effect::Say(reply) => match reply.described_file() {
                     // It is good for the device that asked just now, and cannot wait as words can.
                     Some(file) => {
@@ -151,6 +154,8 @@ impl Desk<'_> {
                 | Effect::Discard(_)
                 | Effect::LookUp(_)
                 | Effect::Verify(_)
+                | Effect::PurgeOld { .. }
+                | Effect::Machine(_)
                 | Effect::Open
                 | Effect::OpenByCode
                 | Effect::OpenByConsole
@@ -185,6 +190,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::SavePace(_)
         | Effect::SaveAlarm(_)
         | Effect::SaveLife(_)
+        | Effect::SaveNotices(_)
         | Effect::Say(_)
         | Effect::SayTo(..)
         | Effect::SayPlainRefused
@@ -200,6 +206,8 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Discard(_)
         | Effect::LookUp(_)
         | Effect::Verify(_)
+        | Effect::PurgeOld { .. }
+        | Effect::Machine(_)
         | Effect::Open
         | Effect::OpenByCode
         | Effect::OpenByConsole
@@ -307,6 +315,8 @@ impl Daemon {
             Effect::Discard(blob) => self.discard(blob),
             Effect::LookUp(ids) => self.look_up(ids),
             Effect::Verify(act) => self.verify(act),
+            Effect::PurgeOld { days } => self.purge_old(days),
+            Effect::Machine(errand) => self.errand(errand),
             Effect::Open => self.open(None),
             Effect::OpenByCode => self.open_by_code(),
             Effect::OpenByConsole => self.open_by_console(),
@@ -325,6 +335,7 @@ impl Daemon {
             | Effect::SavePace(_)
             | Effect::SaveAlarm(_)
             | Effect::SaveLife(_)
+            | Effect::SaveNotices(_)
             | Effect::Say(_)
             | Effect::SayTo(..)
             | Effect::SayPlainRefused => {}
@@ -388,7 +399,8 @@ impl Daemon {
             answer: Answer::Locked,
             free: self.free_bytes(),
         };
-        let order = dialogue::order(job, command, || self.keeper.open_blobs());
+        let at = self.calm_now();
+        let order = dialogue::order(job, command, at, || self.keeper.open_blobs());
         self.order(order, otherwise);
     }
 

@@ -9,18 +9,20 @@ use vault::{IntakeKey, PublicHalf, Sealer, VaultFolder, key::file::KEY_FILE_NAME
 use zeroize::Zeroizing;
 
 use super::{
-    CatchUp, Daemon, Own, console,
+    CatchUp, Daemon, Ended, Own, console,
     drive::DriveState,
-    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, PACE, PAIRING, REMEMBERED},
+    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, PACE, PAIRING, REMEMBERED},
     inbox::rng,
     life, omemo_now, trust,
 };
 use crate::{
+    clock,
     config::{self, Config, host_port},
     keeper::{
-        Keeper, Memory, Remembered,
+        Keeper, Memory, Remembered, Settings,
         custody::{self, Rules},
         devices::Own as OwnAddress,
+        notices,
         owner::Pairing,
         verify::Plan,
     },
@@ -68,12 +70,14 @@ fn key_source(config: &Config) -> anyhow::Result<keydevice::Source> {
 /// # Errors
 ///
 /// What nobody but the owner can mend, in words for the journal.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(config: Config) -> anyhow::Result<Ended> {
     let mut state = State::open(&config.vault.system).context("while opening the state")?;
     let life::Begun { own, record, life } = life::begin(&mut state, &config)?;
     let memory = memory(&mut state, &config, &own)?;
     let remembered = remembered(&mut state)?;
+    let notices = notices(&mut state)?;
     let rules = rules(&config);
+    let settings = settings(&config);
     let intake_key = Arc::new(intake_key(&config)?);
     let (trust, tls) = tls(&config)?;
     let transfer = transfer::Client::new(
@@ -96,6 +100,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         state,
         keeper: Keeper::new(memory)
             .under(rules, remembered)
+            .set_up(settings)
+            .with_notices(notices)
             .with_life(record),
         link,
         transfer,
@@ -115,7 +121,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         life,
         receiving: Vec::new(),
         typing: None,
+        begins_anew: false,
     };
+    daemon.keeper.set_local_time(clock::ahead_of_utc());
     // The keeper is told how it is.
     let _ = daemon.look_at_drive();
     daemon.look_after_device()?;
@@ -275,6 +283,18 @@ fn memory(state: &mut State, config: &Config, own: &Own) -> anyhow::Result<Memor
 fn remembered(state: &mut State) -> anyhow::Result<Remembered> {
     let step = state.begin().context("while reading the state")?;
     Ok(step.note(REMEMBERED)?.unwrap_or_default())
+}
+
+fn notices(state: &mut State) -> anyhow::Result<notices::Record> {
+    let step = state.begin().context("while reading the state")?;
+    Ok(step.note(NOTICES)?.unwrap_or_default())
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        trash_days: config.vault.trash_days,
+        switches_off: config.commands.requests.is_some(),
+    }
 }
 
 fn rules(config: &Config) -> Rules {

@@ -2,18 +2,24 @@
 //!
 //! Knows the grammar and nothing else: not who wrote the line, not what is in the vault.
 
-use super::{client::lines::Which, verify::Asked};
+use super::{
+    client::lines::Which, keeping::Keeping, machine::Errand, notices::Wish, verify::Asked,
+};
 
 mod checks;
 mod devices;
 mod files;
 mod help;
+mod keeping;
 mod keys;
+mod machine;
 mod nearest;
+mod notices;
 mod numbers;
 mod quoted;
 mod verbs;
 
+pub use keeping::KeepWord;
 pub use quoted::quoted;
 pub use verbs::{VERBS, Verb};
 
@@ -71,6 +77,12 @@ pub enum Command {
     },
     /// Check files.
     Verify(Asked),
+    /// Change kept files.
+    Keep(Keeping),
+    /// Say what is told without being asked.
+    Notices(Wish),
+    /// Do something to the machine.
+    Machine(Errand),
     /// End the vault process at once.
     Lock,
     /// Who has a way in.
@@ -188,6 +200,17 @@ pub enum NotACommand {
     RenameHow,
     /// `revoke key` without a name.
     RevokeHow,
+    /// A word about kept files without what it needs.
+    Keep(KeepWord),
+    /// `notices` with a kind that there is not.
+    WhichNotice {
+        /// What stood there.
+        word: String,
+    },
+    /// `quiet` with what are no hours.
+    QuietHow,
+    /// `eject` with something behind it that does not belong there.
+    EjectHow,
     /// `verify` with something that names no files.
     VerifyWhat {
         /// What stood there.

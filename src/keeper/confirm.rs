@@ -4,7 +4,7 @@
 //! Knows neither what is confirmed nor any words. Nothing here outlives the process: after a
 //! restart the owner asks again.
 
-use super::{Device, JobId, command::Command};
+use super::{Device, JobId, command::Command, keeping::Keeping, machine::Errand};
 
 /// How long a number is good, in seconds.
 pub const CONFIRM_SECONDS: i64 = 5 * 60;
@@ -29,6 +29,10 @@ pub enum Task {
         /// Names the slot.
         slot: [u8; 16],
     },
+    /// Change kept files.
+    Keep(Keeping),
+    /// Do something to the machine.
+    Errand(Errand),
     /// Let the device with this fingerprint in.
     Vouch {
         /// 64 hex digits.
@@ -44,13 +48,30 @@ pub enum Task {
 impl Command {
     /// Returns whether a number is asked back before the command is carried out.
     pub(super) fn asks_back(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Unproven
-                | Self::RevokeKey { .. }
-                | Self::Trust { .. }
-                | Self::RevokeDevice { .. }
-        )
+            | Self::RevokeKey { .. }
+            | Self::Trust { .. }
+            | Self::RevokeDevice { .. } => true,
+            Self::Keep(keeping) => keeping.asks_back(),
+            Self::Machine(errand) => errand.asks_back(),
+            Self::Help
+            | Self::HelpOn { .. }
+            | Self::Status
+            | Self::List { .. }
+            | Self::Find { .. }
+            | Self::Get { .. }
+            | Self::Verify(_)
+            | Self::Lock
+            | Self::Notices(_)
+            | Self::Keys
+            | Self::RenameKey { .. }
+            | Self::DropKey { .. }
+            | Self::AddKey
+            | Self::Devices
+            | Self::Fingerprints
+            | Self::TakeUnproven { .. } => false,
+        }
     }
 }
 

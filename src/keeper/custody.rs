@@ -254,6 +254,16 @@ impl Custody {
         effects
     }
 
+    /// Locks without a word, if it is not locked; only putting the key in anew opens it again.
+    pub(super) fn shut_for_good(&mut self, now: i64) -> Vec<Effect> {
+        if self.is_locked() {
+            return Vec::new();
+        }
+        let mut effects = self.lock_for(now, Reply::LockedByCommand);
+        effects.pop();
+        effects
+    }
+
     /// The errand that the vault was opened for is done.
     pub(super) fn errand_done(&mut self, now: i64) -> Vec<Effect> {
         self.lock_for(now, |way| CustodyReply::LockedAfterErrand(way).into())

@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+mod kept;
+
 use super::{
     Answer, Asker, Effect, JobId, Uploaded,
     client::{
@@ -19,6 +21,7 @@ use super::{
         lines::{RequestId, Response, Which},
     },
     command::{Command, Pick},
+    keeping::Keeping,
     reply::{CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
 };
 
@@ -90,6 +93,8 @@ pub enum Asked {
         /// Names its slot.
         slot: [u8; 16],
     },
+    /// Change kept files.
+    Keep(Keeping),
 }
 
 impl Asked {
@@ -122,10 +127,13 @@ impl Asked {
             },
             Command::RevokeKey { name } => Self::RevokeKey { name: name.clone() },
             Command::DropKey { slot } => Self::DropKey { slot: *slot },
+            Command::Keep(keeping) => Self::Keep(keeping.clone()),
             Command::AddKey
             | Command::Help
             | Command::HelpOn { .. }
             | Command::Lock
+            | Command::Notices(_)
+            | Command::Machine(_)
             | Command::Verify(_)
             | Command::Devices
             | Command::Fingerprints
@@ -163,6 +171,7 @@ impl Asked {
             },
             Self::RevokeKey { name } => Command::RevokeKey { name: name.clone() },
             Self::DropKey { slot } => Command::DropKey { slot: *slot },
+            Self::Keep(keeping) => Command::Keep(keeping.clone()),
         }
     }
 }
@@ -364,7 +373,7 @@ impl Deliveries {
                 waiting: facts.waiting,
                 way: facts.way,
             },
-            (Answer::Failed | Answer::Picked { .. }, _) => Reply::NoAnswer,
+            (Answer::Failed | Answer::Picked { .. } | Answer::Kept(_), _) => Reply::NoAnswer,
         };
         self.open.retain(|it| it.job != job);
         vec![Effect::Close(job), Effect::Say(reply)]

@@ -2,7 +2,7 @@
 
 use super::{
     JobId, command::Command, delivery::Delivery, input::Device, intake::Intake, life,
-    owner::Pairing, reply::Reply, storage::Pace, verify,
+    machine::Errand, notices, owner::Pairing, reply::Reply, storage::Pace, verify,
 };
 
 /// Something the event loop is to do.
@@ -37,6 +37,8 @@ pub enum Effect {
     SaveAlarm(bool),
     /// Write what is remembered of messages that did not open and of devices.
     SaveLife(life::Record),
+    /// Write what is remembered of notices.
+    SaveNotices(notices::Record),
     /// Send an encrypted message to all trusted devices of the owner.
     Say(Reply),
     /// Send an encrypted message to one device only.
@@ -69,6 +71,15 @@ pub enum Effect {
     LookUp(Vec<u32>),
     /// Begin or end a check.
     Verify(verify::Act),
+    /// Remove for good what has lain in the trash for so many days; [`Heard::Purged`] tells its end.
+    ///
+    /// [`Heard::Purged`]: super::keeping::Heard::Purged
+    PurgeOld {
+        /// How many.
+        days: u32,
+    },
+    /// Do something to the machine.
+    Machine(Errand),
     /// Start the vault process with the key device that is there.
     Open,
     /// Start the vault process with the code that [`Keeper::take_code`](super::Keeper::take_code)
@@ -98,6 +109,7 @@ impl Effect {
             | Self::SavePace(_)
             | Self::SaveAlarm(_)
             | Self::SaveLife(_)
+            | Self::SaveNotices(_)
             | Self::Say(_)
             | Self::SayTo(..)
             | Self::SayPlainRefused => true,
@@ -113,6 +125,8 @@ impl Effect {
             | Self::Discard(_)
             | Self::LookUp(_)
             | Self::Verify(_)
+            | Self::PurgeOld { .. }
+            | Self::Machine(_)
             | Self::Open
             | Self::OpenByCode
             | Self::OpenByConsole

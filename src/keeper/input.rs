@@ -6,6 +6,7 @@ use super::{
     Asker, JobId,
     described::{Announced, Described},
     devices::{self, News},
+    keeping::{self, Kept},
     reply::{DeliveryFailure, IntakeFailure, KeyReply, Line, OpenFailure, Slot, Unproven},
     storage::Seen,
 };
@@ -118,6 +119,8 @@ pub enum Answer {
         /// Whether there are lower ones.
         more: bool,
     },
+    /// To a change of kept files.
+    Kept(Kept),
     /// To `get`: which of the picks exist.
     Picked {
         /// Numbers of entries that exist, in the order asked for.
@@ -256,6 +259,10 @@ pub enum Input {
         /// Why.
         why: DeliveryFailure,
     },
+    /// News about kept files.
+    Files(keeping::Heard),
+    /// News of the machine.
+    Machine(super::machine::Heard),
     /// News of a check.
     Verify(super::verify::Heard),
     /// The time that [`Keeper::next_wake`](super::Keeper::next_wake) named has come.

@@ -5,7 +5,10 @@ use super::{
     command::{Command, NotACommand},
     confirm::Task,
     moment::Moment,
-    reply::{CustodyReply, DeviceReply, Facts, GrammarReply, KeyReply, Reply, VerifyReply, WayIn},
+    reply::{
+        CustodyReply, DeviceReply, Facts, GrammarReply, KeepReply, KeyReply, MachineReply,
+        NoticeReply, Reply, VerifyReply, WayIn,
+    },
     unlock,
 };
 
@@ -17,6 +20,10 @@ impl Keeper {
         free: Option<u64>,
         now: i64,
     ) -> Vec<Effect> {
+        if let Answer::Kept(kept) = answer {
+            return self.kept(job, kept, now);
+        }
+        self.changes.not_undone(&job);
         let mut number = None;
         if let Answer::Unproven(found) = &answer
             && found.count > 0
@@ -74,6 +81,9 @@ impl Keeper {
             Command::Fingerprints => self.list_fingerprints(),
             Command::Trust { digits } => self.ask_trust(job, &digits, at.wall),
             Command::RevokeDevice { digits } => self.ask_revoke(job, &digits, at.wall),
+            Command::Keep(keeping) => self.keep(job, keeping),
+            Command::Notices(wish) => self.wish(wish, at.wall),
+            Command::Machine(errand) => self.errand(job, errand, at),
             Command::Verify(asked) => {
                 let is_opening = self.custody.way_in() == WayIn::Wait;
                 self.verify.ask(asked, is_opening, self.needs_key())
@@ -111,6 +121,8 @@ impl Keeper {
             Task::TakeUnproven { seen } => {
                 self.command(told.job, Command::TakeUnproven { seen }, at)
             }
+            Task::Keep(keeping) => self.command(told.job, Command::Keep(keeping), at),
+            Task::Errand(errand) => self.confirmed_errand(errand, at),
             Task::DropKey { slot } => self.command(told.job, Command::DropKey { slot }, at),
             Task::Vouch { fingerprint } => self.vouch(&fingerprint, at),
             Task::Revoke { fingerprint } => self.revoke(&fingerprint, told.from.id, at.wall),
@@ -128,6 +140,10 @@ pub(super) fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::BadNumber { word } => Reply::BadNumber { word },
         NotACommand::TooMany => Reply::TooMany,
         NotACommand::NothingToFind => Reply::NothingToFind,
+        NotACommand::Keep(verb) => Reply::Keep(KeepReply::How(verb)),
+        NotACommand::WhichNotice { word } => Reply::Notice(NoticeReply::Which { word }),
+        NotACommand::QuietHow => Reply::Notice(NoticeReply::QuietHow),
+        NotACommand::EjectHow => Reply::Machine(MachineReply::EjectHow),
         NotACommand::RenameHow => Reply::Key(KeyReply::RenameHow),
         NotACommand::RevokeHow => Reply::Key(KeyReply::RevokeHow),
         NotACommand::TrustWhom { word } => Reply::Device(DeviceReply::TrustWhom { word }),

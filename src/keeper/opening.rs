@@ -38,10 +38,7 @@ impl Keeper {
         if self.custody.is_locked() {
             effects.extend(self.end_needs(at));
         }
-        if self.weekly.due(at) {
-            let warning = CustodyReply::OneWayIn(self.custody.mode());
-            effects.push(Effect::Say(warning.into()));
-        }
+        effects.extend(self.tend_trash(at));
         effects.extend(self.follow_life(at));
         effects
     }
@@ -56,6 +53,7 @@ impl Keeper {
         }
         if self.custody.is_locked() {
             self.needs.end_errand();
+            self.changes.locked();
             let needs_key = self.needs_key();
             let needs = &self.needs;
             effects.extend(self.deliveries.locked(needs_key, |job| needs.has(job)));

@@ -14,18 +14,24 @@ use super::{
 
 mod devices;
 mod grammar;
+mod keeping;
 mod keys;
 mod life;
+mod machine;
+mod notices;
 mod verify;
 mod words;
 
 pub use devices::{DeviceLine, DeviceReply, Revocation};
 pub use grammar::GrammarReply;
+pub use keeping::KeepReply;
 pub use keys::KeyReply;
 pub use life::LifeReply;
+pub use machine::MachineReply;
+pub use notices::{NoticeReply, Report};
 pub use verify::VerifyReply;
-pub use words::PLAIN_REFUSED;
 pub(in crate::keeper) use words::UNKNOWN_REQUEST;
+pub use words::{PLAIN_REFUSED, SHOWN_LOCKED, SHOWN_OPEN};
 
 /// One line of a listing, as the owner sees an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -348,6 +354,12 @@ pub enum Reply {
     Life(LifeReply),
     /// Something about changing the vault's keys.
     Key(KeyReply),
+    /// Something about changes to kept files.
+    Keep(KeepReply),
+    /// A notice, or something about notices.
+    Notice(NoticeReply),
+    /// Something about the machine.
+    Machine(MachineReply),
     /// Something about checks.
     Verify(VerifyReply),
     /// Something about opening and locking.

@@ -10,6 +10,10 @@ const WEEK_SECONDS: i64 = 7 * 24 * 60 * 60;
 const WEEKS: i64 = 8;
 /// A drive that has so much more room than when it was full is tried again at once.
 const ROOMIER_BYTES: u64 = 1024 * 1024;
+/// A drive that is full in fewer weeks is nearly full.
+const SOON_WEEKS: u64 = 4;
+/// More room than this is not little, however large the drive is.
+const MOST_LITTLE_BYTES: u64 = 1 << 30;
 /// What sealing adds at most to a file of usual size: header, record, padding.
 const SEALED_EXTRA_BYTES: u64 = 8 * 1024;
 
@@ -28,6 +32,8 @@ pub enum DriveTrouble {
     Full,
     /// It fails.
     Failing,
+    /// The owner wants to pull it: it is left alone.
+    Ejected,
 }
 
 /// How the drive was found.
@@ -185,6 +191,35 @@ impl Storage {
         self.room()
             .map(|room| self.pace.forecast(room, kept, now))
             .unwrap_or_default()
+    }
+
+    /// Returns whether the drive was looked at.
+    pub(super) fn is_known(&self) -> bool {
+        self.seen.is_some()
+    }
+
+    /// Returns the free bytes as they were last seen.
+    pub(super) fn free(&self) -> Option<u64> {
+        self.seen?.free
+    }
+
+    /// Returns whether the drive will be full soon.
+    pub(super) fn is_nearly_full(&self, now: i64) -> bool {
+        let soon = self.forecast(None, now).weeks;
+        self.is_below(1) || soon.is_some_and(|weeks| weeks < SOON_WEEKS)
+    }
+
+    /// Returns whether it will not be for a good while.
+    pub(super) fn is_roomy(&self, now: i64) -> bool {
+        let soon = self.forecast(None, now).weeks;
+        self.room().is_some() && !self.is_below(2) && soon.is_none_or(|it| it > 2 * SOON_WEEKS)
+    }
+
+    /// Tells whether little room is left: so many times half of the reserve.
+    fn is_below(&self, times: u64) -> bool {
+        let reserve = self.seen.map_or(0, |seen| seen.reserve);
+        let little = (reserve / 2).min(MOST_LITTLE_BYTES).saturating_mul(times);
+        self.room().is_some_and(|room| room < little)
     }
 
     fn room(&self) -> Option<u64> {

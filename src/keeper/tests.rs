@@ -16,7 +16,10 @@ use super::{
 mod client;
 mod clock;
 mod described;
+mod keeping;
+mod machine;
 mod modes;
+mod notices;
 mod pairing;
 mod trust;
 

@@ -98,6 +98,11 @@ impl Verify {
         }
     }
 
+    /// Returns whether a drill is running or due.
+    pub(super) fn drill_comes(&self, now: i64) -> bool {
+        self.running.is_some_and(|it| it.why == Why::Drill) || self.drill_is_due(now)
+    }
+
     /// The owner wrote `verify`. While the vault is being opened, what needs the key waits for it.
     pub(super) fn ask(&mut self, asked: Asked, is_opening: bool, needs_key: Reply) -> Vec<Effect> {
         let mut effects = Vec::new();

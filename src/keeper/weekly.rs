@@ -1,10 +1,14 @@
-//! What is told once a week as long as it is so: one lost stick loses everything.
+//! When the weekly report is due, and whether it has to say that one lost stick loses everything.
 
 use serde::{Deserialize, Serialize};
 
 use super::moment::Moment;
 
 const WEEK_SECONDS: i64 = 7 * 24 * 60 * 60;
+/// From then on a restore drill brings the report with it.
+const NEAR_SECONDS: i64 = 6 * 24 * 60 * 60;
+/// How long the report waits for a restore drill.
+const PATIENCE_SECONDS: i64 = 24 * 60 * 60;
 /// How long the wall clock must have stood before the last warning until it is believed.
 const BELIEVED_SECONDS: i64 = 24 * 60 * 60;
 
@@ -17,7 +21,7 @@ pub struct Record {
     pub told_at: Option<i64>,
 }
 
-/// Knows when the warning is due.
+/// Knows when the report is due.
 #[derive(Debug)]
 pub(super) struct Weekly {
     record: Record,
@@ -44,21 +48,38 @@ impl Weekly {
         self.record.has_spare = Some(has_spare);
     }
 
-    /// Returns whether the warning is to be told now. The first one comes after a week.
-    pub(super) fn due(&mut self, at: Moment) -> bool {
-        if self.record.has_spare != Some(false) {
-            self.record.told_at = None;
-            return false;
+    /// Returns whether nothing but what the owner carries opens the vault, as far as is known.
+    pub(super) fn has_one_way_in(&self) -> bool {
+        self.record.has_spare == Some(false)
+    }
+
+    /// Returns how much of the week has passed.
+    fn passed(&self, at: Moment) -> Option<i64> {
+        let told_at = self.record.told_at?;
+        Some(match self.told_here {
+            Some(then) => at.steady.saturating_sub(then),
+            None => at.wall.saturating_sub(told_at),
+        })
+    }
+
+    /// Returns whether the week is about over, so that what has just happened can begin the report.
+    pub(super) fn near(&mut self, at: Moment) -> bool {
+        let near = self.passed(at).is_some_and(|it| it >= NEAR_SECONDS);
+        if near {
+            self.note(at);
         }
-        let Some(told_at) = self.record.told_at else {
+        near
+    }
+
+    /// Returns whether the report is to be told now. The first one comes after a week. Where
+    /// something that belongs in it is expected, it waits a day for that.
+    pub(super) fn due(&mut self, at: Moment, expecting: bool) -> bool {
+        let Some(passed) = self.passed(at) else {
             self.note(at);
             return false;
         };
-        let passed = match self.told_here {
-            Some(then) => at.steady.saturating_sub(then),
-            None => at.wall.saturating_sub(told_at),
-        };
-        if passed >= WEEK_SECONDS {
+        let patience = if expecting { PATIENCE_SECONDS } else { 0 };
+        if passed >= WEEK_SECONDS + patience {
             self.note(at);
             return true;
         }
@@ -101,49 +122,60 @@ mod tests {
     #[test]
     fn it_is_told_once_a_week_and_first_after_one() {
         let mut weekly = Weekly::new(Record::default());
-        assert!(!weekly.due(at(NOW, 0)), "nothing is known yet");
-        weekly.learned(false);
 
         let days: Vec<i64> = (0..22)
-            .filter(|day| weekly.due(at(NOW + day * DAY, day * DAY)))
+            .filter(|day| weekly.due(at(NOW + day * DAY, day * DAY), false))
             .collect();
 
         assert_eq!(days, [7, 14, 21]);
     }
 
     #[test]
-    fn a_spare_ends_it() {
-        let mut weekly = told(8);
+    fn a_spare_ends_the_warning_and_nothing_is_warned_of_before_it_is_known() {
+        let mut weekly = Weekly::new(Record::default());
+        assert!(!weekly.has_one_way_in());
+        weekly.learned(false);
+        assert!(weekly.has_one_way_in());
         weekly.learned(true);
 
-        assert!(!weekly.due(at(NOW, 0)));
+        assert!(!weekly.has_one_way_in());
+    }
+
+    #[test]
+    fn it_waits_a_day_for_a_drill_and_comes_with_one_that_ends_in_time() {
+        assert!(!told(7).due(at(NOW, 0), true));
+        assert!(told(8).due(at(NOW, 0), true));
+        assert!(!told(5).near(at(NOW, 0)));
+        let mut weekly = told(6);
+        assert!(weekly.near(at(NOW, 0)));
+        assert!(!weekly.near(at(NOW, 0)) && !weekly.due(at(NOW, 0), false));
     }
 
     #[test]
     fn a_restart_forgets_no_day_of_the_week() {
-        assert!(!told(6).due(at(NOW, 0)));
-        assert!(told(7).due(at(NOW, 0)));
+        assert!(!told(6).due(at(NOW, 0), false));
+        assert!(told(7).due(at(NOW, 0), false));
     }
 
     #[test]
     fn a_clock_that_jumps_within_a_run_neither_tells_nor_silences() {
         let mut weekly = told(7);
-        assert!(weekly.due(at(NOW, 0)));
+        assert!(weekly.due(at(NOW, 0), false));
 
-        assert!(!weekly.due(at(NOW + 3_650 * DAY, 60)));
-        assert!(!weekly.due(at(0, 120)));
-        assert!(weekly.due(at(NOW, 7 * DAY)));
+        assert!(!weekly.due(at(NOW + 3_650 * DAY, 60), false));
+        assert!(!weekly.due(at(0, 120), false));
+        assert!(weekly.due(at(NOW, 7 * DAY), false));
     }
 
     #[test]
     fn a_start_with_the_clock_at_1970_tells_nothing_and_a_wrong_date_is_outlived() {
         let mut weekly = told(3);
-        assert!(!weekly.due(at(0, 0)));
-        assert!(!weekly.due(at(NOW, 60)));
+        assert!(!weekly.due(at(0, 0), false));
+        assert!(!weekly.due(at(NOW, 60), false));
 
         let mut ahead = told(-3_650);
-        assert!(!ahead.due(at(NOW, 0)));
-        assert!(!ahead.due(at(NOW + DAY, DAY)));
-        assert!(ahead.due(at(NOW + 8 * DAY, 8 * DAY)));
+        assert!(!ahead.due(at(NOW, 0), false));
+        assert!(!ahead.due(at(NOW + DAY, DAY), false));
+        assert!(ahead.due(at(NOW + 8 * DAY, 8 * DAY), false));
     }
 }

@@ -31,6 +31,7 @@ use zeroize::Zeroizing;
 
 mod comparer;
 mod custody;
+mod edits;
 mod key;
 mod sender;
 mod unproven;
@@ -333,6 +334,7 @@ impl Clerk {
                 }
             }
             Order::Slot { job, ask } => self.custody(job, ask),
+            Order::Edit { job, ask } => self.edit(job, ask),
             Order::TakeUnproven { job, seen, waiting } => self.take_unproven(job, &seen, &waiting),
             Order::Ask { job, question } => {
                 let word = self.answer(job, question).unwrap_or_else(|error| {

@@ -193,12 +193,16 @@ fn caps_hash() -> String {
 }
 
 /// Builds the presence that announces us and what we can do.
-pub(crate) fn available_presence() -> String {
+pub(crate) fn available_presence(line: Option<&str>) -> String {
     let caps = Xml::in_ns("c", CAPS)
         .attr("hash", "sha-1")
         .attr("node", CAPS_NODE)
         .attr("ver", caps_hash());
-    Xml::in_ns("presence", ns::CLIENT).child(caps).into_text()
+    let mut presence = Xml::in_ns("presence", ns::CLIENT);
+    if let Some(line) = line {
+        presence = presence.child(Xml::new("status").text(line));
+    }
+    presence.child(caps).into_text()
 }
 
 /// Returns the value of a field in a data form (XEP-0004).
@@ -212,6 +216,18 @@ pub(crate) fn form_value(form: &Element, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn presence_says_what_it_is_told_to_and_nothing_otherwise() {
+        let shown = |line| {
+            let presence = available_presence(line).parse::<Element>().unwrap();
+            let status = presence.children().find(|it| it.name() == "status");
+            status.map(Element::text)
+        };
+
+        assert_eq!(shown(Some("a < b")).as_deref(), Some("a < b"));
+        assert_eq!(shown(None), None);
+    }
 
     fn parties() -> Parties {
         Parties::new("vault@example.org", "vault@example.org/strongroom").unwrap()

@@ -208,7 +208,12 @@ impl Link {
     /// Announces us as available, with what we can do (XEP-0115). Offline messages and device list
     /// pushes follow.
     pub fn announce(&self) {
-        self.send_volatile(super::iq::available_presence());
+        self.send_volatile(super::iq::available_presence(None));
+    }
+
+    /// Announces us with a line for people to whoever may see our presence. RFC 6121 4.7.2.2
+    pub fn show(&self, line: &str) {
+        self.send_volatile(super::iq::available_presence(Some(line)));
     }
 
     /// Returns our own bare address.

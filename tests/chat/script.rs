@@ -21,6 +21,7 @@
 //! somebody puts NAME on the drive      a sealed file that the daemon did not seal
 //! file 7 is scratched                  one bit of its blob turns
 //! the drive is looked through          the vault process tells what nobody vouches for
+//! the machine can be switched off      first of all
 //! the code is CODE                     first of all: the code that opens the vault
 //! the pairing code is CODE             first of all: no phone is let in yet
 //! ```
@@ -85,6 +86,7 @@ fn set(start: &mut Start, setting: &str) -> bool {
             start.key_is_in = false;
         }
         "the key is out" => start.key_is_in = false,
+        "the machine can be switched off" => start.switches_off = true,
         other => {
             if let Some(code) = other.strip_prefix("the code is ") {
                 start.code = Some(code.to_owned());

@@ -20,11 +20,14 @@ use strongroom::{
         verify::seen_outside,
     },
     keeper::{
-        Device, Effect, Input, JobId, Keeper, Memory, Moment, Remembered, Standing, Told, Uploaded,
+        Device, Effect, Input, JobId, Keeper, Memory, Moment, Remembered, Settings, Standing, Told,
+        Uploaded,
         custody::{Mode, Rules},
         delivery::Delivery,
         devices::{Known, Level, Own},
         intake::Intake,
+        machine::{self, Errand},
+        notices,
         owner::Pairing,
         reply::{DeliveryFailure, IntakeFailure, OpenFailure, PLAIN_REFUSED, Reply},
         storage::{DriveTrouble, Pace, Seen},
@@ -58,6 +61,7 @@ pub(crate) struct Start {
     pub(crate) key_is_in: bool,
     pub(crate) code: Option<String>,
     pub(crate) pairing: Option<String>,
+    pub(crate) switches_off: bool,
 }
 
 impl Default for Start {
@@ -67,6 +71,7 @@ impl Default for Start {
             key_is_in: true,
             code: None,
             pairing: None,
+            switches_off: false,
         }
     }
 }
@@ -83,6 +88,8 @@ struct Card {
     checks: verify::Record,
     pace: Option<Pace>,
     alarm: bool,
+    notices: notices::Record,
+    switches_off: bool,
 }
 
 /// What uploads come to.
@@ -159,6 +166,7 @@ impl Stage {
             effects: VecDeque::new(),
             said: Vec::new(),
         };
+        stage.card.switches_off = start.switches_off;
         if let Some(code) = &start.pairing {
             stage.card.pairing = Some(Pairing::new(code));
         } else {
@@ -249,6 +257,7 @@ impl Stage {
             Effect::SaveVerify(record) => card.checks = record,
             Effect::SavePace(pace) => card.pace = Some(pace),
             Effect::SaveAlarm(alarm) => card.alarm = alarm,
+            Effect::SaveNotices(record) => card.notices = record,
             Effect::Say(reply) => self.hear(&reply),
             Effect::SayTo(device, reply) if device.id == NEW_PHONE => {
                 self.said
@@ -291,7 +300,7 @@ impl Stage {
             }
             Effect::Ask(job, command) => {
                 let waiting = self.keeper.open_blobs();
-                let order = dialogue::order(job, command, || waiting.clone());
+                let order = dialogue::order(job, command, self.now(), || waiting.clone());
                 let otherwise = Input::Answered {
                     job,
                     answer: strongroom::keeper::Answer::Locked,
@@ -301,6 +310,13 @@ impl Stage {
             }
             Effect::Deliver(job, number) => self.deliver(job, number),
             Effect::Verify(act) => self.verify(act),
+            Effect::PurgeOld { days } => {
+                let order = dialogue::purge_old(days, self.now());
+                if self.vault.is_some() {
+                    self.order_and_hear(&order, Input::Woke);
+                }
+            }
+            Effect::Machine(errand) => self.errand(errand),
             Effect::Discard(blob) => {
                 let blob = BlobId::from_bytes(blob);
                 self.sealer.folder().remove_blob(&blob).unwrap();
@@ -611,6 +627,19 @@ impl Stage {
         self.begin();
     }
 
+    fn errand(&mut self, errand: Errand) {
+        match errand {
+            Errand::Restart => self.restart(),
+            Errand::Off => {}
+            Errand::Eject => {
+                self.drive = Some(DriveTrouble::Ejected);
+                self.look_at_drive();
+                self.decide(Input::Machine(machine::Heard::Ejected));
+            }
+            Errand::TakeBack => self.drive_comes(),
+        }
+    }
+
     pub(crate) fn drive_goes(&mut self) {
         self.drive = Some(DriveTrouble::Missing);
         self.look_at_drive();
@@ -762,5 +791,11 @@ fn keeper(rules: Rules, card: &Card) -> Keeper {
         alarm: card.alarm,
         aes: "in hardware",
     };
-    Keeper::new(memory).under(rules, card.remembered.clone())
+    Keeper::new(memory)
+        .under(rules, card.remembered.clone())
+        .set_up(Settings {
+            switches_off: card.switches_off,
+            ..Settings::default()
+        })
+        .with_notices(card.notices.clone())
 }

@@ -90,7 +90,7 @@ impl Disks {
 }
 
 /// Reads every value of a copy of the state database, with its own key.
-fn find_in_state(home: &Home, needles: &Needles) -> BTreeSet<String> {
+pub(crate) fn find_in_state(home: &Home, needles: &Needles) -> BTreeSet<String> {
     let copy = tempfile::tempdir().unwrap();
     for name in ["state.db", "state.db-wal"] {
         fs::copy(home.system().join(name), copy.path().join(name)).ok();

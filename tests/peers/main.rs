@@ -26,6 +26,7 @@ mod home;
 mod host;
 mod hostile;
 mod journal;
+mod keeping;
 mod keydevice;
 mod large;
 mod life;

@@ -28,7 +28,7 @@ fn tool() -> PathBuf {
 }
 
 /// Runs the tool on a home's vault; the words, if any, are typed in.
-fn rescue(home: &Home, words: Option<&str>, task: &[&str]) -> Output {
+pub(crate) fn rescue(home: &Home, words: Option<&str>, task: &[&str]) -> Output {
     let mut command = Command::new(tool());
     command.arg("--vault").arg(home.vault());
     match words {
@@ -50,7 +50,7 @@ fn rescue(home: &Home, words: Option<&str>, task: &[&str]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn said(output: &Output) -> (Option<i32>, &str) {
+pub(crate) fn said(output: &Output) -> (Option<i32>, &str) {
     let text = std::str::from_utf8(&output.stdout).unwrap();
     (output.status.code(), text)
 }

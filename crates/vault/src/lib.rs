@@ -45,8 +45,8 @@ pub use folder::{CreateError, FolderError, VaultFolder};
 pub use header::HeaderHash;
 pub use id::{BlobId, SlotId, VaultId};
 pub use index::{
-    Adopted, Attributes, Compared, Duplicate, Entry, EntryNumber, Index, IndexError, Labels,
-    Opening, Origin, Settled, Totals, Unlisted,
+    Adopted, Attributes, Compared, Duplicate, Entry, EntryNumber, Index, IndexError, Label, Labels,
+    Opening, Origin, Relabelled, Settled, Totals, Unlisted,
 };
 pub use key::{
     IntakeKey, IntakeMac, NoMemory, SlotSecret,

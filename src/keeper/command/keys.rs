@@ -1,6 +1,6 @@
 //! The commands about what opens the vault.
 
-use super::{Command, Context, NotACommand, after_word};
+use super::{Command, Context, NotACommand, after_word, keeping};
 
 /// Longest name of a key that is looked for, in bytes.
 const MAX_KEY_NAME_BYTES: usize = 200;
@@ -14,10 +14,15 @@ pub(super) fn add(rest: &str, _: &Context) -> Result<Command, NotACommand> {
     }
 }
 
-/// Reads `rename key key device to bank safe`. Where more than one "to" stands, quotes tell which
+/// Reads `rename key key device to bank safe`; what is not about a key is about a file. Where more than one "to" stands, quotes tell which
 /// is meant: nothing is guessed.
-pub(super) fn rename(rest: &str, _: &Context) -> Result<Command, NotACommand> {
-    let names = after_word(rest, &["key"]).ok_or(NotACommand::RenameHow)?;
+pub(super) fn rename(rest: &str, context: &Context) -> Result<Command, NotACommand> {
+    if rest.eq_ignore_ascii_case("key") {
+        return Err(NotACommand::RenameHow);
+    }
+    let Some(names) = after_word(rest, &["key"]) else {
+        return keeping::rename(rest, context);
+    };
     let mut parts = names.split(" to ").map(str::trim);
     let plain = match (parts.next(), parts.next(), parts.next()) {
         (Some(name), Some(to), None) => Some((name, to)),

@@ -118,7 +118,6 @@ fn a_key_is_renamed_only_where_both_names_are_clear() {
     );
     assert_eq!(parse("rename key a to b to c"), how);
     assert_eq!(parse("rename key a"), how);
-    assert_eq!(parse("rename 7 to b"), how);
 }
 
 #[test]

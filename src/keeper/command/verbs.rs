@@ -1,6 +1,10 @@
 //! The words that commands begin with.
 
-use super::{Command, Context, NotACommand, alone, checks, devices, files, help, keys};
+use super::{
+    Command, Context, NotACommand, alone, checks, devices, files, help, keeping, keys, machine,
+    notices,
+};
+use crate::keeper::{keeping::Keeping, machine::Errand};
 
 /// Reads what follows a verb.
 type Read = fn(&str, &Context) -> Result<Command, NotACommand>;
@@ -38,6 +42,19 @@ pub const VERBS: &[Verb] = &[
     verb("revoke", &[], devices::revoke),
     verb("verify", &["check"], checks::verify),
     verb("unproven", &[], |rest, _| alone("unproven", rest, Command::Unproven)),
+    verb("delete", &["del", "remove", "rm"], keeping::delete),
+    verb("undo", &[], |rest, _| alone("undo", rest, Command::Keep(Keeping::Undo))),
+    verb("trash", &["bin"], keeping::trash),
+    verb("restore", &["undelete"], keeping::restore),
+    verb("move", &["mv"], keeping::album),
+    verb("tag", &[], |rest, it| keeping::tag(rest, it, true)),
+    verb("untag", &[], |rest, it| keeping::tag(rest, it, false)),
+    verb("note", &["caption"], keeping::note),
+    verb("notices", &["notice"], |rest, _| notices::notices(rest)),
+    verb("quiet", &[], |rest, _| notices::quiet(rest)),
+    verb("eject", &[], |rest, _| machine::eject(rest)),
+    verb("restart", &["reboot"], |rest, _| alone("restart", rest, Command::Machine(Errand::Restart))),
+    verb("off", &["poweroff", "shutdown"], |rest, _| alone("off", rest, Command::Machine(Errand::Off))),
 ];
 
 /// Words of the owner that are read elsewhere, before a line comes here.

@@ -13,14 +13,18 @@ mod custody;
 mod devices;
 mod files;
 mod help;
+mod keeping;
 mod keys;
 mod life;
+mod machine;
+mod notices;
 mod storage;
 mod verify;
 
 pub(in crate::keeper) use client::UNKNOWN_REQUEST;
 use custody::{standing, way_in};
 use help::HELP;
+pub use machine::{SHOWN_LOCKED, SHOWN_OPEN};
 
 /// The one sentence that is ever sent unencrypted, and only to the owner's address.
 pub const PLAIN_REFUSED: &str = "I only read encrypted messages and kept nothing of this one. \
@@ -45,14 +49,7 @@ impl Reply {
             Self::Caption { line } => format!("{}:", rows(std::slice::from_ref(line))),
             Self::File { link } => link.clone(),
             Self::Described { .. } => files::DESCRIBED_ELSEWHERE.to_owned(),
-            Self::Stored { line } => {
-                format!(
-                    "✅ #{} {}, {}, stored.",
-                    line.number,
-                    show(&line.name),
-                    bytes(line.bytes)
-                )
-            }
+            Self::Stored { line } => stored(line),
             Self::AlreadyKept { name, number } => {
                 format!("✅ {} is already kept as #{number}.", show(name))
             }
@@ -109,10 +106,18 @@ impl Reply {
             Self::Custody(reply) => reply.text(),
             Self::Life(reply) => reply.text(),
             Self::Key(reply) => reply.text(),
+            Self::Keep(reply) => reply.text(),
+            Self::Notice(reply) => reply.text(),
+            Self::Machine(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),
             Self::Client(reply) => reply.text(),
         }
     }
+}
+
+fn stored(line: &Line) -> String {
+    let (name, size) = (show(&line.name), bytes(line.bytes));
+    format!("✅ #{} {name}, {size}, stored.", line.number)
 }
 
 fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {

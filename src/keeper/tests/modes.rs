@@ -3,7 +3,7 @@
 use super::*;
 use crate::keeper::{
     custody::{self, Mode, OpenedBy},
-    reply::OpenFailure,
+    reply::{NoticeReply, OpenFailure},
     unlock::{NEED_SECONDS, TRIES, TRIES_SECONDS},
 };
 
@@ -511,8 +511,15 @@ fn one_way_in_is_warned_of_once_a_week_until_there_is_a_spare() {
     let _ = second.handle(Input::SpareKnown(true), NOW + 2 * week);
     let with_spare = second.handle(Input::Woke, NOW + 4 * week);
 
-    let warning = [CustodyReply::OneWayIn(Mode::Drawer)];
-    assert_eq!(custody_says(&first), warning);
-    assert_eq!(custody_says(&in_second), warning);
-    assert!(same_day.is_empty() && with_spare.is_empty());
+    let warned = |effects: &[Effect]| {
+        let reports = says(effects).into_iter().map(|reply| match reply {
+            Reply::Notice(NoticeReply::Weekly(report)) => report.one_way_in,
+            other => panic!("{other:?}"),
+        });
+        reports.collect::<Vec<_>>()
+    };
+    assert_eq!(warned(&first), [Some(Mode::Drawer)]);
+    assert_eq!(warned(&in_second), [Some(Mode::Drawer)]);
+    assert_eq!(warned(&same_day), []);
+    assert_eq!(warned(&with_spare), [None]);
 }

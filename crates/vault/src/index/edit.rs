@@ -141,7 +141,7 @@ fn bears(entry: &Entry, tag: &str) -> bool {
 }
 
 /// Cuts a text as its format does, so that log and index say the same; an empty one is none.
-fn text(text: Option<&str>, limit: usize) -> Option<String> {
+pub(super) fn text(text: Option<&str>, limit: usize) -> Option<String> {
     text.map(|it| metadata::cut(it, limit).to_owned())
         .filter(|it| !it.is_empty())
 }

@@ -689,3 +689,4 @@ mod migrating;
 mod plans;
 mod purging;
 mod rebuilding;
+mod relabelling;

@@ -8,10 +8,13 @@ use super::show;
 pub(super) const HELP: &str = "Share a photo or file here and I keep it.\n\
      See: list, find WORDS\n\
      Get back: get 7, get 7 9-12, get last 3\n\
+     Keep in order: rename, move, tag, note, delete 7, undo, trash, restore 7\n\
      How it is: status, verify, unproven\n\
      Open and close: lock, unlock CODE\n\
      Keys: keys, rename key OLD to NEW, revoke key NAME, add key\n\
      Phones: devices, fingerprints, trust 8c1f, revoke 8c1f\n\
+     What I say by myself: notices, quiet 22-7\n\
+     The Pi: eject, restart, off\n\
      \"help find\" tells more about find, and so on for each.";
 
 /// Each verb with how it is used, one a row.
@@ -64,7 +67,8 @@ const TOPICS: &[(&str, &str)] = &[
     ("add", "\"add key\" tells how a spare key stick is made."),
     (
         "rename",
-        "\"rename key key device to bank safe\" gives a key another name.",
+        "\"rename 7 to beach.jpg\" gives a file another name, \"rename key key device to bank safe\" a \
+         key.",
     ),
     (
         "devices",
@@ -92,6 +96,62 @@ const TOPICS: &[(&str, &str)] = &[
         "unproven",
         "\"unproven\" shows files on the drive that nobody vouches for, and a number that takes them \
          in.",
+    ),
+    (
+        "delete",
+        "\"delete 7\" moves a file to the trash after a number is sent back, \"delete 7-9\" several. \
+         \"undo\" and \"restore 7\" bring back.",
+    ),
+    (
+        "undo",
+        "\"undo\" takes back the last change that this phone made to files, and sent again the one \
+         before, up to 20.",
+    ),
+    (
+        "trash",
+        "\"trash\" shows what was deleted and until when it stays. \"trash empty\" removes all of it \
+         for good after a number is sent back.",
+    ),
+    (
+        "restore",
+        "\"restore 7\" brings a file back from the trash, \"restore 7 8\" two.",
+    ),
+    (
+        "move",
+        "\"move 7-9 to Rome\" puts files into the album Rome, \"move 7 out\" takes one out of its \
+         album.",
+    ),
+    (
+        "tag",
+        "\"tag 7 #beach #sun\" gives a file tags, \"tag 7-9 beach\" several files one.",
+    ),
+    ("untag", "\"untag 7 #beach\" takes a tag from a file."),
+    (
+        "note",
+        "\"note 7 Ann on the pier\" writes a note about a file, \"note 7 -\" removes it. \"find pier\" \
+         finds it.",
+    ),
+    (
+        "notices",
+        "\"notices\" shows what I say by myself, \"notices weekly off\" ends one, \"notices weekly on\" \
+         brings it back. Alarms always come.",
+    ),
+    (
+        "quiet",
+        "\"quiet 22-7\" keeps me quiet from 22:00 to 7:00, except for answers and alarms. \"quiet off\" \
+         ends that.",
+    ),
+    (
+        "eject",
+        "\"eject\" lets go of the data drive so that it can be pulled, \"eject off\" uses it again.",
+    ),
+    (
+        "restart",
+        "\"restart\" begins anew after a number is sent back, and locks the vault meanwhile.",
+    ),
+    (
+        "off",
+        "\"off\" switches the Pi off after a number is sent back, where that is set up.",
     ),
 ];
 

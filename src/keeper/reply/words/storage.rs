@@ -53,6 +53,10 @@ pub(super) fn drive(trouble: DriveTrouble) -> (&'static str, &'static str) {
             "there is no room for it on the data drive",
             "Make room on the drive, or move the vault to a larger one.",
         ),
+        DriveTrouble::Ejected => (
+            "I let go of the data drive, as you asked",
+            "Plug it in anew, or send \"eject off\".",
+        ),
         DriveTrouble::Failing => (
             "the data drive does not answer as it should",
             "Check the drive; the journal on the Pi says more.",

@@ -36,7 +36,8 @@ impl VerifyReply {
             Self::Drill { tally, last_pass } => {
                 let mut text = format!("Restore drill: {}", opened(tally));
                 if let Some((at, pass)) = last_pass {
-                    let _ = write!(text, " Last full check on {}: {}", day(*at), sum(pass));
+                    text.push(' ');
+                    text += &self::last_pass(*at, pass);
                 }
                 text
             }
@@ -68,6 +69,11 @@ impl VerifyReply {
             ),
         }
     }
+}
+
+/// What the last check of everything found.
+pub(super) fn last_pass(at: i64, tally: &Tally) -> String {
+    format!("Last full check on {}: {}", day(at), sum(tally))
 }
 
 /// What a line of a listing adds.

@@ -1,0 +1,36 @@
+//! What the owner is told about the machine; the words are in `words::machine`.
+
+use crate::keeper::machine::Errand;
+
+/// What is said about the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MachineReply {
+    /// Shall it really?
+    Ask {
+        /// What.
+        errand: Errand,
+        /// The number to send back; `None` where the question has to be asked again.
+        number: Option<u32>,
+    },
+    /// The daemon ends and begins anew.
+    Restarting,
+    /// It has begun anew.
+    Back,
+    /// The machine is being switched off.
+    SwitchingOff,
+    /// Nobody could be asked to switch it off.
+    NotOff,
+    /// Switching it off is not set up.
+    NoSwitch,
+    /// The data drive may be pulled.
+    Ejected,
+    /// What was written may not have reached it.
+    NotEjected,
+    /// The data drive is used again.
+    TakenBack,
+    /// It was not let go of.
+    NotOut,
+    /// `eject` with something behind it that does not belong there.
+    EjectHow,
+}

@@ -1,0 +1,68 @@
+//! What is said about the machine.
+
+use crate::keeper::{confirm::CONFIRM_SECONDS, machine::Errand, reply::MachineReply};
+
+/// What our presence says while the vault is open.
+pub const SHOWN_OPEN: &str = "The vault is open";
+/// What our presence says while the vault is locked.
+pub const SHOWN_LOCKED: &str = "The vault is locked; photos still arrive";
+
+impl MachineReply {
+    pub(super) fn text(self) -> String {
+        let words = match self {
+            Self::Ask { errand, number } => return ask(errand, number),
+            Self::Restarting => {
+                "I restart now, and tell you when I am back. Photos that arrive meanwhile wait \
+                 with their servers."
+            }
+            Self::Back => "I am back.",
+            Self::SwitchingOff => {
+                "The vault is locked and the Pi switches off now. Wait until its green light has \
+                 stopped blinking before you pull the plug."
+            }
+            Self::NotOff => {
+                "The Pi could not be told to switch off; the vault is locked. Try again, or switch \
+                 it off at the console; the journal on the Pi says more."
+            }
+            Self::NoSwitch => {
+                "Switching off by chat is not set up on this machine. Send \"lock\" and switch it \
+                 off at the console, or name the folder commands.requests in the settings."
+            }
+            Self::Ejected => {
+                "The vault is locked and everything is on the drive: you may pull it now. I use it \
+                 again when it is plugged in anew; if you leave it in, send \"eject off\". Photos \
+                 wait with their servers."
+            }
+            Self::NotEjected => {
+                "The vault is locked, but the drive did not confirm that it has everything. Leave \
+                 it in for a minute and send \"eject\" again; the journal on the Pi says more."
+            }
+            Self::TakenBack => "I use the data drive again.",
+            Self::NotOut => "The data drive is in use. \"eject\" lets go of it.",
+            Self::EjectHow => {
+                "Send \"eject\" before you pull the data drive, or \"eject off\" to use it again."
+            }
+        };
+        words.to_owned()
+    }
+}
+
+fn ask(errand: Errand, number: Option<u32>) -> String {
+    let (question, word) = match errand {
+        Errand::Off => (
+            "Switch the Pi off? Only its plug switches it on again, and until then nothing arrives.",
+            "off",
+        ),
+        Errand::Restart | Errand::Eject | Errand::TakeBack => (
+            "Restart? Running checks and deliveries go on afterwards.",
+            "restart",
+        ),
+    };
+    match number {
+        Some(number) => format!(
+            "{question} Send {number} within {} minutes.",
+            CONFIRM_SECONDS / 60
+        ),
+        None => format!("{question} Send \"{word}\" again for a fresh number."),
+    }
+}
