@@ -70,6 +70,7 @@ impl Command {
             | Self::AddKey
             | Self::Devices
             | Self::Fingerprints
+            | Self::Numbers { .. }
             | Self::TakeUnproven { .. } => false,
         }
     }
