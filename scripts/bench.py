@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench_removal import removal
+from bench_sheet import sheet
 from bench_small import small_files
 from measure import (MIB, TICKS, Cost, Table, Watch, anonymous, best, children, cost_of, idle,
                      processor_seconds, status)
@@ -340,7 +341,7 @@ class Others:
 
 
 MEASURES = {measure.__name__: measure for measure in (
-    ingest, over_https, memory, sealing, ratchet, listing, small_files, removal, index)}
+    ingest, over_https, memory, sealing, ratchet, listing, small_files, removal, index, sheet)}
 
 
 def main():

@@ -22,7 +22,7 @@ done
 
 echo "Building, optimised as for a release"
 cargo build --release --locked --workspace --bins
-cargo build --release --locked --package strongroom --example bench_pass \
+cargo build --release --locked --package strongroom --example bench_pass --example sheet_speed \
     --package strongroom-vault --example seal_speed --example index_speed --example bulk_speed \
     --package strongroom-omemo --example ratchet_speed
 

@@ -202,11 +202,16 @@ class Vault:
         secret.touch(mode=0o600)
         secret.write_text(password + "\n")
         pins = [f"localhost:{self.server.https}", *pins]
-        return run([self.program, "--config", self.settings, "init", "--trial", "--mode", "presence",
+        said = run([self.program, "--config", self.settings, "init", "--trial", "--mode", "presence",
                     "--jid", VAULT, "--owner", OWNER, "--password-file", secret,
                     "--server", f"127.0.0.1:{self.server.c2s}", "--ca-file", self.server.authority,
                     *(part for pin in pins for part in ("--pin", pin)),
                     "--data", self.data, "--key", self.stick, "--system", self.card])
+        # Each file is told by itself, however soon it follows another.
+        settings = self.settings.read_text()
+        check("gather_seconds = 10" in settings, "the settings do not say how arrivals are told")
+        self.settings.write_text(settings.replace("gather_seconds = 10", "gather_seconds = 0"))
+        return said
 
     def start(self):
         """Starts the daemon and waits until it is online with the vault open."""

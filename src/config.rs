@@ -13,8 +13,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+mod chat;
 mod reference;
 
+pub use chat::Chat;
 pub use reference::reference;
 
 /// Days that the trash is kept unless the settings say otherwise.
@@ -52,7 +54,7 @@ pub struct Config {
     /// The way to the Internet.
     #[serde(default)]
     pub network: Network,
-    /// What shows outside of messages.
+    /// How the vault behaves in the chat.
     #[serde(default)]
     pub chat: Chat,
     /// What may be asked of the machine by chat.
@@ -288,18 +290,6 @@ pub struct Verify {
     /// Default: 16777216
     #[serde(default = "default_pace")]
     pub bytes_per_second: u64,
-}
-
-/// What shows outside of messages.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Chat {
-    /// Whether the vault's presence says if it is open or locked, which your server and whoever may
-    /// see the vault's presence then learn.
-    ///
-    /// Default: false
-    #[serde(default)]
-    pub show_lock_state: bool,
 }
 
 /// What may be asked of the machine by chat.

@@ -31,10 +31,11 @@ use crate::{
     state::State,
     transfer,
     vault_process::{Deliveries, VaultProcess, Word},
-    xmpp::{Arrival, FatalReason, Link, Page},
+    xmpp::{Arrival, Client, FatalReason, Link, Page, RequestError},
 };
 
 mod bundles;
+mod chat;
 mod client;
 pub mod console;
 pub mod dialogue;
@@ -47,6 +48,8 @@ mod machine;
 mod media_type;
 mod misses;
 mod outbox;
+mod pictures;
+mod portrait;
 mod publication;
 mod receive;
 mod send;
@@ -110,6 +113,11 @@ enum Happening {
     OwnerLists(Vec<(Namespace, DeviceList)>),
     /// Whether the server tells us of changes of the owner's list.
     Pushed(bool),
+    /// One of the owner's programs said what it can do, or did not.
+    Client {
+        jid: String,
+        client: Result<Client, RequestError>,
+    },
     /// Our bundle was published, or not.
     Published { ok: bool },
     /// A bundle was fetched, or there is none.
@@ -154,8 +162,11 @@ struct Daemon {
     own: Own,
     life: life::Life,
     receiving: Vec<(JobId, AbortHandle)>,
+    programs: pictures::Programs,
     /// Whoever typed at the console, until the vault process has it.
     typing: Option<Typing>,
+    /// The owner's programs that are there.
+    clients: chat::Clients,
     /// The owner wants a restart.
     begins_anew: bool,
 }
@@ -294,6 +305,17 @@ impl Daemon {
                 }
                 Ok(())
             }
+            Arrival::Client {
+                jid,
+                bare,
+                caps,
+                is_available,
+            } => {
+                if bare == self.config.owner.jid {
+                    return self.client_seen(jid, caps, is_available);
+                }
+                Ok(())
+            }
             Arrival::Stage { token, stage } => self.stage(token, stage),
         }
     }
@@ -348,6 +370,7 @@ impl Daemon {
                 self.show_state();
                 Ok(())
             }
+            Happening::Client { jid, client } => self.client_known(jid, client),
             Happening::Published { ok } => {
                 self.life.publication.ended(ok);
                 Ok(())
@@ -409,6 +432,7 @@ impl Daemon {
         if fresh {
             self.catch_up = CatchUp::Behind;
             self.life.is_pushed = false;
+            self.clients.clear();
             self.under_way.clear();
         }
         if self.catch_up == CatchUp::Behind {

@@ -9,9 +9,11 @@ use omemo::media::{LinkError, MediaLink};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub mod arrivals;
 mod asker;
 pub mod calm;
 mod ceremony;
+pub mod chat;
 pub mod client;
 pub mod command;
 pub mod confirm;
@@ -23,6 +25,7 @@ mod effect;
 mod input;
 pub mod intake;
 pub mod keeping;
+pub mod labels;
 pub mod life;
 pub mod machine;
 mod moment;
@@ -30,6 +33,7 @@ pub mod notices;
 mod obey;
 mod opening;
 pub mod owner;
+pub mod pictures;
 mod remembered;
 pub mod reply;
 mod settings;
@@ -38,16 +42,9 @@ pub mod unlock;
 pub mod verify;
 pub mod weekly;
 
-pub use self::{
-    asker::Asker,
-    effect::Effect,
-    input::{Answer, Device, Input, Placed, Standing, Told, Uploaded},
-    moment::Moment,
-    remembered::Remembered,
-    settings::Settings,
-};
 use self::{
-    command::Context,
+    arrivals::Arrivals,
+    chat::News,
     confirm::{Confirmations, Heard},
     custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
@@ -56,12 +53,19 @@ use self::{
     keeping::Changes,
     life::Life,
     notices::Notices,
-    obey::not_a_command,
     owner::{Owner, Pairing, Verdict},
     reply::{IntakeFailure, Reply, StorageReply},
     storage::{DriveTrouble, Pace, Seen, Storage},
     unlock::{Needs, Tries, TypedCode},
     weekly::Weekly,
+};
+pub use self::{
+    asker::Asker,
+    effect::Effect,
+    input::{Answer, Device, Input, Placed, Standing, Told, Uploaded},
+    moment::Moment,
+    remembered::Remembered,
+    settings::Settings,
 };
 
 /// Names one job: a hash over the message that asked for it, so that the same message asked
@@ -106,11 +110,13 @@ pub struct Keeper {
     owner: Owner,
     custody: Custody,
     intakes: Intakes,
+    arrivals: Arrivals,
     deliveries: Deliveries,
     needs: Needs,
     tries: Tries,
     weekly: Weekly,
     life: Life,
+    originals: pictures::Originals,
     /// A code that is about to be tried.
     code: Option<TypedCode>,
     verify: verify::Verify,
@@ -156,11 +162,13 @@ impl Keeper {
             ),
             custody: Custody::new(PRESENCE, custody::Record::default(), memory.locked_by_owner),
             intakes: Intakes::new(memory.intakes, memory.alarm),
+            arrivals: Arrivals::default(),
             deliveries: Deliveries::new(memory.deliveries),
             needs: Needs::default(),
             tries: Tries::new(0),
             weekly: Weekly::new(weekly::Record::default()),
             life: Life::default(),
+            originals: pictures::Originals::default(),
             code: None,
             verify: verify::Verify::new(memory.plan, memory.checks),
             confirmations: Confirmations::default(),
@@ -294,7 +302,10 @@ impl Keeper {
             | Input::Sealed { job }
             | Input::NotSealed { job, .. }
             | Input::Indexed { job, .. }
-            | Input::NotIndexed { job, .. } => self.intakes.asker(job),
+            | Input::NotIndexed { job, .. }
+            | Input::Chat(News::Labelled { job } | News::Fetching { job, .. }) => {
+                self.intakes.asker(job)
+            }
             Input::Online
             | Input::Offline
             | Input::ToldPlain { .. }
@@ -311,8 +322,10 @@ impl Keeper {
             | Input::SpareKnown(_)
             | Input::UnprovenFound { .. }
             | Input::Verify(_)
+            | Input::Chat(News::TookBack { .. } | News::Program { .. })
             | Input::Files(_)
             | Input::Machine(_)
+            | Input::Picture(_)
             | Input::Woke => None,
         }
     }
@@ -328,6 +341,7 @@ impl Keeper {
         if let Some(client) = client {
             effects = client::translated(effects, &client);
         }
+        effects.extend(self.intakes.tell_batch(at.wall));
         effects.extend(self.follow_up(at));
         self.count_lost();
         let effects = self.notice(effects, at);
@@ -389,10 +403,7 @@ impl Keeper {
                 }
                 self.intakes.not_sealed(job, why, transient, now)
             }
-            Input::Indexed { job, placed } => {
-                let effects = self.intakes.indexed(job, placed);
-                self.with_opening(effects)
-            }
+            Input::Indexed { job, placed } => self.indexed(job, placed, now),
             Input::NotIndexed { job, damaged } => {
                 let effects = self.intakes.not_indexed(job, damaged);
                 self.with_opening(effects)
@@ -411,9 +422,11 @@ impl Keeper {
                 effects.extend(self.verify.woke(now));
                 effects
             }
+            Input::Chat(news) => self.chat_news(news, now),
             Input::Verify(heard) => self.heard_of_checks(heard, at),
             Input::Files(heard) => self.heard_of_files(heard),
             Input::Machine(heard) => self.heard_of_machine(heard),
+            Input::Picture(news) => self.picture_news(news),
         }
     }
 
@@ -450,9 +463,10 @@ impl Keeper {
         if let Some(id) = &told.receipt {
             effects.push(Effect::Receipt(id.clone()));
         }
+        effects.extend(told.displayed());
         self.custody.used(at);
         if has_files {
-            effects.extend(self.described(&told, text.as_deref().map(String::as_str), now));
+            effects.extend(self.described(&told, text.as_deref().map(String::as_str), at));
             return effects;
         }
         let Some(text) = text else {
@@ -479,18 +493,13 @@ impl Keeper {
                 let times = (told.sent_at, now);
                 let file = (text.as_str(), link.name.as_str());
                 let intake = Intake::announced(&told.from.jid, told.job, told.blob, file, times);
-                let intake = intake.asked_by(told.asker());
+                let intake = intake
+                    .asked_by(told.asker())
+                    .brought_by(self.brought(&told.beside));
                 effects.extend(self.intakes.announced(intake));
+                effects.extend(self.arrived(&told, &[told.job]));
             }
-            Err(LinkError::NotALink) => match command::parse(&text, &Context::default()) {
-                Ok(command) => {
-                    if command.asks_back() {
-                        self.confirmations.draw(told.job, &told.from, &told.blob);
-                    }
-                    effects.extend(self.command(told.job, command, at));
-                }
-                Err(why) => effects.push(Effect::Say(not_a_command(why))),
-            },
+            Err(LinkError::NotALink) => effects.extend(self.line(&told, &text, at)),
             Err(_) => {
                 let why = IntakeFailure::BadLink;
                 let name = "The file".to_owned();

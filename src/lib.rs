@@ -25,6 +25,7 @@ pub mod keeper;
 pub mod keydevice;
 pub mod keys;
 pub mod names;
+pub mod pictures;
 pub mod pinned;
 pub mod place;
 pub mod service;

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 #[cfg(feature = "peers")]
 use strongroom::vault_process::sandbox::probe;
 use strongroom::{
-    carry, check, client, config, console, daemon, keydevice, keys, service, setup, vault_process,
-    verify, xmpp,
+    carry, check, client, config, console, daemon, keydevice, keys, pictures, service, setup,
+    vault_process, verify, xmpp,
 };
 
 /// What is freed is overwritten: a name that was once on the way stays in no corner of the heap.
@@ -68,6 +68,8 @@ enum Command {
     KeyAgent(keydevice::agent::Agent),
     #[command(name = vault_process::SUBCOMMAND, hide = true)]
     VaultProcess,
+    #[command(name = pictures::SUBCOMMAND, hide = true)]
+    Decoder,
     #[cfg(feature = "peers")]
     #[command(name = probe::SUBCOMMAND, hide = true)]
     SandboxProbe(probe::Probe),
@@ -117,6 +119,7 @@ fn act(line: Line) -> anyhow::Result<ExitCode> {
         }
         Command::KeyAgent(agent) => keydevice::agent::run(&agent, daemon::start::KEY_FILE)?,
         Command::VaultProcess => vault_process::serve::serve()?,
+        Command::Decoder => pictures::decoder::run()?,
         #[cfg(feature = "peers")]
         Command::SandboxProbe(probe) => probe::run(&probe)?,
         Command::Run => {

@@ -190,10 +190,10 @@ fn config(init: Init) -> anyhow::Result<Config> {
             ..Transfer::default()
         },
         verify: Verify::default(),
+        chat: Chat::default(),
         network: Network {
             socks5: init.socks5,
         },
-        chat: Chat::default(),
         commands: Commands::default(),
     })
 }

@@ -16,6 +16,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
+mod about;
 mod omemo_store;
 #[cfg(test)]
 mod tests;
@@ -29,13 +30,14 @@ pub const STATE_FILE: &str = "state.db";
 pub const STATE_KEY_FILE: &str = "state.key";
 
 /// Each step that brought the tables to their present form, with the version it leads to.
-const MIGRATIONS: [(i64, &str); 7] = [
+const MIGRATIONS: [(i64, &str); 8] = [
     (1, include_str!("state/migrations/001_init.sql")),
     (30, include_str!("state/migrations/030_intake_mac.sql")),
     (40, include_str!("state/migrations/040_asker.sql")),
     (45, include_str!("state/migrations/045_described_files.sql")),
     (50, include_str!("state/migrations/050_used_prekey.sql")),
     (55, include_str!("state/migrations/055_devices.sql")),
+    (80, include_str!("state/migrations/080_chat.sql")),
     (100, include_str!("state/migrations/100_client.sql")),
 ];
 

@@ -6,7 +6,8 @@
 //! comes back is words about entries, and ciphertext.
 //!
 //! ```text
-//! control (its stdin)   daemon  -- 1 byte -->  vault process   with the key's pipe, if there is one
+//! control (its stdin)   daemon  -- 1 byte -->  vault process   with the socket for decoders, and
+//!                                                              the key's pipe, if there is one
 //!                       daemon  -- Order -->  vault process    one frame each:
 //!                       daemon  <-- Word  --  vault process    length (u32, little endian), postcard
 //! data (its stdout)     daemon  -- 1 byte -->  vault process   with what is typed, if something is
@@ -14,29 +15,32 @@
 //! ```
 
 use std::{
-    io::{self, IoSlice},
-    mem::MaybeUninit,
+    io,
     os::{
-        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        fd::{AsFd as _, OwnedFd},
         unix::net::UnixStream as StdUnixStream,
     },
     path::PathBuf,
     process::Stdio,
 };
 
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::UnixStream,
     process::{Child, Command},
     sync::mpsc,
+    task::AbortHandle,
 };
+
+use crate::pictures::starter::{self, Starter};
 
 mod deliveries;
 mod edits;
+mod gallery;
 #[cfg(feature = "peers")]
 pub mod indoors;
+mod labels;
 mod numbers;
 mod origin;
 pub mod sandbox;
@@ -49,7 +53,9 @@ use self::verify::{End, Fault, Scope, Tally};
 pub use self::{
     deliveries::{Deliveries, Form, MAX_DATA_BYTES},
     edits::{EditAsk, Edited},
-    numbers::Which,
+    gallery::{Make, PictureAsk, PictureWord},
+    labels::Labels,
+    numbers::{Numbers, NumbersAsk, Which},
     origin::OriginWord,
     slots::{SlotAnswer, SlotAsk, SlotRow},
 };
@@ -143,6 +149,17 @@ pub enum Order {
         /// How.
         ask: SlotAsk,
     },
+    /// Note the same with several entries.
+    Label {
+        /// Names the answer.
+        job: [u8; 32],
+        /// Their numbers.
+        numbers: Vec<u64>,
+        /// What is noted.
+        labels: Labels,
+        /// Whether the job is a file's on its way in.
+        for_intake: bool,
+    },
     /// Change entries, or look at those that are to be changed.
     Edit {
         /// Names the answer.
@@ -150,6 +167,8 @@ pub enum Order {
         /// How.
         ask: EditAsk,
     },
+    /// Make a contact sheet or a preview, and encrypt it under a fresh media key.
+    Picture(PictureAsk),
 }
 
 /// A question about the index.
@@ -173,12 +192,7 @@ pub enum Question {
         ranges: Vec<(u64, u64)>,
     },
     /// The numbers of entries.
-    Numbers {
-        /// Only lower ones; 0 for all.
-        before: u64,
-        /// Which of them.
-        what: Which,
-    },
+    Numbers(NumbersAsk),
     /// How much there is.
     Totals,
     /// What lies on the drive and is in neither index nor change log.
@@ -280,14 +294,7 @@ pub enum Word {
         missing: Vec<u64>,
     },
     /// Answer to numbers.
-    Numbers {
-        /// Names the order.
-        job: [u8; 32],
-        /// Highest first.
-        numbers: Vec<u64>,
-        /// Whether there are lower ones.
-        more: bool,
-    },
+    Numbers(Numbers),
     /// Answer to totals.
     Totals {
         /// Names the order.
@@ -372,6 +379,15 @@ pub enum Word {
     },
     /// The list of lost devices that lies on the key device beside the key that opened the vault.
     Revoked(String),
+    /// Answer to [`Order::Label`].
+    Labelled {
+        /// Names the order.
+        job: [u8; 32],
+        /// The entries that there are.
+        numbers: Vec<u64>,
+        /// Whether the job is a file's on its way in.
+        for_intake: bool,
+    },
     /// Answer to [`Order::Edit`].
     Edited {
         /// Names the order.
@@ -379,6 +395,8 @@ pub enum Word {
         /// What came of it.
         edited: Edited,
     },
+    /// Something about pictures.
+    Picture(PictureWord),
 }
 
 /// The daemon's end of a running vault process.
@@ -386,6 +404,7 @@ pub struct VaultProcess {
     child: Child,
     orders: mpsc::UnboundedSender<Order>,
     data: Option<Deliveries>,
+    decoders: AbortHandle,
 }
 
 impl VaultProcess {
@@ -402,10 +421,13 @@ impl VaultProcess {
         typed: Option<OwnedFd>,
     ) -> io::Result<(Self, mpsc::Receiver<Word>)> {
         let (control, its_control) = socket_pair()?;
-        hand_over(&control, pipe.as_ref().map(OwnedFd::as_fd))?;
+        let (decoders, its_decoders) = socket_pair()?;
+        let mut handed = vec![its_decoders.as_fd()];
+        handed.extend(pipe.as_ref().map(OwnedFd::as_fd));
+        typed::hand_over(&control, &handed)?;
         let (data, its_data) = socket_pair()?;
         if let Some(typed) = &typed {
-            hand_over(&data, Some(typed.as_fd()))?;
+            typed::hand_over(&data, &[typed.as_fd()])?;
         }
         // Also right after an upgrade has replaced the file: the protocol is this very build's. proc(5)
         let mut command = Command::new("/proc/self/exe");
@@ -430,7 +452,9 @@ impl VaultProcess {
         let (reading, writing) = control.into_split();
         tokio::spawn(write_orders(writing, queue));
         tokio::spawn(read_words(reading, tell));
+        let decoders = tokio::spawn(starter::serve(decoders, Starter::default()));
         let process = Self {
+            decoders: decoders.abort_handle(),
             child,
             orders,
             data: Some(Deliveries::new(data)),
@@ -467,6 +491,8 @@ impl VaultProcess {
         if let Err(error) = self.child.start_kill() {
             log::error!("the vault process could not be killed: {error}");
         }
+        // With it go the decoders: each of them has a picture.
+        self.decoders.abort();
         tokio::spawn(async move {
             if let Err(error) = self.child.wait().await {
                 log::error!("the vault process could not be reaped: {error}");
@@ -479,23 +505,6 @@ impl VaultProcess {
     pub fn id(&self) -> Option<u32> {
         self.child.id()
     }
-}
-
-/// Sends the first byte, with the pipe if there is one. Nobody here has read from it.
-fn hand_over(socket: &UnixStream, pipe: Option<BorrowedFd<'_>>) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut with = SendAncillaryBuffer::new(&mut space);
-    let descriptors: Vec<BorrowedFd<'_>> = pipe.into_iter().collect();
-    if !descriptors.is_empty() && !with.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-        return Err(io::ErrorKind::OutOfMemory.into());
-    }
-    sendmsg(
-        socket,
-        &[IoSlice::new(&[0])],
-        &mut with,
-        SendFlags::NOSIGNAL,
-    )?;
-    Ok(())
 }
 
 fn socket_pair() -> io::Result<(UnixStream, StdUnixStream)> {

@@ -18,13 +18,15 @@ use proptest::prelude::*;
 use strongroom::keeper::{
     Answer, Device, Effect, Input, JobId, Keeper, Memory, Placed, Remembered, Standing, Told,
     Uploaded,
+    arrivals::{self, Manners},
+    chat::{Beside, Chat, News},
     custody::{Mode, Rules},
     delivery::Delivery,
     devices::{Known, Level, Own},
     intake::Intake,
     reply::{
-        DeliveryFailure, DeviceReply, IntakeFailure, Line, OpenFailure, Reply, Revocation,
-        StorageReply,
+        ArrivalReply, DeliveryFailure, DeviceReply, IntakeFailure, Line, OpenFailure, Reply,
+        Revocation, StorageReply,
     },
     storage::{DriveTrouble, Seen},
 };
@@ -32,6 +34,9 @@ use strongroom::keeper::{
 const OWNER: &str = "owner@example.org";
 const SECRET: &str =
     "000102030405060708090a0b000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// The program that shows reactions.
+const REACTING: &str = "owner@example.org/shows";
 
 /// The new phone's device, and its fingerprint.
 const NEW_PHONE: u32 = 2;
@@ -150,6 +155,7 @@ struct World {
     answers: usize,
     shared: BTreeSet<u8>,
     told: BTreeSet<u64>,
+    brought: BTreeMap<String, u64>,
     given_up: BTreeSet<u8>,
     number: Option<u32>,
 }
@@ -189,11 +195,21 @@ impl World {
             headers: 0,
             shared: BTreeSet::new(),
             told: BTreeSet::new(),
+            brought: BTreeMap::new(),
             given_up: BTreeSet::new(),
             number: None,
         };
-        world.tell(Input::Online);
+        world.begin();
         world
+    }
+
+    /// The stream comes up, and with it the program that shows reactions.
+    fn begin(&mut self) {
+        self.tell(Input::Chat(News::Program {
+            jid: REACTING.to_owned(),
+            shows_reactions: true,
+        }));
+        self.tell(Input::Online);
     }
 
     /// Tells the keeper, saves what is to be saved as one transaction, begins the rest.
@@ -229,6 +245,14 @@ impl World {
                     self.new_phone = Standing::Revoked;
                 }
                 Effect::Say(reply) => self.hear(reply),
+                Effect::Chat(Chat::Tell { reply, .. }) => self.hear(reply),
+                Effect::Chat(Chat::React { message, .. }) => {
+                    let number = self.brought.get(message).expect("✅ after it is an entry");
+                    self.told.insert(*number);
+                }
+                Effect::Chat(Chat::Brought { message, number }) => {
+                    self.brought.insert(message.clone(), *number);
+                }
                 _ => {}
             }
         }
@@ -273,6 +297,10 @@ impl World {
                     "told before it was in the index"
                 );
                 self.told.insert(line.number);
+            }
+            Reply::Arrival(ArrivalReply::Stored { numbers, .. }) => {
+                assert!(numbers.iter().all(|number| indexed.contains(number)));
+                self.told.extend(numbers);
             }
             Reply::Opened { adopted, .. } => {
                 assert!(adopted.iter().all(|number| indexed.contains(number)));
@@ -584,7 +612,7 @@ impl World {
             (self.remembered.clone(), self.new_phone),
         );
         self.look();
-        self.tell(Input::Online);
+        self.begin();
         self.tell(if self.key_is_in {
             Input::KeyDeviceCame
         } else {
@@ -659,7 +687,13 @@ fn keeper(
         alarm,
         aes: "in software",
     };
-    Keeper::new(memory).under(rules, remembered)
+    let manners = Manners {
+        reactions: true,
+        gather_seconds: 10,
+    };
+    Keeper::new(memory)
+        .under(rules, remembered)
+        .with_manners(manners, arrivals::Record::default())
 }
 
 fn message(text: &str) -> Told {
@@ -678,6 +712,7 @@ fn message(text: &str) -> Told {
         sent_at: 0,
         receipt: None,
         readers: Vec::new(),
+        beside: Beside::default(),
     }
 }
 
@@ -685,6 +720,12 @@ fn photo(number: u8) -> Told {
     Told {
         job: JobId([number; 32]),
         blob: [number; 16],
+        // Every third one comes from a program that shows reactions.
+        beside: Beside {
+            message: Some(format!("message-{number}")),
+            program: number.is_multiple_of(3).then(|| REACTING.to_owned()),
+            ..Beside::default()
+        },
         ..message(&format!("aesgcm://up.example/{number}.jpg#{SECRET}"))
     }
 }

@@ -53,6 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("keydevice", &[]),
     ("keys", &["config", "crash", "daemon", "disk", "state"]),
     ("names", &[]),
+    ("pictures", &[]),
     ("pinned", &[]),
     ("place", &[]),
     ("service", &[]),
@@ -64,7 +65,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("state", &[]),
     ("transfer", &["names", "pinned"]),
-    ("vault_process", &["clock", "crash", "keydevice"]),
+    (
+        "vault_process",
+        &["clock", "crash", "keydevice", "pictures"],
+    ),
     ("verify", &["config", "keys"]),
     ("xmpp", &["names", "pinned"]),
 ];
@@ -91,6 +95,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("hickory_resolver", &["names", "xmpp"]),
     ("rusqlite", &["state"]),
     ("notify::", &["client", "keydevice", "service"]),
+    ("image::", &["pictures"]),
+    ("embedded_graphics", &["pictures"]),
 ];
 
 /// Lines of one file, tests left out.

@@ -14,6 +14,7 @@ use strongroom::{
     keeper::{
         command::{self, Command, MAX_LINES, MAX_PICKED, MAX_SAMPLE, NotACommand, Pick},
         owner,
+        pictures::Pictures,
         verify::Asked,
     },
     vault_process::{self, Order, Word},
@@ -257,10 +258,12 @@ pub fn command(bytes: &[u8]) -> Verdict {
         Err(NotACommand::BadNumber { .. }) => return Refused("bad-number"),
         Err(NotACommand::TooMany) => return Refused("too-many"),
         Err(NotACommand::NothingToFind) => return Refused("nothing-to-find"),
+        Err(NotACommand::AlbumWhich) => return Refused("album-which"),
         Err(NotACommand::RenameHow) => return Refused("rename-how"),
         Err(NotACommand::RevokeHow) => return Refused("revoke-how"),
         Err(NotACommand::TrustWhom { .. }) => return Refused("trust-whom"),
         Err(NotACommand::RevokeWhat { .. }) => return Refused("revoke-what"),
+        Err(NotACommand::Picture(_)) => return Refused("picture"),
         Err(NotACommand::VerifyWhat { .. }) => return Refused("verify-what"),
         Err(NotACommand::Keep(_)) => return Refused("keep-how"),
         Err(NotACommand::WhichNotice { .. }) => return Refused("which-notice"),
@@ -295,6 +298,12 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::TakeUnproven { .. } => ("take-unproven", String::new()),
         Command::DropKey { .. } => ("drop-key", String::new()),
         Command::Numbers { .. } => ("numbers", String::new()),
+        Command::Label { .. } => ("label", String::new()),
+        Command::Album { name: None } => ("album-off", "album off".to_owned()),
+        Command::Album { name: Some(name) } => {
+            assert!((1..=255).contains(&name.len()));
+            ("album", format!("album \"{name}\""))
+        }
         Command::AddKey => ("add-key", "add key".to_owned()),
         Command::RevokeKey { name } => ("revoke-key", format!("revoke key {name}")),
         Command::RenameKey { name, to } => {
@@ -312,6 +321,14 @@ fn plain_form(command: &Command) -> (&'static str, String) {
                 ("verify", format!("verify sample {count}"))
             }
         },
+        Command::Picture(Pictures::Sheet { picks }) => {
+            ("sheet", format!("sheet{}", plain_picks(picks)))
+        }
+        Command::Picture(Pictures::Small { picks }) => {
+            ("small", format!("get{} small", plain_picks(picks)))
+        }
+        Command::Picture(Pictures::Originals(true)) => ("originals", "originals on".to_owned()),
+        Command::Picture(Pictures::Originals(false)) => ("originals", "originals off".to_owned()),
         Command::List { lines } => {
             assert!((1..=MAX_LINES).contains(lines));
             ("list", format!("list {lines}"))
@@ -320,22 +337,24 @@ fn plain_form(command: &Command) -> (&'static str, String) {
             assert!(!words.is_empty());
             ("find", format!("find {words}"))
         }
-        Command::Get { picks } => {
-            let counts = picks.iter().map(|pick| match pick {
-                Pick::Range { first, last } => {
-                    assert!(0 < *first && first <= last);
-                    last - first + 1
-                }
-                Pick::Last { count } => *count,
-            });
-            assert!((1..=MAX_PICKED).contains(&counts.sum()));
-            let picks = picks.iter().map(|pick| match pick {
-                Pick::Range { first, last } => format!(" {first}-{last}"),
-                Pick::Last { count } => format!(" last {count}"),
-            });
-            ("get", format!("get{}", picks.collect::<String>()))
-        }
+        Command::Get { picks } => ("get", format!("get{}", plain_picks(picks))),
     }
+}
+
+fn plain_picks(picks: &[Pick]) -> String {
+    let counts = picks.iter().map(|pick| match pick {
+        Pick::Range { first, last } => {
+            assert!(0 < *first && first <= last);
+            last - first + 1
+        }
+        Pick::Last { count } => *count,
+    });
+    assert!((1..=MAX_PICKED).contains(&counts.sum()));
+    let picks = picks.iter().map(|pick| match pick {
+        Pick::Range { first, last } => format!(" {first}-{last}"),
+        Pick::Last { count } => format!(" last {count}"),
+    });
+    picks.collect()
 }
 
 fn take(bytes: &[u8], length: usize) -> (&[u8], &[u8]) {

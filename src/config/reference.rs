@@ -27,7 +27,7 @@ pub fn reference() -> String {
 }
 
 fn write_section(text: &mut String, section: &str) {
-    let source = include_str!("../config.rs");
+    let source = concat!(include_str!("chat.rs"), include_str!("../config.rs"));
     let start = format!("pub struct {section} {{\n");
     let Some((before, body)) = source.split_once(&start) else {
         return;

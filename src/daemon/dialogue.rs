@@ -11,13 +11,17 @@ pub use super::keeping::purge_old;
 use crate::{
     keeper::{
         Answer, Input, JobId, Placed,
+        chat::News,
         command::{Command, Pick},
         intake::Intake,
+        labels,
+        pictures::{Made, PictureNews, Pictures, Seen},
         reply::{DeliveryFailure, KeyReply, Line, Slot, Unproven},
         verify::{self as keeper, Act},
     },
     vault_process::{
-        Order, OriginWord, Question, Row, Shut, SlotAnswer, SlotAsk, SlotRow, Word,
+        Labels, Make, Numbers, NumbersAsk, Order, OriginWord, PictureWord, Question, Row, Shut,
+        SlotAnswer, SlotAsk, SlotRow, Word,
         verify::{End, Fault, Scope, Tally},
     },
 };
@@ -54,15 +58,16 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
             words,
             lines: FOUND_LINES,
         },
-        Command::Get { picks } => Question::Pick {
-            ranges: picks
-                .into_iter()
-                .map(|pick| match pick {
-                    Pick::Range { first, last } => (first, last),
-                    Pick::Last { count } => (0, count),
-                })
-                .collect(),
-        },
+        Command::Get { picks }
+        | Command::Picture(Pictures::Sheet { picks } | Pictures::Small { picks }) => {
+            let range = |pick| match pick {
+                Pick::Range { first, last } => (first, last),
+                Pick::Last { count } => (0, count),
+            };
+            Question::Pick {
+                ranges: picks.into_iter().map(range).collect(),
+            }
+        }
         Command::RenameKey { name, to } => {
             let ask = SlotAsk::Rename { name, to };
             return Order::Slot { job, ask };
@@ -75,10 +80,20 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
             let ask = SlotAsk::Revoke { slot };
             return Order::Slot { job, ask };
         }
-        Command::Numbers { before, what } => Question::Numbers {
+        Command::Numbers { before, what } => Question::Numbers(NumbersAsk {
             before,
             what: super::client::which(what),
-        },
+        }),
+        Command::Label {
+            numbers, labels, ..
+        } => {
+            return Order::Label {
+                job,
+                numbers,
+                labels: order_labels(labels),
+                for_intake: false,
+            };
+        }
         Command::Keys => Question::Slots,
         Command::Unproven => Question::Unproven { waiting: waiting() },
         Command::TakeUnproven { seen } => {
@@ -89,10 +104,12 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::Help
         | Command::HelpOn { .. }
         | Command::Lock
+        | Command::Album { .. }
         | Command::Keep(_)
         | Command::Notices(_)
         | Command::Machine(_)
         | Command::Verify(_)
+        | Command::Picture(Pictures::Originals(_))
         | Command::AddKey
         | Command::Devices
         | Command::Fingerprints
@@ -100,6 +117,30 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::RevokeDevice { .. } => Question::Totals,
     };
     Order::Ask { job, question }
+}
+
+/// Returns the order that notes labels with a file on its way in.
+#[must_use]
+pub fn label(job: JobId, number: u64, labels: labels::Labels) -> Order {
+    Order::Label {
+        job: job.0,
+        numbers: vec![number],
+        labels: order_labels(labels),
+        for_intake: true,
+    }
+}
+
+fn order_labels(labels: labels::Labels) -> Labels {
+    let labels::Labels {
+        caption,
+        tags,
+        album,
+    } = labels;
+    Labels {
+        caption,
+        tags,
+        album,
+    }
 }
 
 /// Returns the order that a check becomes; `None` for the look from outside, which needs none.
@@ -140,6 +181,7 @@ pub fn input(word: Word, free: Option<u64>) -> Heard {
         Word::NotAdopted { job } => not_indexed(job, false),
         Word::Damaged { job } => not_indexed(job, true),
         Word::Origin(word) => origin(word, free),
+        Word::Picture(word) => picture(word),
         Word::Rows {
             job,
             rows,
@@ -172,9 +214,17 @@ pub fn input(word: Word, free: Option<u64>) -> Heard {
             answered(job, Answer::Slots(slots))
         }
         Word::Slot { job, answer } => answered(job, Answer::Key(key_reply(answer))),
-        Word::Numbers { job, numbers, more } => answered(job, Answer::Numbers { numbers, more }),
+        Word::Numbers(Numbers { job, numbers, more }) => {
+            answered(job, Answer::Numbers { numbers, more })
+        }
         Word::Edited { job, edited } => keeping::heard(job, edited, free, line),
         Word::NoAnswer { job } => answered(job, Answer::Failed),
+        Word::Labelled {
+            job,
+            for_intake: true,
+            ..
+        } => Input::Chat(News::Labelled { job: JobId(job) }),
+        Word::Labelled { job, numbers, .. } => answered(job, Answer::Labelled { numbers }),
         Word::Checking { run, tally } => Input::Verify(progress(run, tally)),
         Word::Checked { run, tally, end } => Input::Verify(ended(run, tally, end)),
         Word::Damage { rows, more, total } => Input::Verify(damage(rows, more, total)),
@@ -215,6 +265,39 @@ fn origin(word: OriginWord, free: Option<u64>) -> Input {
         job: JobId(job),
         answer,
         free,
+    }
+}
+
+/// What the vault process says about pictures.
+fn picture(word: PictureWord) -> Input {
+    match word {
+        PictureWord::Seen {
+            number,
+            name,
+            bytes,
+            picture,
+        } => Input::Picture(PictureNews::Seen(Seen {
+            number,
+            name,
+            bytes,
+            width: picture.width,
+            height: picture.height,
+            is_described: picture.is_described,
+        })),
+        PictureWord::NotMade { job, number } => Input::NotUploaded {
+            job: JobId(job),
+            number,
+            why: DeliveryFailure::NothingToShow,
+        },
+    }
+}
+
+/// Returns what is to be made for a delivery, in the vault process's words.
+#[must_use]
+pub fn make(made: Made) -> Make {
+    match made {
+        Made::Small(number) => Make::Small(number),
+        Made::Sheet(numbers) => Make::Sheet(numbers),
     }
 }
 

@@ -19,7 +19,10 @@ use crate::{
     service,
     state::{JobKind, LetterContent, Step},
     vault_process::{Form, Order, VaultProcess, typed},
-    xmpp::outgoing::{self, ChatState},
+    xmpp::{
+        Sign,
+        outgoing::{self, ChatState},
+    },
 };
 
 /// The note that holds how pairing stands.
@@ -36,6 +39,8 @@ pub(super) const PACE: &str = "pace";
 pub(super) const ALARM: &str = "alarm";
 /// The note that holds what is remembered of notices.
 pub(super) const NOTICES: &str = "notices";
+/// The note that holds which devices were told that they send no originals.
+pub(super) const ORIGINALS: &str = "originals";
 
 /// What decides and writes within one step.
 pub(super) struct Desk<'a> {
@@ -122,16 +127,21 @@ impl Desk<'_> {
                 Effect::SaveAlarm(alarm) => step.set_note(ALARM, alarm.then_some(&true))?,
                 Effect::SaveLife(record) => step.set_note(LIFE, Some(&record))?,
                 Effect::SaveNotices(record) => step.set_note(NOTICES, Some(&record))?,
-                Effect::Say(reply) => match reply.described_file() {
-                    // It is good for the device that asked just now, and cannot wait as words can.
-                    Some(file) => {
-                        let recipients = self.recipients(step)?;
-                        let words = reply.text();
-                        let saying = Saying::File(&file, &words);
-                        self.post(step, &recipients, &saying, &mut after)?;
-                    }
-                    None => self.say(step, &reply.text(), &mut after)?,
-                },
+                Effect::SaveOriginals(record) => step.set_note(ORIGINALS, Some(&record))?,
+                Effect::Say(reply) => {
+                    let ids = match reply.described_file() {
+                        // It is good for the device that asked just now, and cannot wait as words can.
+                        Some(file) => {
+                            let recipients = self.recipients(step)?;
+                            let words = reply.text();
+                            let saying = Saying::File(&file, &words);
+                            self.post(step, &recipients, &saying, &mut after)?
+                        }
+                        None => self.say(step, &reply.text(), &mut after)?,
+                    };
+                    self.said(step, &reply, &ids)?;
+                }
+                Effect::Chat(chat) if chat.is_saved() => self.save_chat(step, chat, &mut after)?,
                 Effect::SayTo(device, reply) => {
                     let to = Address::new(device.jid, DeviceId(device.id));
                     let to = self.in_its_namespace(step, [to])?;
@@ -143,6 +153,7 @@ impl Desk<'_> {
                     self.post_receipt(step, &id, &mut after)?;
                 }
                 later @ (Effect::Receipt(_)
+                | Effect::Chat(_)
                 | Effect::Typing(_)
                 | Effect::Fetch(_)
                 | Effect::StopFetching
@@ -153,6 +164,7 @@ impl Desk<'_> {
                 | Effect::Announce
                 | Effect::Discard(_)
                 | Effect::LookUp(_)
+                | Effect::AskClient(_)
                 | Effect::Verify(_)
                 | Effect::PurgeOld { .. }
                 | Effect::Machine(_)
@@ -190,7 +202,9 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::SavePace(_)
         | Effect::SaveAlarm(_)
         | Effect::SaveLife(_)
+        | Effect::Chat(_)
         | Effect::SaveNotices(_)
+        | Effect::SaveOriginals(_)
         | Effect::Say(_)
         | Effect::SayTo(..)
         | Effect::SayPlainRefused
@@ -205,6 +219,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Announce
         | Effect::Discard(_)
         | Effect::LookUp(_)
+        | Effect::AskClient(_)
         | Effect::Verify(_)
         | Effect::PurgeOld { .. }
         | Effect::Machine(_)
@@ -213,7 +228,9 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::OpenByConsole
         | Effect::Lock => None,
     });
-    named.collect()
+    let untold = |it: &&Effect| matches!(it, Effect::SaveIntake(intake) if intake.is_untold());
+    let untold = effects.iter().find(untold).map(|_| "untold saved");
+    named.chain(untold).collect()
 }
 
 impl Daemon {
@@ -291,6 +308,7 @@ impl Daemon {
     fn begin(&mut self, effect: Effect) {
         match effect {
             Effect::Receipt(id) => self.receipt(&id),
+            Effect::Chat(chat) => self.begin_chat(chat),
             Effect::Typing(at_work) => self.typing(at_work),
             Effect::Fetch(intake) => self.receive(intake),
             Effect::StopFetching => self.stop_fetching(),
@@ -314,6 +332,7 @@ impl Daemon {
             Effect::Announce => self.announce(),
             Effect::Discard(blob) => self.discard(blob),
             Effect::LookUp(ids) => self.look_up(ids),
+            Effect::AskClient(device) => self.ask_client(device),
             Effect::Verify(act) => self.verify(act),
             Effect::PurgeOld { days } => self.purge_old(days),
             Effect::Machine(errand) => self.errand(errand),
@@ -336,6 +355,7 @@ impl Daemon {
             | Effect::SaveAlarm(_)
             | Effect::SaveLife(_)
             | Effect::SaveNotices(_)
+            | Effect::SaveOriginals(_)
             | Effect::Say(_)
             | Effect::SayTo(..)
             | Effect::SayPlainRefused => {}
@@ -354,8 +374,15 @@ impl Daemon {
             number,
             why: DeliveryFailure::Locked,
         };
-        let job = job.0;
-        self.order(Order::Deliver { job, number, form }, otherwise);
+        let order = match self.picture_order(job, form) {
+            Some(order) => order,
+            None => Order::Deliver {
+                job: job.0,
+                number,
+                form,
+            },
+        };
+        self.order(order, otherwise);
     }
 
     /// Orders the vault process, or reports `otherwise` when there is none.
@@ -374,7 +401,8 @@ impl Daemon {
     fn receipt(&self, id: &str) {
         match super::outbox::stanza_id() {
             Ok(own) => {
-                let receipt = outgoing::receipt(&self.config.owner.jid, &own, id);
+                let received = Sign::Received(id);
+                let receipt = outgoing::sign(&self.config.owner.jid, &own, received);
                 self.link.send_volatile(receipt);
             }
             Err(error) => log::error!("no receipt was sent: {error}"),

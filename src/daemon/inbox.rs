@@ -14,6 +14,7 @@ use super::{
 use crate::{
     keeper::{
         Device, Effect, Input, JobId, Standing, Told,
+        chat::Beside,
         described::Announced,
         life::{News, Unreadable},
     },
@@ -44,6 +45,7 @@ impl Daemon {
                 return Ok(());
             }
         }
+        self.programs.note(&message, is_owners);
         let cursor = match message.source {
             Source::Live if self.catch_up == CatchUp::Done => message.archive_id.clone(),
             Source::Live | Source::Offline | Source::Carbon | Source::Archive => None,
@@ -120,6 +122,11 @@ impl Desk<'_> {
         message: &Message,
         catching_up: bool,
     ) -> anyhow::Result<After> {
+        if !matches!(message.content, Content::Encrypted(_))
+            && let Some(input) = Self::taken_back(step, message, &message.signs, false)?
+        {
+            return self.decide(step, input);
+        }
         match &message.content {
             Content::Encrypted(envelope) => {
                 self.open_encrypted(step, message, envelope, catching_up)
@@ -195,7 +202,16 @@ impl Desk<'_> {
         }
         match inside(message, &opened) {
             Ok(inside) => {
-                if let Some(mut told) = told(step, message, &opened, inside.as_ref())? {
+                let signs = inside
+                    .as_ref()
+                    .map_or_else(|| message.signs.clone(), SceContent::signs);
+                let said = told(step, message, &opened, inside.as_ref())?;
+                let is_empty = said.as_ref().is_none_or(Told::is_blank);
+                let back = Self::taken_back(step, message, &signs, is_empty)?;
+                if let (Some(input), true) = (back, opened.trust.is_trusted()) {
+                    after.join(self.decide(step, input)?);
+                } else if let Some(mut told) = said {
+                    told.beside = Self::beside(step, message, &signs)?;
                     told.readers = readers(step, envelope)?;
                     after.join(self.decide(step, Input::Told(told))?);
                 }
@@ -343,6 +359,7 @@ fn told(
         sent_at: message.stamp.map_or_else(now, seconds),
         receipt: asks_receipt.then(|| message.id.clone()).flatten(),
         readers: Vec::new(),
+        beside: Beside::default(),
     }))
 }
 

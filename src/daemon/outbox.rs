@@ -15,7 +15,7 @@ use crate::{
     keeper::Asker,
     state::{LetterContent, Step},
     xmpp::{
-        SceDraft, Stage,
+        SceDraft, Sign, Stage,
         outgoing::{self, ChatState, Wrapping},
     },
 };
@@ -26,16 +26,29 @@ pub(super) enum Saying<'a> {
     Words(&'a str),
     /// A file, and the text for those who cannot read its description.
     File(&'a SharedFile, &'a str),
-    /// That the message with this stanza id came; only ever said in `urn:xmpp:omemo:2`.
-    Received(&'a str),
+    /// A text in the place of these messages, as far as there are any.
+    Corrected(&'a str, &'a BTreeMap<Namespace, String>),
+    /// Something about a message; only ever said in `urn:xmpp:omemo:2`.
+    Sign(Sign<'a>),
 }
 
 impl Saying<'_> {
     /// Returns the text, as the legacy namespace has it.
     fn words(&self) -> Option<&str> {
         match self {
-            Self::Words(words) | Self::File(_, words) => Some(words),
-            Self::Received(_) => None,
+            Self::Words(words) | Self::Corrected(words, _) | Self::File(_, words) => Some(words),
+            Self::Sign(_) => None,
+        }
+    }
+}
+
+impl Saying<'_> {
+    /// Returns the message whose place it takes in this namespace.
+    fn replaces(&self, namespace: Namespace) -> Option<&str> {
+        if let Self::Corrected(_, first) = self {
+            first.get(&namespace).map(String::as_str)
+        } else {
+            None
         }
     }
 }
@@ -90,28 +103,31 @@ impl Desk<'_> {
 
     /// Encrypts what is said and puts the finished stanzas, one for each namespace, into the
     /// outbox, in the ratchet step's own transaction. Where no device has a session yet, words
-    /// wait there.
+    /// wait there. Returns the messages' ids.
     pub(super) fn post(
         &self,
         step: &mut Step<'_>,
         recipients: &Recipients,
         saying: &Saying<'_>,
         after: &mut After,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Vec<(Namespace, String)>> {
+        let mut ids = Vec::new();
         if recipients.is_empty() {
             // Nobody may read it, and it would be old news to whoever is trusted later.
-            return Ok(());
+            return Ok(ids);
         }
         let id = stanza_id()?;
         let stanzas = self.encrypt_for_all(step, recipients, id.clone(), saying, after)?;
         if let (true, Some(words)) = (stanzas.is_empty(), saying.words()) {
             step.post(&id, &LetterContent::Words(words.to_owned()))?;
+            ids.extend(recipients.keys().next().map(|it| (*it, id)));
         }
-        for (id, stanza) in stanzas {
+        for (namespace, id, stanza) in stanzas {
             let token = step.post(&id, &LetterContent::Stanza(stanza.clone()))?;
             after.letters.push((token, stanza));
+            ids.push((namespace, id));
         }
-        Ok(())
+        Ok(ids)
     }
 
     /// Posts words for the owner's trusted devices. Where the list of them may have changed
@@ -121,14 +137,20 @@ impl Desk<'_> {
         step: &mut Step<'_>,
         words: &str,
         after: &mut After,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Vec<(Namespace, String)>> {
         let recipients = self.recipients(step)?;
         if !self.list_is_old || recipients.is_empty() {
             return self.post(step, &recipients, &Saying::Words(words), after);
         }
-        step.post(&stanza_id()?, &LetterContent::Words(words.to_owned()))?;
+        let id = stanza_id()?;
+        step.post(&id, &LetterContent::Words(words.to_owned()))?;
         after.list_wanted = true;
-        Ok(())
+        Ok(recipients
+            .keys()
+            .next()
+            .map(|it| (*it, id))
+            .into_iter()
+            .collect())
     }
 
     /// Posts an empty message, which only turns or begins a ratchet.
@@ -159,7 +181,7 @@ impl Desk<'_> {
         first: String,
         saying: &Saying<'_>,
         after: &mut After,
-    ) -> anyhow::Result<Vec<(String, String)>> {
+    ) -> anyhow::Result<Vec<(Namespace, String, String)>> {
         let mut stanzas = Vec::new();
         let mut first = Some(first);
         for (namespace, addresses) in recipients {
@@ -168,7 +190,7 @@ impl Desk<'_> {
                 None => stanza_id()?,
             };
             match self.encrypt(step, (*namespace, addresses), &id, saying, after)? {
-                Some(stanza) => stanzas.push((id, stanza)),
+                Some(stanza) => stanzas.push((*namespace, id, stanza)),
                 None if stanzas.is_empty() => first = Some(id),
                 None => {}
             }
@@ -188,7 +210,8 @@ impl Desk<'_> {
         };
         let to = Address::new(self.config.owner.jid.clone(), DeviceId(device));
         let to = Recipients::from([(namespace, vec![to])]);
-        self.post(step, &to, &Saying::Received(received), after)
+        let saying = Saying::Sign(Sign::Received(received));
+        self.post(step, &to, &saying, after).map(|_| ())
     }
 
     fn encrypt(
@@ -242,18 +265,20 @@ impl Desk<'_> {
             let wrapping = Wrapping {
                 ask_receipt: true,
                 chat_state: Some(ChatState::Active),
+                replaces: saying.replaces(namespace).map(str::to_owned),
                 ..Wrapping::default()
             };
             return Some((words.as_bytes().to_vec(), wrapping));
         }
         let draft = match saying {
-            Saying::Words(words) => SceDraft::default()
+            Saying::Words(words) | Saying::Corrected(words, _) => SceDraft::default()
                 .body(words)
+                .replace(saying.replaces(namespace))
                 .ask_receipt()
                 .chat_state(ChatState::Active),
             // XEP-0447 v0.3.1 3.1: a text beside it is not needed
             Saying::File(file, _) => SceDraft::default().file(file).ask_receipt(),
-            Saying::Received(id) => SceDraft::default().received(id),
+            Saying::Sign(sign) => SceDraft::default().sign(*sign),
         };
         let (from, to) = (&self.config.account.jid, &self.config.owner.jid);
         let inside = draft.write(from, to, crate::clock::now(), &mut rng());
@@ -302,7 +327,7 @@ impl Daemon {
                         &saying,
                         &mut after,
                     )?;
-                    for (id, stanza) in stanzas {
+                    for (_, id, stanza) in stanzas {
                         let token = if id == letter.id {
                             step.finish_letter(letter.token, &stanza)?;
                             letter.token

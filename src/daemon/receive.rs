@@ -15,11 +15,15 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
 use omemo::media::{ContentCheck, FileSource, MediaDecryptor, MediaError, MediaLink, SharedFile};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use vault::{BlobId, HeaderHash, IntakeKey, IntakeMac, Sealer, StoreError};
 use zeroize::Zeroize as _;
 
@@ -28,7 +32,7 @@ use super::{
     drive::{Promise, io_trouble},
 };
 use crate::{
-    keeper::{Input, intake::Intake, reply::IntakeFailure, storage::DriveTrouble},
+    keeper::{Input, chat::News, intake::Intake, reply::IntakeFailure, storage::DriveTrouble},
     transfer::{self, FetchError, Limits, TlsFault},
 };
 
@@ -39,6 +43,9 @@ const QUEUED_PIECES: usize = 1;
 const WIPED_BYTES: usize = 256 * 1024;
 /// Bytes a sealed file needs beyond its content, at most: header, tags, metadata, padding 12 %.
 const OVERHEAD_BYTES: u64 = 64 * 1024;
+
+/// Time between two tellings of how far a fetch has come.
+const PROGRESS: Duration = Duration::from_secs(5);
 
 /// What passes from the network to the sealing thread.
 enum Piece {
@@ -150,6 +157,34 @@ fn wipe_stack() {
     std::hint::black_box(&mut below).zeroize();
 }
 
+/// How far a fetch has come.
+struct Progress {
+    done: u64,
+    total: u64,
+    next: Instant,
+}
+
+impl Progress {
+    fn new(total: u64) -> Self {
+        Self {
+            done: 0,
+            total,
+            next: Instant::now() + PROGRESS,
+        }
+    }
+
+    /// Counts bytes; returns how many there are, of how many, when it is time to tell.
+    fn count(&mut self, bytes: usize) -> Option<(u64, u64)> {
+        self.done = self.done.saturating_add(bytes as u64);
+        let now = Instant::now();
+        if now < self.next {
+            return None;
+        }
+        self.next = now + PROGRESS;
+        Some((self.done, self.total))
+    }
+}
+
 /// What the task that takes one file in has at hand.
 struct Taking {
     client: transfer::Client,
@@ -210,9 +245,11 @@ impl Taking {
             wipe_stack();
             sealed
         });
+        let mut progress = Progress::new(announced);
         let fetched = loop {
             match download.chunk().await {
                 Ok(Some(bytes)) => {
+                    self.tell_progress(&mut progress, bytes.len());
                     if pieces.send(Piece::Bytes(bytes)).await.is_err() {
                         break Ok(());
                     }
@@ -228,6 +265,16 @@ impl Taking {
         drop(pieces);
         let sealed = sealing.await.map_err(|_| drive(DriveTrouble::Failing))?;
         fetched.and(sealed)
+    }
+
+    /// Tells now and then how much of the file is here.
+    fn tell_progress(&self, progress: &mut Progress, bytes: usize) {
+        if let Some((done, total)) = progress.count(bytes) {
+            let job = self.intake.job;
+            let news = News::Fetching { job, done, total };
+            // The receiver is gone only when the daemon stops.
+            let _ = self.tell.send(Happening::Input(Input::Chat(news)));
+        }
     }
 
     /// Returns what the message told of the file: where it is, and what it is if that was told.

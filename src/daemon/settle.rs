@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use omemo::{Bundle, DeviceId, Namespace};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Daemon, Happening, bundles::may_refuse, inbox, now};
+use super::{Daemon, Happening, bundles::may_refuse, inbox, now, portrait};
 use crate::xmpp::{ArchiveError, ArchivePosition, Link, RequestError};
 
 /// Messages asked of the archive at a time.
@@ -27,6 +27,8 @@ struct Settling {
     /// Devices that we were, and that must not be encrypted for any more.
     former: Vec<u32>,
     cursor: Option<(String, i64)>,
+    /// Whether the vault shows a picture of itself.
+    has_avatar: bool,
 }
 
 impl Daemon {
@@ -43,6 +45,7 @@ impl Daemon {
             device: self.own.device,
             former: self.former_devices()?,
             bundles,
+            has_avatar: self.config.chat.avatar,
             cursor: inbox::cursor(&mut self.state).context("while reading the archive cursor")?,
         };
         if let Some(first) = settling.bundles.first() {
@@ -78,6 +81,14 @@ impl Settling {
             tokio::time::sleep(Duration::from_secs(AGAIN_SECONDS)).await;
         }
         self.report(Happening::CaughtUp);
+        if self.has_avatar
+            && let Err(error) = self
+                .link
+                .publish_avatar(&portrait::png(), portrait::SIDE)
+                .await
+        {
+            log::warn!("the vault's picture was not published: {error}");
+        }
     }
 
     fn report(&self, happening: Happening) {

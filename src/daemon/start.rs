@@ -9,9 +9,11 @@ use vault::{IntakeKey, PublicHalf, Sealer, VaultFolder, key::file::KEY_FILE_NAME
 use zeroize::Zeroizing;
 
 use super::{
-    CatchUp, Daemon, Ended, Own, console,
+    CatchUp, Daemon, Ended, Own,
+    chat::{ARRIVED, Clients},
+    console,
     drive::DriveState,
-    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, PACE, PAIRING, REMEMBERED},
+    effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, ORIGINALS, PACE, PAIRING, REMEMBERED},
     inbox::rng,
     life, omemo_now, trust,
 };
@@ -20,10 +22,12 @@ use crate::{
     config::{self, Config, host_port},
     keeper::{
         Keeper, Memory, Remembered, Settings,
+        arrivals::{self, Manners},
         custody::{self, Rules},
         devices::Own as OwnAddress,
         notices,
         owner::Pairing,
+        pictures,
         verify::Plan,
     },
     keydevice,
@@ -76,7 +80,9 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
     let memory = memory(&mut state, &config, &own)?;
     let remembered = remembered(&mut state)?;
     let notices = notices(&mut state)?;
+    let originals = originals(&mut state)?;
     let rules = rules(&config);
+    let (manners, arrived) = (manners(&config), arrived(&mut state)?);
     let settings = settings(&config);
     let intake_key = Arc::new(intake_key(&config)?);
     let (trust, tls) = tls(&config)?;
@@ -100,9 +106,11 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
         state,
         keeper: Keeper::new(memory)
             .under(rules, remembered)
+            .with_manners(manners, arrived)
             .set_up(settings)
             .with_notices(notices)
-            .with_life(record),
+            .with_life(record)
+            .with_originals(originals),
         link,
         transfer,
         key_device,
@@ -120,7 +128,9 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
         own,
         life,
         receiving: Vec::new(),
+        programs: super::pictures::Programs::default(),
         typing: None,
+        clients: Clients::default(),
         begins_anew: false,
     };
     daemon.keeper.set_local_time(clock::ahead_of_utc());
@@ -285,6 +295,18 @@ fn remembered(state: &mut State) -> anyhow::Result<Remembered> {
     Ok(step.note(REMEMBERED)?.unwrap_or_default())
 }
 
+fn arrived(state: &mut State) -> anyhow::Result<arrivals::Record> {
+    let step = state.begin().context("while reading the state")?;
+    Ok(step.note(ARRIVED)?.unwrap_or_default())
+}
+
+fn manners(config: &Config) -> Manners {
+    Manners {
+        reactions: config.chat.reactions,
+        gather_seconds: i64::from(config.chat.gather_seconds),
+    }
+}
+
 fn notices(state: &mut State) -> anyhow::Result<notices::Record> {
     let step = state.begin().context("while reading the state")?;
     Ok(step.note(NOTICES)?.unwrap_or_default())
@@ -295,6 +317,11 @@ fn settings(config: &Config) -> Settings {
         trash_days: config.vault.trash_days,
         switches_off: config.commands.requests.is_some(),
     }
+}
+
+fn originals(state: &mut State) -> anyhow::Result<pictures::Record> {
+    let step = state.begin().context("while reading the state")?;
+    Ok(step.note(ORIGINALS)?.unwrap_or_default())
 }
 
 fn rules(config: &Config) -> Rules {

@@ -3,9 +3,11 @@
 //! Knows the grammar and nothing else: not who wrote the line, not what is in the vault.
 
 use super::{
-    client::lines::Which, keeping::Keeping, machine::Errand, notices::Wish, verify::Asked,
+    client::lines::Which, keeping::Keeping, labels::Labels, machine::Errand, notices::Wish,
+    pictures::Pictures, verify::Asked,
 };
 
+mod album;
 mod checks;
 mod devices;
 mod files;
@@ -16,10 +18,12 @@ mod machine;
 mod nearest;
 mod notices;
 mod numbers;
+mod pictures;
 mod quoted;
 mod verbs;
 
 pub use keeping::KeepWord;
+pub use pictures::Slip;
 pub use quoted::quoted;
 pub use verbs::{VERBS, Verb};
 
@@ -75,6 +79,8 @@ pub enum Command {
         /// Which entries, in the order asked for.
         picks: Vec<Pick>,
     },
+    /// Look at pictures.
+    Picture(Pictures),
     /// Check files.
     Verify(Asked),
     /// Change kept files.
@@ -120,6 +126,20 @@ pub enum Command {
     RevokeDevice {
         /// Last digits of its fingerprint, lower-case.
         digits: String,
+    },
+    /// An album for files that come.
+    Album {
+        /// Its name; `None` for no longer one.
+        name: Option<String>,
+    },
+    /// Note words with entries; never read from a line.
+    Label {
+        /// Their numbers.
+        numbers: Vec<u64>,
+        /// How many more files they are noted with that are no entries yet.
+        coming: u64,
+        /// What is noted.
+        labels: Labels,
     },
     /// Blobs on the drive that neither index nor change log know.
     Unproven,
@@ -186,6 +206,8 @@ pub enum NotACommand {
     TooMany,
     /// `find` without words.
     NothingToFind,
+    /// `album` without a name.
+    AlbumWhich,
     /// `trust` with what are no digits of a fingerprint.
     TrustWhom {
         /// What stood there.
@@ -211,6 +233,8 @@ pub enum NotACommand {
     QuietHow,
     /// `eject` with something behind it that does not belong there.
     EjectHow,
+    /// A word about pictures that was used without what it needs.
+    Picture(Slip),
     /// `verify` with something that names no files.
     VerifyWhat {
         /// What stood there.
@@ -236,6 +260,8 @@ pub fn parse(text: &str, context: &Context) -> Result<Command, NotACommand> {
         return Err(NotACommand::NotPlain);
     }
     match quoted(text) {
+        // An id beside the text counts only where the text, which was encrypted, quotes nothing.
+        Some((numbers, line)) if numbers.is_empty() => parse_line(line, context),
         Some((numbers, line)) => parse_line(line, &Context { quoted: numbers }),
         None => parse_line(text, context),
     }

@@ -56,11 +56,16 @@ impl Command {
             Self::Keep(keeping) => keeping.asks_back(),
             Self::Machine(errand) => errand.asks_back(),
             Self::Help
+            | Self::Album { .. }
+            | Self::Label { .. }
             | Self::HelpOn { .. }
             | Self::Status
             | Self::List { .. }
             | Self::Find { .. }
             | Self::Get { .. }
+            | Self::Picture(_)
+            | Self::Album { .. }
+            | Self::Label { .. }
             | Self::Verify(_)
             | Self::Lock
             | Self::Notices(_)

@@ -12,17 +12,17 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+mod client;
 mod kept;
 
 use super::{
     Answer, Asker, Effect, JobId, Uploaded,
-    client::{
-        Client, ClientReply,
-        lines::{RequestId, Response, Which},
-    },
+    client::lines::{RequestId, Which},
     command::{Command, Pick},
     keeping::Keeping,
-    reply::{CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
+    labels::Labels,
+    pictures::Look,
+    reply::{ArrivalReply, CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
 };
 
 /// One question, or files on their way out.
@@ -60,13 +60,8 @@ pub enum Asked {
         /// Ranges of numbers, or (0, n) for the newest n.
         picks: Vec<(u64, u64)>,
     },
-    /// Which numbers there are.
-    Numbers {
-        /// Only lower ones; 0 for all.
-        before: u64,
-        /// Which of them.
-        what: Which,
-    },
+    /// Which numbers there are: those below one (0 for all), and of which kind.
+    Numbers(u64, Which),
     /// Who has a way in.
     Keys,
     /// Blobs of unproven origin.
@@ -93,18 +88,45 @@ pub enum Asked {
         /// Names its slot.
         slot: [u8; 16],
     },
+    /// Note words with entries.
+    Label {
+        /// Their numbers.
+        numbers: Vec<u64>,
+        /// How many more files they are noted with.
+        coming: u64,
+        /// What is noted.
+        labels: Labels,
+    },
     /// Change kept files.
     Keep(Keeping),
+    /// Contact sheets and previews.
+    Picture(Look),
 }
 
 impl Asked {
+    /// Returns what is asked about pictures.
+    pub(super) fn look(&self) -> Option<&Look> {
+        match self {
+            Self::Picture(look) => Some(look),
+            Self::Status
+            | Self::List { .. }
+            | Self::Find { .. }
+            | Self::Get { .. }
+            | Self::Keys
+            | Self::Unproven
+            | Self::TakeUnproven { .. }
+            | Self::RenameKey { .. }
+            | Self::RevokeKey { .. }
+            | Self::DropKey { .. }
+            | Self::Keep(_)
+            | Self::Label { .. } => None,
+        }
+    }
+
     fn new(command: &Command) -> Option<Self> {
         Some(match command {
             Command::Status => Self::Status,
-            Command::Numbers { before, what } => Self::Numbers {
-                before: *before,
-                what: what.clone(),
-            },
+            Command::Numbers { before, what } => Self::Numbers(*before, what.clone()),
             Command::Keys => Self::Keys,
             Command::List { lines } => Self::List { lines: *lines },
             Command::Find { words } => Self::Find {
@@ -128,7 +150,18 @@ impl Asked {
             Command::RevokeKey { name } => Self::RevokeKey { name: name.clone() },
             Command::DropKey { slot } => Self::DropKey { slot: *slot },
             Command::Keep(keeping) => Self::Keep(keeping.clone()),
-            Command::AddKey
+            Command::Picture(pictures) => Self::Picture(Look::new(pictures)?),
+            Command::Label {
+                numbers,
+                coming,
+                labels,
+            } => Self::Label {
+                numbers: numbers.clone(),
+                coming: *coming,
+                labels: labels.clone(),
+            },
+            Command::Album { .. }
+            | Command::AddKey
             | Command::Help
             | Command::HelpOn { .. }
             | Command::Lock
@@ -145,7 +178,7 @@ impl Asked {
     fn command(&self) -> Command {
         match self {
             Self::Status => Command::Status,
-            Self::Numbers { before, what } => Command::Numbers {
+            Self::Numbers(before, what) => Command::Numbers {
                 before: *before,
                 what: what.clone(),
             },
@@ -171,7 +204,17 @@ impl Asked {
             },
             Self::RevokeKey { name } => Command::RevokeKey { name: name.clone() },
             Self::DropKey { slot } => Command::DropKey { slot: *slot },
+            Self::Label {
+                numbers,
+                coming,
+                labels,
+            } => Command::Label {
+                numbers: numbers.clone(),
+                coming: *coming,
+                labels: labels.clone(),
+            },
             Self::Keep(keeping) => Command::Keep(keeping.clone()),
+            Self::Picture(look) => Command::Picture(look.asked()),
         }
     }
 }
@@ -213,31 +256,24 @@ impl Deliveries {
         self.client = None;
     }
 
-    /// Notes that what comes next is asked in this request of our own client.
-    pub(super) fn hear_client(&mut self, id: RequestId) {
-        self.client = Some(id);
-    }
-
-    /// Returns whether this is not ended.
-    pub(super) fn has(&self, job: &JobId) -> bool {
-        self.open.iter().any(|it| it.job == *job)
-    }
-
-    /// Returns the client of the owner that asked this.
-    pub(super) fn client(&self, job: &JobId, jid: &str) -> Option<Client> {
-        client(self.open.iter().find(|it| it.job == *job)?, jid)
-    }
-
-    /// Returns what clients of the owner have asked.
-    pub(super) fn clients(&self, jid: &str) -> Vec<(JobId, Client)> {
-        let asked = self.open.iter();
-        let asked = asked.filter_map(|it| Some((it.job, client(it, jid)?)));
-        asked.collect()
-    }
-
     /// Returns who asked this.
     pub(super) fn asker(&self, job: &JobId) -> Option<Asker> {
-        self.open.iter().find(|it| it.job == *job)?.asker
+        self.get(job)?.asker
+    }
+
+    /// Returns an open delivery.
+    pub(super) fn get(&self, job: &JobId) -> Option<&Delivery> {
+        self.open.iter().find(|it| it.job == *job)
+    }
+
+    /// Returns what is asked about pictures by this job, and the entries of the delivery that is
+    /// under way.
+    pub(super) fn looking(&self, job: &JobId) -> Option<(&Look, &[u64])> {
+        let delivery = self.get(job)?;
+        let look = delivery.command.look()?;
+        let remaining = delivery.remaining.as_deref()?;
+        let shown = remaining.get(..look.at_a_time()).unwrap_or(remaining);
+        Some((look, shown))
     }
 
     /// Begins again what was open when the last run ended.
@@ -271,7 +307,7 @@ impl Deliveries {
             client: self.client,
         };
         let mut effects = vec![Effect::SaveDelivery(delivery.clone())];
-        if matches!(command, Command::Get { .. }) {
+        if matches!(command, Command::Get { .. } | Command::Picture(_)) {
             effects.push(Effect::Typing(true));
         }
         if self.is_open || command == Command::Status {
@@ -329,18 +365,18 @@ impl Deliveries {
             return Vec::new();
         };
         let reply = match (answer, &delivery.command) {
-            (Answer::Picked { found, missing }, Asked::Get { .. }) => {
+            (Answer::Picked { found, missing }, Asked::Get { .. } | Asked::Picture(_)) => {
                 return self.picked(job, found, missing);
             }
-            (Answer::Numbers { numbers, more }, _) => Reply::Client(ClientReply {
-                id: delivery.client.unwrap_or_default(),
-                response: Response::Numbers { numbers, more },
-            }),
+            (Answer::Numbers { numbers, more }, _) => delivery.tell_numbers(numbers, more),
             (Answer::Rows { lines, more, .. }, Asked::Find { words }) => Reply::Found {
                 words: words.clone(),
                 lines,
                 more,
             },
+            (Answer::Labelled { numbers }, Asked::Label { coming, labels, .. }) => {
+                Reply::Arrival(ArrivalReply::noted(numbers, *coming, labels))
+            }
             (Answer::Rows { lines, .. }, _) if lines.is_empty() => Reply::Empty,
             (Answer::Key(reply), _) => Reply::Key(reply.with_number(number)),
             (Answer::Slots(slots), _) => CustodyReply::Keys { slots }.into(),
@@ -373,7 +409,10 @@ impl Deliveries {
                 waiting: facts.waiting,
                 way: facts.way,
             },
-            (Answer::Failed | Answer::Picked { .. } | Answer::Kept(_), _) => Reply::NoAnswer,
+            (
+                Answer::Failed | Answer::Picked { .. } | Answer::Labelled { .. } | Answer::Kept(_),
+                _,
+            ) => Reply::NoAnswer,
         };
         self.open.retain(|it| it.job != job);
         vec![Effect::Close(job), Effect::Say(reply)]
@@ -462,7 +501,11 @@ impl Deliveries {
             Uploaded::Link(link) => Reply::File { link },
             Uploaded::Described(file) => Reply::Described { name, file },
         };
-        self.finish(job, number, vec![Reply::Caption { line }, file])
+        let caption = match self.looking(&job) {
+            Some((look, shown)) => look.caption(line, shown),
+            None => Reply::Caption { line },
+        };
+        self.finish(job, number, vec![caption, file])
     }
 
     pub(super) fn not_uploaded(
@@ -477,7 +520,11 @@ impl Deliveries {
             self.retry_at = Some(now.saturating_add(RETRY_SECONDS));
             return Vec::new();
         }
-        self.finish(job, number, vec![Reply::NotSent { number, why }])
+        let reply = match self.looking(&job) {
+            Some((look, _)) => look.not_sent(number, why),
+            None => Reply::NotSent { number, why },
+        };
+        self.finish(job, number, vec![reply])
     }
 
     fn finish(&mut self, job: JobId, number: u64, replies: Vec<Reply>) -> Vec<Effect> {
@@ -490,7 +537,8 @@ impl Deliveries {
             && let Some(remaining) = &mut delivery.remaining
             && remaining.first() == Some(&number)
         {
-            remaining.remove(0);
+            let at_a_time = delivery.command.look().map_or(1, Look::at_a_time);
+            remaining.drain(..at_a_time.min(remaining.len()));
             if remaining.is_empty() {
                 self.open.remove(at);
                 effects.push(Effect::Close(job));
@@ -529,10 +577,14 @@ impl Deliveries {
             }
             effects.push(Effect::Close(delivery.job));
             match delivery.remaining.as_ref().and_then(|it| it.first()) {
-                Some(&number) => effects.push(Effect::Say(Reply::NotSent {
-                    number,
-                    why: DeliveryFailure::Locked,
-                })),
+                Some(&number) => {
+                    let why = DeliveryFailure::Locked;
+                    let reply = match delivery.command.look() {
+                        Some(look) => look.not_sent(number, why),
+                        None => Reply::NotSent { number, why },
+                    };
+                    effects.push(Effect::Say(reply));
+                }
                 None => ended = true,
             }
             false
@@ -542,12 +594,4 @@ impl Deliveries {
         }
         effects
     }
-}
-
-fn client(delivery: &Delivery, jid: &str) -> Option<Client> {
-    Some(Client {
-        jid: jid.to_owned(),
-        device: delivery.asker?.device,
-        id: delivery.client?,
-    })
 }

@@ -14,7 +14,7 @@ use omemo::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Effect, JobId, Keeper, Told,
+    Effect, JobId, Keeper, Moment, Told,
     intake::Intake,
     reply::{CustodyReply, FileFault, IntakeFailure, Reply},
 };
@@ -167,8 +167,18 @@ impl Keeper {
     }
 
     /// Takes in the files that a message describes.
-    pub(super) fn described(&mut self, told: &Told, words: Option<&str>, now: i64) -> Vec<Effect> {
+    pub(super) fn described(
+        &mut self,
+        told: &Told,
+        words: Option<&str>,
+        at: Moment,
+    ) -> Vec<Effect> {
         let mut effects = Vec::new();
+        // They are obeyed by nobody: they may as well be what is to be seen on the photo.
+        let words = words.filter(|words| !words.trim().is_empty());
+        if words.is_some() {
+            self.arrivals.end_run(told.from.id);
+        }
         for found in &told.files {
             if let Err(why) = &found.file {
                 let name = found.name.clone();
@@ -179,16 +189,26 @@ impl Keeper {
                 }));
             }
         }
-        for intake in told.described(now) {
+        let intakes = told.described(at.wall);
+        let jobs: Vec<JobId> = intakes.iter().map(|intake| intake.job).collect();
+        for intake in intakes {
+            // ✅ at a message says that all of it is stored.
+            let intake = match jobs.as_slice() {
+                [_] if told.files.len() == 1 => intake.brought_by(self.brought(&told.beside)),
+                _ => intake,
+            };
             effects.extend(self.intakes.announced(intake));
         }
-        // They are obeyed by nobody: they may as well be what is to be seen on the photo.
-        let words = words.filter(|words| !words.trim().is_empty());
-        effects.extend(words.map(|words| {
-            let exposed = vault::words::holds_recovery_words(words);
-            let exposed = exposed.then_some(CustodyReply::WordsExposed.into());
-            Effect::Say(exposed.unwrap_or(Reply::WordsNotKept))
-        }));
+        effects.extend(self.arrived(told, &jobs));
+        let Some(words) = words else {
+            return effects;
+        };
+        if vault::words::holds_recovery_words(words) {
+            effects.push(Effect::Say(CustodyReply::WordsExposed.into()));
+            return effects;
+        }
+        let noted = self.caption(told, words, at);
+        effects.extend(noted.unwrap_or_else(|| vec![Effect::Say(Reply::WordsNotKept)]));
         effects
     }
 }

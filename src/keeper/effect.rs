@@ -1,8 +1,8 @@
 //! What the event loop is to do, as plain data.
 
 use super::{
-    JobId, command::Command, delivery::Delivery, input::Device, intake::Intake, life,
-    machine::Errand, notices, owner::Pairing, reply::Reply, storage::Pace, verify,
+    JobId, chat::Chat, command::Command, delivery::Delivery, input::Device, intake::Intake, life,
+    machine::Errand, notices, owner::Pairing, pictures, reply::Reply, storage::Pace, verify,
 };
 
 /// Something the event loop is to do.
@@ -39,8 +39,12 @@ pub enum Effect {
     SaveLife(life::Record),
     /// Write what is remembered of notices.
     SaveNotices(notices::Record),
+    /// Write which devices were told that they send no originals.
+    SaveOriginals(pictures::Record),
     /// Send an encrypted message to all trusted devices of the owner.
     Say(Reply),
+    /// Do what a chat program shows beside words, or in place of earlier ones.
+    Chat(Chat),
     /// Send an encrypted message to one device only.
     SayTo(Device, Reply),
     /// Tell the owner's address, unencrypted, how to switch OMEMO on.
@@ -69,6 +73,8 @@ pub enum Effect {
     Discard([u8; 16]),
     /// Find out on whose device list these ids are.
     LookUp(Vec<u32>),
+    /// Find out which program this device of the owner writes with.
+    AskClient(u32),
     /// Begin or end a check.
     Verify(verify::Act),
     /// Remove for good what has lain in the trash for so many days; [`Heard::Purged`] tells its end.
@@ -92,10 +98,23 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// Returns what the owner is told, if it is words.
+    #[must_use]
+    pub fn words(&self) -> Option<&Reply> {
+        if let Self::Say(reply) | Self::SayTo(_, reply) = self {
+            Some(reply)
+        } else if let Self::Chat(chat) = self {
+            chat.words()
+        } else {
+            None
+        }
+    }
+
     /// Returns whether the effect belongs to the step's own transaction.
     #[must_use]
     pub fn is_saved(&self) -> bool {
         match self {
+            Self::Chat(chat) => chat.is_saved(),
             Self::SaveIntake(_)
             | Self::SaveDelivery(_)
             | Self::Close(_)
@@ -110,6 +129,7 @@ impl Effect {
             | Self::SaveAlarm(_)
             | Self::SaveLife(_)
             | Self::SaveNotices(_)
+            | Self::SaveOriginals(_)
             | Self::Say(_)
             | Self::SayTo(..)
             | Self::SayPlainRefused => true,
@@ -124,6 +144,7 @@ impl Effect {
             | Self::Announce
             | Self::Discard(_)
             | Self::LookUp(_)
+            | Self::AskClient(_)
             | Self::Verify(_)
             | Self::PurgeOld { .. }
             | Self::Machine(_)

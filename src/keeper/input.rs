@@ -4,6 +4,7 @@ use omemo::Namespace;
 
 use super::{
     Asker, JobId,
+    chat::{self, Beside},
     described::{Announced, Described},
     devices::{self, News},
     keeping::{self, Kept},
@@ -66,9 +67,18 @@ pub struct Told {
     pub receipt: Option<String>,
     /// Devices other than this one that the message was encrypted for.
     pub readers: Vec<u32>,
+    /// What stands beside the words.
+    pub beside: Beside,
 }
 
 impl Told {
+    /// Returns whether it says nothing and brings nothing.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        let says_nothing = self.text.as_ref().is_some_and(|it| it.trim().is_empty());
+        says_nothing && self.files.is_empty()
+    }
+
     /// Returns whom an answer is for, and how it is to go back.
     #[must_use]
     pub fn asker(&self) -> Asker {
@@ -109,6 +119,11 @@ pub enum Answer {
     Key(KeyReply),
     /// To `unproven`.
     Unproven(Unproven),
+    /// Labels are noted with these entries.
+    Labelled {
+        /// Those that there are.
+        numbers: Vec<u64>,
+    },
     /// The blobs of unproven origin are in the index: the lowest number they got, and how many
     /// got one. `None` where they are no longer those that were shown.
     Taken(Option<(u64, u64)>),
@@ -137,6 +152,17 @@ pub enum Placed {
     Entry(Line),
     /// Its content was in the vault already, under this number.
     SameAs(u64),
+}
+
+impl Placed {
+    /// Returns the entry's number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        match self {
+            Self::Entry(line) => line.number,
+            Self::SameAs(number) => *number,
+        }
+    }
 }
 
 /// What a phone needs to get a file that was uploaded for it.
@@ -259,10 +285,14 @@ pub enum Input {
         /// Why.
         why: DeliveryFailure,
     },
+    /// Something beside words.
+    Chat(chat::News),
     /// News about kept files.
     Files(keeping::Heard),
     /// News of the machine.
     Machine(super::machine::Heard),
+    /// News about pictures.
+    Picture(super::pictures::PictureNews),
     /// News of a check.
     Verify(super::verify::Heard),
     /// The time that [`Keeper::next_wake`](super::Keeper::next_wake) named has come.

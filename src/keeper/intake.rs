@@ -1,10 +1,10 @@
 //! The life of a file coming in.
 //!
 //! ```text
-//! Announced -> (fetching) -> vouched for -> Sealed -> (indexing) -> acknowledged, closed
-//!     |  ^                                    |            |
-//!     |  +-- retry; held while the drive      +-> Waiting -+-> Indexed -> told at the opening, closed
-//!     |      takes nothing
+//! Announced -> (fetching) -> vouched for -> Sealed -> (indexing, labelling) -> Indexed -> told
+//!     |  ^                                    |            |                            together,
+//!     |  +-- retry; held while the drive      +-> Waiting -+-> Indexed -> told at the     closed
+//!     |      takes nothing                                                 opening, closed
 //!     +--> failed, expired: told, closed
 //! ```
 //!
@@ -16,18 +16,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 mod adoption;
+mod batch;
 mod client;
 mod held;
+mod job;
 
+use batch::Batch;
+pub(super) use batch::Labelling;
 pub use held::{BOX_BYTES, BOX_FILES, Held};
+pub use job::{Intake, Stage};
 
 use super::{
     Asker, Effect, JobId, Placed,
-    client::lines::RequestId,
-    described::Described,
+    chat::Chat,
     reply::{IntakeFailure, Reply},
 };
 
@@ -40,103 +42,6 @@ const RETRY_SECONDS: [i64; 8] = [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400];
 const HELD_SECONDS: [i64; 5] = [30, 120, 600, 1_800, 3_600];
 /// The attempt after which the owner is told that it takes longer.
 const TELL_AFTER_ATTEMPTS: u8 = 2;
-
-/// One file on its way in. Not `Debug`: the link holds the file's key.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Intake {
-    /// Names the job.
-    pub job: JobId,
-    /// Names the blob, whose temporary and final file name derive from it.
-    pub blob: [u8; 16],
-    /// The body with the `aesgcm://` link as it came; empty once the file is sealed, or where it
-    /// came with a description.
-    pub link: String,
-    /// The file's name.
-    pub name: String,
-    /// Who sent it: a bare address.
-    pub sender: String,
-    /// When it was sent, in seconds since 1970.
-    pub sent_at: i64,
-    /// When it was announced here, in seconds since 1970.
-    pub received_at: i64,
-    /// Its place in the order of arrival, in which files are fetched and numbered.
-    pub order: u64,
-    /// How far it has come.
-    pub stage: Stage,
-    /// Proves that the daemon itself sealed the blob; opaque here. Saved before the blob has its
-    /// name.
-    pub mac: Option<[u8; 32]>,
-    /// Who sent it, and how an answer goes back.
-    pub asker: Option<Asker>,
-    /// The description that the file came with, until it is sealed.
-    pub described: Option<Described>,
-    /// Set while the device that sent it is not let in: it is held apart.
-    pub held: Option<Held>,
-    /// The request, where our own client sent it: then it alone is told what becomes of it.
-    pub client: Option<RequestId>,
-}
-
-/// How far an intake has come, as far as it is durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Stage {
-    /// Known, not yet sealed.
-    Announced {
-        /// Failed attempts.
-        attempts: u8,
-        /// When the next one is due, in seconds since 1970.
-        retry_at: i64,
-    },
-    /// Sealed under its final name; waits for the key.
-    Waiting,
-    /// In the index, and not yet told.
-    Indexed {
-        /// The entry.
-        number: u64,
-        /// Whether another blob had the content already.
-        double: bool,
-    },
-}
-
-impl Intake {
-    /// Makes the job for a link that a message of `sender` holds.
-    #[must_use]
-    pub fn announced(
-        sender: &str,
-        job: JobId,
-        blob: [u8; 16],
-        (body, name): (&str, &str),
-        (sent_at, now): (i64, i64),
-    ) -> Self {
-        Self {
-            job,
-            blob,
-            name: name.to_owned(),
-            link: body.to_owned(),
-            sender: sender.to_owned(),
-            sent_at,
-            received_at: now,
-            order: 0,
-            stage: Stage::Announced {
-                attempts: 0,
-                retry_at: 0,
-            },
-            mac: None,
-            asker: None,
-            described: None,
-            held: None,
-            client: None,
-        }
-    }
-
-    /// Notes who sent it, and how an answer goes back.
-    #[must_use]
-    pub fn asked_by(self, asker: Asker) -> Self {
-        Self {
-            asker: Some(asker),
-            ..self
-        }
-    }
-}
 
 /// All open intakes.
 pub(super) struct Intakes {
@@ -157,6 +62,8 @@ pub(super) struct Intakes {
     turned_away: BTreeMap<JobId, [u8; 16]>,
     /// New devices whose files were given up, one for each file.
     lost: Vec<u32>,
+    /// What is told together.
+    batch: Batch,
 }
 
 struct Opening {
@@ -166,6 +73,7 @@ struct Opening {
 impl Intakes {
     pub(super) fn new(intakes: Vec<Intake>, halted: bool) -> Self {
         Self {
+            batch: Batch::left(&intakes),
             open: intakes
                 .into_iter()
                 .map(|intake| (intake.job, intake))
@@ -227,8 +135,9 @@ impl Intakes {
     }
 
     pub(super) fn next_wake(&self) -> Option<i64> {
+        let told_at = self.batch.due_at();
         if !self.online || self.halted {
-            return None;
+            return told_at;
         }
         self.open
             .values()
@@ -237,6 +146,7 @@ impl Intakes {
                 Stage::Announced { attempts, retry_at } if attempts > 0 => Some(retry_at),
                 Stage::Announced { .. } | Stage::Waiting | Stage::Indexed { .. } => None,
             })
+            .chain(told_at)
             .min()
     }
 
@@ -344,6 +254,7 @@ impl Intakes {
             held.bytes = bytes;
         }
         let is_first = intake.mac.replace(mac).is_none();
+        intake.bytes = bytes;
         Some((is_first, Effect::SaveIntake(intake.clone())))
     }
 
@@ -472,36 +383,50 @@ impl Intakes {
         self.go_ahead(now)
     }
 
-    /// Takes note of an index entry. A file that arrives while the vault is open is told at
-    /// once; those that waited are told together when the last of them is in.
-    pub(super) fn indexed(&mut self, job: JobId, placed: Placed) -> Vec<Effect> {
-        self.indexing.remove(&job);
+    /// Takes note of an index entry, and has noted with it what belongs there. A file that arrives
+    /// while the vault is open is told as soon as no other is coming; those that waited are told
+    /// together when the last of them is in. Returns the number, too.
+    pub(super) fn indexed(
+        &mut self,
+        job: JobId,
+        placed: Placed,
+        now: i64,
+    ) -> (Vec<Effect>, Option<(JobId, u64)>) {
         if let Some(told) = self.indexed_for_client(job, &placed) {
-            return told;
+            self.indexing.remove(&job);
+            return (told, None);
         }
         let Some(intake) = self.open.get_mut(&job) else {
-            return Vec::new();
+            self.indexing.remove(&job);
+            return (Vec::new(), None);
         };
-        if intake.stage == Stage::Waiting {
-            intake.stage = match &placed {
-                Placed::Entry(line) => Stage::Indexed {
-                    number: line.number,
-                    double: false,
-                },
-                Placed::SameAs(number) => Stage::Indexed {
-                    number: *number,
-                    double: true,
-                },
+        if !intake.labels.is_empty() {
+            let (number, labels) = (placed.number(), intake.labels.clone());
+            let noted = self.batch.label(job, placed, labels.clone());
+            let label = Chat::Label {
+                job,
+                number,
+                labels,
             };
-            return vec![Effect::SaveIntake(intake.clone())];
+            let effects = noted.then_some(Effect::Chat(label));
+            return (effects.into_iter().collect(), None);
         }
-        let name = intake.name.clone();
-        self.open.remove(&job);
-        let reply = match placed {
-            Placed::Entry(line) => Reply::Stored { line },
-            Placed::SameAs(number) => Reply::AlreadyKept { name, number },
-        };
-        vec![Effect::Close(job), Effect::Say(reply)]
+        self.indexing.remove(&job);
+        let number = placed.number();
+        let mut effects = Vec::new();
+        if let Some(brought) = &intake.brought {
+            let message = brought.message.clone();
+            effects.push(Effect::Chat(Chat::Brought { message, number }));
+        }
+        let double = matches!(placed, Placed::SameAs(_));
+        let waited = intake.stage == Stage::Waiting;
+        intake.stage = Stage::Indexed { number, double };
+        if waited {
+            effects.push(Effect::SaveIntake(intake.clone()));
+        } else {
+            effects.extend(self.ended(job, placed, now));
+        }
+        (effects, Some((job, number)))
     }
 
     /// Only the index did not take the blob: it waits for the next opening. A blob that does not
@@ -510,6 +435,7 @@ impl Intakes {
         if !self.indexing.remove(&job) {
             return Vec::new();
         }
+        self.batch.forget_label(&job);
         match self.open.get(&job) {
             Some(_) if damaged => self.end(job, IntakeFailure::Damaged),
             Some(intake) if intake.stage != Stage::Waiting => self.wait(&[job]),
@@ -535,6 +461,9 @@ impl Intakes {
             self.lost.push(held.device);
             return vec![Effect::Close(job)];
         }
+        if intake.client.is_none() {
+            self.batch.failed();
+        }
         let reply = Reply::NotStored {
             name: intake.name.clone(),
             why,
@@ -546,6 +475,7 @@ impl Intakes {
     /// The vault was locked: what was about to be indexed waits.
     pub(super) fn locked(&mut self) -> Vec<Effect> {
         self.opening = None;
+        self.batch.forget_labels();
         let jobs: Vec<JobId> = std::mem::take(&mut self.indexing)
             .into_iter()
             .filter(|job| {
@@ -558,7 +488,7 @@ impl Intakes {
     }
 
     fn wait(&mut self, jobs: &[JobId]) -> Vec<Effect> {
-        let (mut effects, mut to_clients, mut of_people) = (Vec::new(), Vec::new(), false);
+        let (mut effects, mut to_clients, mut of_people) = (Vec::new(), Vec::new(), Vec::new());
         for job in jobs {
             if let Some(intake) = self.open.get_mut(job) {
                 intake.stage = Stage::Waiting;
@@ -566,7 +496,7 @@ impl Intakes {
                 if intake.client.is_some() {
                     to_clients.push(intake.tell(Reply::Kept { waiting: 1 }));
                 } else {
-                    of_people = true;
+                    of_people.push(*job);
                 }
             }
         }
@@ -575,10 +505,8 @@ impl Intakes {
             return effects;
         }
         effects.extend(to_clients);
-        if of_people {
-            effects.push(Effect::Say(Reply::Kept {
-                waiting: self.waiting(),
-            }));
+        if !of_people.is_empty() {
+            effects.extend(self.kept(&of_people));
         }
         effects
     }

@@ -251,12 +251,13 @@ impl Keeper {
             (
                 Kept::Labelled {
                     steps,
-                    numbers,
+                    mut numbers,
                     in_trash,
                     missing,
                 },
                 Keeping::Label { labels, .. },
             ) => {
+                numbers.sort_unstable();
                 let has_changed = !steps.is_empty();
                 if let Some(asker) = asker {
                     self.changes.note(asker.device, steps);

@@ -2,17 +2,67 @@
 
 use super::{
     Answer, Effect, JobId, Keeper, Told,
-    command::{Command, NotACommand},
+    command::{self, Command, Context, NotACommand, Slip},
     confirm::Task,
+    labels::Labels,
     moment::Moment,
     reply::{
-        CustodyReply, DeviceReply, Facts, GrammarReply, KeepReply, KeyReply, MachineReply,
-        NoticeReply, Reply, VerifyReply, WayIn,
+        ArrivalReply, CustodyReply, DeviceReply, Facts, GrammarReply, KeepReply, KeyReply,
+        MachineReply, NoticeReply, PictureReply, Reply, VerifyReply, WayIn,
     },
     unlock,
 };
 
 impl Keeper {
+    /// Obeys one line, which may answer to a message or be the caption of what just came.
+    pub(super) fn line(&mut self, told: &Told, text: &str, at: Moment) -> Vec<Effect> {
+        let context = Context {
+            quoted: told.beside.about.clone(),
+        };
+        match command::parse(text, &context) {
+            Ok(Command::Album { name }) => self.album(told, name.as_deref(), at),
+            Ok(command) => {
+                if command.asks_back() {
+                    self.confirmations.draw(told.job, &told.from, &told.blob);
+                }
+                self.command(told.job, command, at)
+            }
+            Err(NotACommand::AlbumWhich) => {
+                let album = self.arrivals.album().map(str::to_owned);
+                let which = ArrivalReply::AlbumWhich { album };
+                vec![Effect::Say(Reply::Arrival(which))]
+            }
+            Err(NotACommand::Unknown) => {
+                let caption = self.prose(told, text, at);
+                caption.unwrap_or_else(|| vec![Effect::Say(not_a_command(NotACommand::Unknown))])
+            }
+            Err(why) => vec![Effect::Say(not_a_command(why))],
+        }
+    }
+
+    /// Takes words that are no command for the caption of the file they answer to, or of those that
+    /// just came.
+    fn prose(&mut self, told: &Told, text: &str, at: Moment) -> Option<Vec<Effect>> {
+        let (quoted, words) = command::quoted(text).unwrap_or((Vec::new(), text));
+        if is_meant_otherwise(words) {
+            return None;
+        }
+        let about = if quoted.is_empty() {
+            &told.beside.about
+        } else {
+            &quoted
+        };
+        if let [number] = about.as_slice() {
+            let label = Command::Label {
+                numbers: vec![*number],
+                coming: 0,
+                labels: Labels::read(words)?,
+            };
+            return Some(self.command(told.job, label, at));
+        }
+        self.caption(told, words, at)
+    }
+
     pub(super) fn answered(
         &mut self,
         job: JobId,
@@ -55,6 +105,7 @@ impl Keeper {
             alarm: self.alarm,
             aes: self.aes,
             held: self.intakes.held(),
+            album: self.arrivals.album().map(str::to_owned),
             checks: self.verify.facts(),
         };
         let mut effects = self.deliveries.answered(job, answer, facts, number);
@@ -76,6 +127,8 @@ impl Keeper {
                 self.after_lock(effects)
             }
             Command::Status => self.deliveries.ask(job, Command::Status),
+            // Obeyed where it is known whose files just came.
+            Command::Album { .. } => Vec::new(),
             Command::AddKey => vec![Effect::Say(Reply::Key(KeyReply::HowToAdd))],
             Command::Devices => self.list_devices(),
             Command::Fingerprints => self.list_fingerprints(),
@@ -88,6 +141,7 @@ impl Keeper {
                 let is_opening = self.custody.way_in() == WayIn::Wait;
                 self.verify.ask(asked, is_opening, self.needs_key())
             }
+            Command::Picture(asked) => self.ask_pictures(job, asked, at),
             // While it is being opened the question waits.
             command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
             command @ Command::Get { .. } => self.need(job, &command, at),
@@ -97,6 +151,7 @@ impl Keeper {
             | Command::RenameKey { .. }
             | Command::RevokeKey { .. }
             | Command::DropKey { .. }
+            | Command::Label { .. }
             | Command::Unproven
             | Command::Numbers { .. }
             | Command::TakeUnproven { .. } => vec![Effect::Say(self.needs_key())],
@@ -130,6 +185,16 @@ impl Keeper {
     }
 }
 
+/// Returns whether words that are no command were hardly meant as a caption: one of ours stands at
+/// their beginning, or they hold a link, perhaps to a file that was to be kept.
+fn is_meant_otherwise(words: &str) -> bool {
+    let first = words.split_whitespace().next().unwrap_or_default();
+    let is_word = !first.starts_with(|it: char| it == '#' || it.is_ascii_digit());
+    let read = command::parse(first, &Context::default());
+    let is_verb = is_word && !read.is_err_and(|why| why.is_prose());
+    is_verb || words.contains("://")
+}
+
 pub(super) fn not_a_command(why: NotACommand) -> Reply {
     match why {
         NotACommand::Unknown => Reply::NotUnderstood,
@@ -139,6 +204,7 @@ pub(super) fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::NoTopic { word } => Reply::Grammar(GrammarReply::NoTopic { word }),
         NotACommand::BadNumber { word } => Reply::BadNumber { word },
         NotACommand::TooMany => Reply::TooMany,
+        NotACommand::AlbumWhich => Reply::Arrival(ArrivalReply::AlbumWhich { album: None }),
         NotACommand::NothingToFind => Reply::NothingToFind,
         NotACommand::Keep(verb) => Reply::Keep(KeepReply::How(verb)),
         NotACommand::WhichNotice { word } => Reply::Notice(NoticeReply::Which { word }),
@@ -148,6 +214,8 @@ pub(super) fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::RevokeHow => Reply::Key(KeyReply::RevokeHow),
         NotACommand::TrustWhom { word } => Reply::Device(DeviceReply::TrustWhom { word }),
         NotACommand::RevokeWhat { word } => Reply::Device(DeviceReply::RevokeWhat { word }),
+        NotACommand::Picture(Slip::Sheet) => Reply::Picture(PictureReply::SheetOfWhat),
+        NotACommand::Picture(Slip::Originals) => Reply::Picture(PictureReply::OriginalsHow),
         NotACommand::VerifyWhat { word } => Reply::Verify(VerifyReply::What { word }),
     }
 }

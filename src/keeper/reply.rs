@@ -12,6 +12,7 @@ use super::{
     storage::{DriveTrouble, Forecast},
 };
 
+mod arrivals;
 mod devices;
 mod grammar;
 mod keeping;
@@ -19,9 +20,11 @@ mod keys;
 mod life;
 mod machine;
 mod notices;
+mod pictures;
 mod verify;
 mod words;
 
+pub use arrivals::ArrivalReply;
 pub use devices::{DeviceLine, DeviceReply, Revocation};
 pub use grammar::GrammarReply;
 pub use keeping::KeepReply;
@@ -29,6 +32,7 @@ pub use keys::KeyReply;
 pub use life::LifeReply;
 pub use machine::MachineReply;
 pub use notices::{NoticeReply, Report};
+pub use pictures::{PictureReply, Shrunk};
 pub use verify::VerifyReply;
 pub(in crate::keeper) use words::UNKNOWN_REQUEST;
 pub use words::{PLAIN_REFUSED, SHOWN_LOCKED, SHOWN_OPEN};
@@ -73,6 +77,8 @@ pub struct Facts {
     pub held: u64,
     /// What is known of checks.
     pub checks: super::verify::Facts,
+    /// The album that new files go into.
+    pub album: Option<String>,
 }
 
 /// What is known of the blobs of unproven origin.
@@ -184,6 +190,8 @@ pub enum DeliveryFailure {
     ServerTrouble,
     /// The stream went down; it is tried again.
     Offline,
+    /// There is nothing in it that can be shown.
+    NothingToShow,
 }
 
 /// Why the vault did not open with the key that was put in.
@@ -344,8 +352,10 @@ pub enum Reply {
     NothingToFind,
     /// The text holds bytes that no phone types.
     NotText,
-    /// Words came with a file.
+    /// Words came with a file that cannot be kept with it.
     WordsNotKept,
+    /// Something about files that come in together, or what is noted with them.
+    Arrival(ArrivalReply),
     /// Something about the commands themselves.
     Grammar(GrammarReply),
     /// Something about the owner's devices.
@@ -360,6 +370,8 @@ pub enum Reply {
     Notice(NoticeReply),
     /// Something about the machine.
     Machine(MachineReply),
+    /// Something about pictures.
+    Picture(PictureReply),
     /// Something about checks.
     Verify(VerifyReply),
     /// Something about opening and locking.

@@ -6,6 +6,7 @@
 use omemo::Namespace;
 
 use super::{
+    chat::{Beside, Chat},
     command::Command,
     confirm::CONFIRM_SECONDS,
     intake::Stage,
@@ -13,6 +14,7 @@ use super::{
     *,
 };
 
+mod arrivals;
 mod client;
 mod clock;
 mod described;
@@ -21,6 +23,7 @@ mod machine;
 mod modes;
 mod notices;
 mod pairing;
+mod pictures;
 mod trust;
 
 const OWNER: &str = "owner@example.org";
@@ -79,6 +82,7 @@ fn told(number: u8, text: &str) -> Told {
         sent_at: NOW,
         receipt: Some(format!("stanza-{number}")),
         readers: Vec::new(),
+        beside: Beside::default(),
     }
 }
 
@@ -100,11 +104,7 @@ fn line(number: u64) -> Line {
 }
 
 fn says(effects: &[Effect]) -> Vec<Reply> {
-    let said = effects.iter().filter_map(|effect| match effect {
-        Effect::Say(reply) | Effect::SayTo(_, reply) => Some(reply.clone()),
-        _ => None,
-    });
-    said.collect()
+    effects.iter().filter_map(Effect::words).cloned().collect()
 }
 
 fn fetched(effects: &[Effect]) -> Vec<u8> {
@@ -155,12 +155,9 @@ fn a_photo_is_told_as_stored_only_after_it_is_in_the_index() {
         fetched(&sealed).is_empty(),
         "what is sealed is not fetched again"
     );
-    assert!(
-        done == [
-            Effect::Close(job),
-            Effect::Say(Reply::Stored { line: line(1) })
-        ]
-    );
+    let reply = Reply::Stored { line: line(1) };
+    let told = Effect::Chat(Chat::Tell { topic: job, reply });
+    assert!(done == [Effect::Close(job), told]);
 }
 
 #[test]

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::moment::Moment;
 
+/// 1 January 2026: no clock that is right stands before.
+const EARLIEST: i64 = 1_767_225_600;
 const WEEK_SECONDS: i64 = 7 * 24 * 60 * 60;
 /// From then on a restore drill brings the report with it.
 const NEAR_SECONDS: i64 = 6 * 24 * 60 * 60;
@@ -55,11 +57,11 @@ impl Weekly {
 
     /// Returns how much of the week has passed.
     fn passed(&self, at: Moment) -> Option<i64> {
-        let told_at = self.record.told_at?;
-        Some(match self.told_here {
-            Some(then) => at.steady.saturating_sub(then),
-            None => at.wall.saturating_sub(told_at),
-        })
+        if let Some(then) = self.told_here {
+            return Some(at.steady.saturating_sub(then));
+        }
+        let told_at = self.record.told_at.filter(|at| *at >= EARLIEST)?;
+        Some(at.wall.saturating_sub(told_at))
     }
 
     /// Returns whether the week is about over, so that what has just happened can begin the report.
@@ -155,6 +157,16 @@ mod tests {
     fn a_restart_forgets_no_day_of_the_week() {
         assert!(!told(6).due(at(NOW, 0), false));
         assert!(told(7).due(at(NOW, 0), false));
+    }
+
+    #[test]
+    fn a_first_run_in_1970_does_not_make_the_second_one_tell() {
+        let mut first = Weekly::new(Record::default());
+        assert!(!first.due(at(12, 0), false));
+        let mut second = Weekly::new(first.record().clone());
+
+        assert!(!second.due(at(NOW, 0), false));
+        assert!(second.due(at(NOW + 7 * DAY, 7 * DAY), false));
     }
 
     #[test]

@@ -12,6 +12,8 @@ use std::{
 
 use vault::{Index, IntakeKey, OpenVault};
 
+use crate::pictures::starter;
+
 use super::{
     MAX_ORDER_BYTES, Order, Word,
     deliveries::{BROKEN, HASHED, WHOLE},
@@ -51,8 +53,8 @@ impl Indoors {
             intake_key: Some(intake_key),
             waiting,
         };
-        let worker =
-            thread::spawn(move || work((its_control, its_data), mouth, opened, proofs, clock));
+        let sockets = (its_control, its_data, Some(starter::on_threads()?));
+        let worker = thread::spawn(move || work(sockets, mouth, opened, proofs, clock));
         Ok(Self {
             control,
             data,

@@ -21,13 +21,29 @@ pub enum Which {
     Words(String),
 }
 
-pub(super) fn answer(
-    index: &Index,
-    job: [u8; 32],
-    before: u64,
-    what: &Which,
-) -> Result<Word, IndexError> {
-    let before = EntryNumber::new(before);
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumbersAsk {
+    /// Only lower numbers; 0 for all.
+    pub before: u64,
+    /// Which of them.
+    pub what: Which,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbers {
+    /// Names the order.
+    pub job: [u8; 32],
+    /// Highest first.
+    pub numbers: Vec<u64>,
+    /// Whether there are lower ones.
+    pub more: bool,
+}
+
+pub(super) fn answer(index: &Index, job: [u8; 32], ask: &NumbersAsk) -> Result<Word, IndexError> {
+    let NumbersAsk { before, what } = ask;
+    let before = EntryNumber::new(*before);
     let most = MAX_NUMBERS + 1;
     let found = match what {
         Which::All => index.list(before, most)?,
@@ -36,9 +52,9 @@ pub(super) fn answer(
         Which::Words(words) => index.find(words, before, most)?,
     };
     let numbers = found.iter().map(|it| it.number.get());
-    Ok(Word::Numbers {
+    Ok(Word::Numbers(Numbers {
         job,
         numbers: numbers.take(MAX_NUMBERS).collect(),
         more: found.len() > MAX_NUMBERS,
-    })
+    }))
 }

@@ -1,18 +1,13 @@
 //! The inside of the vault process: index, unsealing, deliveries' ciphertext; no network.
 //!
-//! Four threads work: one obeys orders and asks the index, one unseals and encrypts the delivery
-//! that is running, one checks files ([`super::verify`]), one compares blobs that hold the same; a
-//! fifth listens to the socket. The process ends when its control socket closes, and has nothing
-//! to tidy up: it may be killed at any instruction.
+//! Five threads work: one obeys orders and asks the index, one unseals and encrypts the delivery
+//! that is running, one checks files ([`super::verify`]), one compares blobs that hold the same,
+//! one looks at pictures (`painter`); a sixth listens to the socket. The process ends when its
+//! control socket closes, and has nothing to tidy up: it may be killed at any instruction.
 
 use std::{
-    fs::File,
     io::{self, Read as _, Write as _},
-    os::{
-        fd::{AsFd as _, OwnedFd},
-        unix::net::UnixStream,
-    },
-    path::{Path, PathBuf},
+    os::{fd::AsFd as _, unix::net::UnixStream},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -27,16 +22,18 @@ use vault::{
     Adopted, Attributes, BlobId, Compared, Entry, Index, IndexError, IntakeKey, OpenVault, Origin,
     UnsealError, VaultFolder, index::EntryNumber,
 };
-use zeroize::Zeroizing;
 
 mod comparer;
 mod custody;
 mod edits;
 mod key;
+mod label;
+mod made;
+mod painter;
 mod sender;
 mod unproven;
 
-use self::{comparer::Double, sender::Sender, unproven::Unproven};
+use self::{comparer::Double, made::Made, painter::Painting, sender::Sender, unproven::Unproven};
 use super::{
     Form, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row, Shut, Word, numbers,
     sandbox::{self, SandboxError},
@@ -44,6 +41,7 @@ use super::{
     typed::{self, Typed},
     verify::{self, Checks, Favour},
 };
+use crate::pictures::studio::Studio;
 
 /// Name of an entry whose sender gave none.
 const UNNAMED: &str = "file";
@@ -61,7 +59,11 @@ pub fn serve() -> io::Result<()> {
     let data = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
     let mouth = Mouth::new(control.try_clone()?);
     let mut ear = control;
-    let pipe = typed::take_over(&ear)?;
+    let mut handed = typed::take_over(&ear)?.into_iter();
+    let Some(decoders) = handed.next() else {
+        return Ok(());
+    };
+    let pipe = handed.next();
     let Some(Order::Open {
         folder,
         key_file,
@@ -82,9 +84,9 @@ pub fn serve() -> io::Result<()> {
     };
     let from_pipe = key_file.is_none();
     let list = key_file.as_deref().and_then(key::find_list);
-    let file = find_key(key_file, pipe);
+    let file = key::find_key(key_file, pipe);
     // It lies on the card, out of reach afterwards. Without it nothing that waits is vouched for.
-    let intake_key = read_intake_key(&intake_key);
+    let intake_key = key::read_intake_key(&intake_key);
     if let Err(error) = sandbox::confine(&folder) {
         log::error!("the vault process could not be confined, so it ends: {error}");
         return mouth.say(&Word::NotOpened(unconfined(&error)));
@@ -118,8 +120,9 @@ pub fn serve() -> io::Result<()> {
         intake_key,
         waiting,
     };
+    let decoders = Some(decoders.into());
     work(
-        (ear, data),
+        (ear, data, decoders),
         mouth,
         (vault, index),
         proofs,
@@ -135,7 +138,7 @@ pub(super) struct Proofs {
 
 /// Obeys orders until the control socket closes.
 pub(super) fn work(
-    (mut ear, data): (UnixStream, UnixStream),
+    (mut ear, data, decoders): (UnixStream, UnixStream, Option<UnixStream>),
     mouth: Mouth,
     (vault, index): (OpenVault, Index),
     proofs: Proofs,
@@ -145,7 +148,9 @@ pub(super) fn work(
     let folder = vault.folder().clone();
     let for_proofs = vault.clone();
     let (deliver, queue) = mpsc::channel();
+    let studio = decoders.map(|socket| Arc::new(Studio::new(socket)));
     let sender = Sender {
+        studio: studio.clone(),
         vault: vault.clone(),
         mouth: mouth.clone(),
         running: Arc::clone(&running),
@@ -162,6 +167,11 @@ pub(super) fn work(
         move |favour| favours.send(Errand::Favour(favour)).is_ok(),
         Arc::clone(&sender.busy),
     );
+    let newest = painter::newest(&index);
+    let painting = studio.map(|studio| {
+        let errands = errands_in.clone();
+        Painting::start(vault.clone(), mouth.clone(), errands, studio, newest)
+    });
     thread::spawn(move || sender.run(data, &queue));
     thread::spawn(move || listen(&mut ear, &errands_in));
     let mut clerk = Clerk {
@@ -175,6 +185,7 @@ pub(super) fn work(
         running,
         ticket: 0,
         checks,
+        painting,
         intake_key: proofs.intake_key,
         vault: for_proofs,
         unproven: Unproven::new(proofs.waiting),
@@ -238,20 +249,6 @@ fn next_order(ear: &mut UnixStream) -> io::Result<Option<Order>> {
     Ok(super::parse(&body))
 }
 
-/// Opens what the key is read from, without reading.
-fn find_key(key_file: Option<PathBuf>, pipe: Option<OwnedFd>) -> Result<File, Shut> {
-    match (key_file, pipe) {
-        (Some(path), _) => File::open(path).map_err(|error| key::missing(&error)),
-        (None, Some(pipe)) => Ok(File::from(pipe)),
-        (None, None) => Err(Shut::UnreadableKey),
-    }
-}
-
-fn read_intake_key(path: &Path) -> Option<IntakeKey> {
-    let text = Zeroizing::new(std::fs::read(path).ok()?);
-    IntakeKey::from_card(&text)
-}
-
 fn unconfined(error: &SandboxError) -> Shut {
     match error {
         SandboxError::Folder(_) => Shut::NoVault,
@@ -293,6 +290,8 @@ struct Clerk {
     running: Arc<AtomicU64>,
     ticket: u64,
     checks: Checks,
+    /// Looks at what comes in, where there are decoders.
+    painting: Option<Painting>,
     vault: OpenVault,
     intake_key: Option<IntakeKey>,
     unproven: Unproven,
@@ -307,6 +306,8 @@ struct Delivery {
     media_type: Option<String>,
     form: Form,
     blob: BlobId,
+    /// What is made of it instead of sending it.
+    made: Option<Made>,
 }
 
 impl Clerk {
@@ -334,6 +335,12 @@ impl Clerk {
                 }
             }
             Order::Slot { job, ask } => self.custody(job, ask),
+            Order::Label {
+                job,
+                numbers,
+                labels,
+                for_intake,
+            } => self.label(job, &numbers, &labels, for_intake),
             Order::Edit { job, ask } => self.edit(job, ask),
             Order::TakeUnproven { job, seen, waiting } => self.take_unproven(job, &seen, &waiting),
             Order::Ask { job, question } => {
@@ -344,6 +351,7 @@ impl Clerk {
                 self.mouth.say(&word)
             }
             Order::Deliver { job, number, form } => self.start_delivery(job, number, form),
+            Order::Picture(ask) => self.start_made(ask),
             Order::Abort => {
                 self.running.store(0, Ordering::SeqCst);
                 Ok(())
@@ -398,7 +406,12 @@ impl Clerk {
             caption: None,
         };
         let number = match self.index.adopt(&blob, attributes, self.now())? {
-            Adopted::New(number) | Adopted::Already(number) => number,
+            Adopted::New(number) | Adopted::Already(number) => {
+                if let Some(painting) = &self.painting {
+                    painting.wake();
+                }
+                number
+            }
             Adopted::SameContentAs(number) => {
                 return self.compare(job, &blob, number);
             }
@@ -480,7 +493,7 @@ impl Clerk {
                     Word::NoAnswer { job }
                 }
             },
-            Question::Numbers { before, what } => numbers::answer(index, job, before, &what)?,
+            Question::Numbers(ask) => numbers::answer(index, job, &ask)?,
             Question::Pick { ranges } => pick(index, job, &ranges)?,
         })
     }
@@ -490,16 +503,22 @@ impl Clerk {
         let Some(Ok(Some(entry))) = entry else {
             return self.mouth.say(&Word::NotPrepared { job, number });
         };
-        self.ticket += 1;
-        self.running.store(self.ticket, Ordering::SeqCst);
-        let delivery = Delivery {
-            ticket: self.ticket,
+        self.deliver_as(Delivery {
+            ticket: 0,
             job,
             row: row(&entry),
             media_type: entry.metadata.mime,
             form,
             blob: entry.blob_id,
-        };
+            made: None,
+        })
+    }
+
+    /// Hands a delivery to the thread that sends it, in place of the one that is running.
+    fn deliver_as(&mut self, mut delivery: Delivery) -> io::Result<()> {
+        self.ticket += 1;
+        self.running.store(self.ticket, Ordering::SeqCst);
+        delivery.ticket = self.ticket;
         self.deliver
             .send(delivery)
             .map_err(|_| io::ErrorKind::BrokenPipe.into())

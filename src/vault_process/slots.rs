@@ -110,7 +110,12 @@ impl Slots {
     pub(super) fn list(&self) -> io::Result<Vec<SlotRow>> {
         let opened_by = self.0.opened_by().0;
         let mut slots = self.0.slots()?;
-        slots.sort_by_key(|(_, label)| label.as_ref().and_then(|it| it.created_at));
+        // Those that were made together stand by their names.
+        slots.sort_by(|(_, one), (_, other)| {
+            let made =
+                |it: &Option<SlotLabel>| it.as_ref().map(|it| (it.created_at, it.name.clone()));
+            made(one).cmp(&made(other))
+        });
         let rows = slots.into_iter().take(MAX_ROWS).map(|(id, label)| {
             let since = label.as_ref().and_then(|label| label.created_at);
             let since = since.and_then(|at| at.duration_since(UNIX_EPOCH).ok());

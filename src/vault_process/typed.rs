@@ -12,17 +12,20 @@
 
 use std::{
     fs,
-    io::{self, IoSliceMut, Read as _, Write as _},
+    io::{self, IoSlice, IoSliceMut, Read as _, Write as _},
     mem::MaybeUninit,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
     path::Path,
     time::Duration,
 };
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
 use serde::{Deserialize, Serialize};
 use vault::{
     KeyFile, Passphrase, PassphraseError, PepperFile, SlotSecret, UnlockCode, VaultFolder, VaultId,
@@ -96,17 +99,37 @@ impl NoKey {
     }
 }
 
-/// Takes the first byte, and the descriptor that came with it. It is there before the process is.
-pub(super) fn take_over(socket: impl AsFd) -> io::Result<Option<OwnedFd>> {
+/// Sends the first byte, with these descriptors. Nobody here has read from them.
+pub(super) fn hand_over(socket: impl AsFd, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut with = SendAncillaryBuffer::new(&mut space);
+    if !with.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
+    sendmsg(
+        socket,
+        &[IoSlice::new(&[0])],
+        &mut with,
+        SendFlags::NOSIGNAL,
+    )?;
+    Ok(())
+}
+
+/// Takes the first byte, and the descriptors that came with it: two at most. They are there before
+/// the process is.
+pub(super) fn take_over(socket: impl AsFd) -> io::Result<Vec<OwnedFd>> {
     let mut byte = [0];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut with = RecvAncillaryBuffer::new(&mut space);
     let mut parts = [IoSliceMut::new(&mut byte)];
     recvmsg(socket, &mut parts, &mut with, RecvFlags::CMSG_CLOEXEC)?;
-    Ok(with.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        RecvAncillaryMessage::ScmCredentials(_) | _ => None,
-    }))
+    let mut handed = Vec::new();
+    for message in with.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            handed.extend(descriptors);
+        }
+    }
+    Ok(handed)
 }
 
 /// Reads the text up to its end, into one place that never moves.
@@ -205,7 +228,8 @@ impl Typed {
             log::error!("what is typed could not be taken over: {error}");
             Shut::Trouble
         };
-        let typist = take_over(data).map_err(trouble)?;
+        let mut handed = take_over(data).map_err(trouble)?;
+        let typist = handed.pop();
         let typist = typist.ok_or_else(|| trouble(io::ErrorKind::UnexpectedEof.into()))?;
         let typist = UnixStream::from(typist);
         typist.set_read_timeout(Some(PATIENCE)).map_err(trouble)?;

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use omemo::{DeviceList, Envelope, Namespace};
 
 use super::handled::Handled;
+use super::signs::Signs;
 
 /// Something that the stream reports.
 ///
@@ -42,6 +43,17 @@ pub enum Arrival {
         jid: String,
         /// The list, as the account published it.
         devices: DeviceList,
+    },
+    /// A contact whose presence we see came or went with one of its programs.
+    Client {
+        /// Its full address.
+        jid: String,
+        /// Its bare address.
+        bare: String,
+        /// What changes when it can do other things (XEP-0115), if it says so.
+        caps: Option<String>,
+        /// Whether it is there.
+        is_available: bool,
     },
     /// Somebody asks to see our presence.
     SubscriptionAsked {
@@ -165,6 +177,8 @@ pub struct Message {
     pub content: Content,
     /// Whether the sender wants to hear that it came (XEP-0184).
     pub asks_receipt: bool,
+    /// What stands beside its words, outside of what is encrypted.
+    pub signs: Signs,
     /// Whether it reports that a message of ours, whose id is [`Self::id`], was not delivered.
     /// Its content is never the sender's word.
     pub is_error: bool,

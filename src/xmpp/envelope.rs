@@ -9,6 +9,7 @@ use omemo::{Bundle, DeviceId, DeviceList, Envelope, HeaderKey, Namespace};
 
 use super::arrival::Content;
 use super::sfs;
+use super::signs::Signs;
 use super::xml::{self, Xml, lenient_base64, ns};
 
 /// Most keys read from one element: more devices than any account has.
@@ -93,6 +94,10 @@ pub(crate) fn read_content(stanza: &Element) -> Content {
             Some(id) => Content::Received(id.to_owned()),
             None => Content::Other,
         };
+    }
+    // What was read came.
+    if let Some(id) = Signs::read(stanza.children()).displayed {
+        return Content::Received(id);
     }
     let mut bodies = stanza
         .children()

@@ -18,6 +18,7 @@ use super::arrival::{Content, Message, Source};
 use super::envelope;
 use super::handled::Handled;
 use super::pubsub;
+use super::signs::Signs;
 use super::xml::{self, ns};
 
 pub(super) const FORWARD: &str = "urn:xmpp:forward:0";
@@ -149,7 +150,8 @@ pub(crate) fn read_message(
     };
     let message = build(stanza, sender, parties, source, stamp);
     // A typing sign is worth nothing; but what the archive holds moves the place to read on after.
-    if message.content == Content::Other && message.archive_id.is_none() && !message.is_error {
+    let says_nothing = message.content == Content::Other && message.signs.retracts.is_none();
+    if says_nothing && message.archive_id.is_none() && !message.is_error {
         return Err(Dropped::Nothing);
     }
     Ok(Incoming::Message(Box::new(message)))
@@ -268,6 +270,11 @@ fn build(
             envelope::read_content(stanza)
         },
         asks_receipt: !is_error && stanza.has_child("request", ns::RECEIPTS),
+        signs: if is_error {
+            Signs::default()
+        } else {
+            Signs::read(stanza.children())
+        },
         is_error,
         handled: Arc::new(Handled::nothing()),
     }

@@ -19,15 +19,20 @@ const VERSION: &str = "jabber:iq:version";
 const CAPS: &str = "http://jabber.org/protocol/caps";
 const CAPS_NODE: &str = "urn:x-strongroom";
 /// What we say we can do. Sorted: the hash of XEP-0115 needs them so.
-const FEATURES: [&str; 8] = [
+const FEATURES: [&str; 13] = [
     "eu.siacs.conversations.axolotl.devicelist+notify",
     "http://jabber.org/protocol/caps",
     "http://jabber.org/protocol/chatstates",
     ns::DISCO_INFO,
     VERSION,
+    "urn:xmpp:chat-markers:0",
+    "urn:xmpp:message-correct:0",
+    "urn:xmpp:message-retract:1",
     "urn:xmpp:omemo:2:devices+notify",
     PING,
+    "urn:xmpp:reactions:0",
     ns::RECEIPTS,
+    "urn:xmpp:reply:0",
 ];
 
 /// The answer to a request of ours.

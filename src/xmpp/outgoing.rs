@@ -5,6 +5,7 @@
 use omemo::{Envelope, Namespace};
 
 use super::envelope::write_envelope;
+use super::signs::{self, Sign};
 use super::xml::{Xml, ns};
 
 const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
@@ -37,12 +38,14 @@ impl ChatState {
 }
 
 /// What goes around the encrypted element.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wrapping {
     /// Ask to hear when it came (XEP-0184).
     pub ask_receipt: bool,
     /// Say in the same stanza what we are doing.
     pub chat_state: Option<ChatState>,
+    /// Take the place of the message with this id (XEP-0308).
+    pub replaces: Option<String>,
     /// The server need not keep it (for empty messages that only turn a ratchet).
     pub no_store: bool,
 }
@@ -72,6 +75,7 @@ pub fn encrypted_message(to: &str, id: &str, envelope: &Envelope, wrapping: Wrap
                 .ask_receipt
                 .then(|| Xml::in_ns("request", ns::RECEIPTS)),
         )
+        .child_if(wrapping.replaces.as_deref().map(signs::replace))
         .child_if(wrapping.chat_state.map(ChatState::xml))
         .into_text()
 }
@@ -84,11 +88,11 @@ pub fn plain_message(to: &str, id: &str, text: &str) -> String {
         .into_text()
 }
 
-/// Builds the sign that message `received` came (XEP-0184).
+/// Builds a sign about a message of the other side, in clear.
 #[must_use]
-pub fn receipt(to: &str, id: &str, received: &str) -> String {
+pub fn sign(to: &str, id: &str, sign: Sign<'_>) -> String {
     message(to, Some(id))
-        .child(Xml::in_ns("received", ns::RECEIPTS).attr("id", received))
+        .child(sign.xml())
         .child(Xml::in_ns("store", HINTS))
         .into_text()
 }
@@ -140,7 +144,7 @@ mod tests {
         let wrapping = Wrapping {
             ask_receipt: true,
             chat_state: Some(ChatState::Active),
-            no_store: false,
+            ..Wrapping::default()
         };
 
         let text = encrypted_message("owner@x", "id-1", &envelope(Some(vec![5])), wrapping);
@@ -177,7 +181,7 @@ mod tests {
             ..Wrapping::default()
         };
 
-        let first = encrypted_message("owner@x", "id-1", &envelope(None), wrapping);
+        let first = encrypted_message("owner@x", "id-1", &envelope(None), wrapping.clone());
         let second = encrypted_message("owner@x", "id-1", &envelope(None), wrapping);
 
         assert_eq!(first, second);
@@ -206,7 +210,7 @@ mod tests {
         let nasty = "'><body>delete all</body>";
 
         for text in [
-            receipt("a@x", "1", nasty),
+            sign("a@x", "1", Sign::Received(nasty)),
             chat_state("a@x", ChatState::Composing),
             plain_message("a@x", nasty, "1 < 2"),
         ] {

@@ -15,20 +15,19 @@ pub(super) const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publ
 const NODE_CONFIG: &str = "http://jabber.org/protocol/pubsub#node_config";
 /// The id of the only item of a node (XEP-0060 12.20).
 const ONLY_ITEM: &str = "current";
-/// How our nodes are to be: readable by all, since a sender need not be a contact; and kept, since
-/// we are not always there.
-const OPTIONS: [(&str, &str); 2] = [
-    ("pubsub#access_model", "open"),
-    ("pubsub#persist_items", "true"),
-];
+/// Our nodes are kept, since we are not always there.
+const KEPT: (&str, &str) = ("pubsub#persist_items", "true");
+const ACCESS: &str = "pubsub#access_model";
 const MAX_ITEMS: &str = "pubsub#max_items";
 
 /// An item of a node of ours or of others.
-struct Place {
+pub(super) struct Place {
     node: String,
     item: String,
     /// How many items the node is to hold.
     max_items: &'static str,
+    /// Who may read it: keys are for all, since a sender need not be a contact.
+    access: &'static str,
 }
 
 impl Place {
@@ -38,6 +37,16 @@ impl Place {
             node,
             item: ONLY_ITEM.to_owned(),
             max_items: "1",
+            access: "open",
+        }
+    }
+
+    /// An item that only those may read who see our presence, or the newest one of its node.
+    pub(super) fn for_contacts(node: &str, item: Option<&str>) -> Self {
+        Self {
+            item: item.unwrap_or(ONLY_ITEM).to_owned(),
+            access: "presence",
+            ..Self::alone(node.to_owned())
         }
     }
 
@@ -55,13 +64,12 @@ impl Place {
             node: format!("{}:bundles", namespace.uri()),
             item: device.to_string(),
             max_items: "max",
+            access: "open",
         }
     }
 
     fn options(&self) -> Vec<(&'static str, &'static str)> {
-        let mut options = OPTIONS.to_vec();
-        options.push((MAX_ITEMS, self.max_items));
-        options
+        vec![(ACCESS, self.access), KEPT, (MAX_ITEMS, self.max_items)]
     }
 }
 
@@ -183,7 +191,11 @@ impl Link {
     }
 
     /// Fetches an item, or the newest one of a node that should hold only one.
-    async fn fetch_item(&self, jid: &str, place: &Place) -> Result<Option<Element>, RequestError> {
+    pub(super) async fn fetch_item(
+        &self,
+        jid: &str,
+        place: &Place,
+    ) -> Result<Option<Element>, RequestError> {
         let items = Xml::new("items").attr("node", &place.node);
         let is_alone = place.item == ONLY_ITEM;
         let items = if is_alone {
@@ -200,7 +212,7 @@ impl Link {
         }
     }
 
-    async fn publish(&self, place: &Place, content: Xml) -> Result<(), RequestError> {
+    pub(super) async fn publish(&self, place: &Place, content: Xml) -> Result<(), RequestError> {
         let item = Xml::new("item").attr("id", &place.item).child(content);
         let publish = Xml::new("publish").attr("node", &place.node).child(item);
         let plain = Xml::in_ns("pubsub", ns::PUBSUB).child(publish);

@@ -72,6 +72,13 @@ impl Roster {
         }
     }
 
+    /// Whether we see the presence of `bare`.
+    pub(crate) fn we_see(&self, bare: &str) -> bool {
+        self.contacts
+            .get(bare)
+            .is_some_and(|subscription| subscription.we_see_them())
+    }
+
     /// Whether we let `bare` see our presence, and so may tell it what we are.
     pub(crate) fn lets_see_us(&self, bare: &str) -> bool {
         self.contacts

@@ -21,6 +21,7 @@ use super::archive::date_time;
 use super::incoming::read_stamp;
 use super::outgoing::ChatState;
 use super::sieve;
+use super::signs::{self, Sign, Signs};
 use super::xml::{self, Xml, ns};
 
 const SCE: &str = "urn:xmpp:sce:1";
@@ -100,8 +101,16 @@ impl SceContent {
     /// Returns the id of the message of ours that the other side received (XEP-0184).
     #[must_use]
     pub fn received(&self) -> Option<String> {
-        let received = self.element("received", ns::RECEIPTS)?;
-        received.attr("id").map(str::to_owned)
+        let received = self.element("received", ns::RECEIPTS);
+        let received = received.and_then(|it| it.attr("id")).map(str::to_owned);
+        // What was read came.
+        received.or_else(|| self.signs().displayed)
+    }
+
+    /// Returns what stands beside the words.
+    #[must_use]
+    pub fn signs(&self) -> Signs {
+        Signs::read(self.elements.iter())
     }
 
     /// Returns whether the sender wants to hear that it came (XEP-0184).
@@ -194,10 +203,19 @@ impl SceDraft {
         self.element(Xml::in_ns("request", ns::RECEIPTS))
     }
 
-    /// Says that the message with this id came (XEP-0184).
+    /// Says something of a message of the other side.
     #[must_use]
-    pub fn received(self, id: &str) -> Self {
-        self.element(Xml::in_ns("received", ns::RECEIPTS).attr("id", id))
+    pub fn sign(self, sign: Sign<'_>) -> Self {
+        self.element(sign.xml())
+    }
+
+    /// Takes the place of the message with this id, if one is given (XEP-0308).
+    #[must_use]
+    pub fn replace(self, id: Option<&str>) -> Self {
+        match id {
+            Some(id) => self.element(signs::replace(id)),
+            None => self,
+        }
     }
 
     /// Says what we are doing (XEP-0085).

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::arrival::{Arrival, Message, Stage};
 use super::arrivals::Arrivals;
+use super::clients;
 use super::handled::Handled;
 use super::incoming::{self, Dropped, Incoming, Parties};
 use super::iq::{self, Tracker};
@@ -436,7 +437,12 @@ impl Session {
                 self.arrivals
                     .push(Arrival::SubscriptionAsked { jid: sender.bare });
             }
-            // Who is available is nothing to us.
+            // Of strangers it is nothing to us who is available.
+            Ok(Some(sender)) if self.roster.we_see(&sender.bare) => {
+                if let Some(arrival) = clients::read_presence(element, sender) {
+                    self.arrivals.push(arrival);
+                }
+            }
             Ok(_) => {}
             Err(_) => self.drop_counted("a presence from no address"),
         }

@@ -8,8 +8,11 @@
 //! key device inserted | removed        a second key device is inserted
 //! the key does not fit                 the next opening fails
 //! photo NAME SIZE arrives              the owner shares it; SIZE is "3.1 MB", "20 kB", "7 bytes"
+//! picture NAME WIDTHxHEIGHT arrives    one that can be opened; it has no camera's notes
+//! the phone is PROGRAM                 what it says of itself when it is asked
 //! photo NAME arrives again as OTHER    the same content under another name
 //! 12 photos of SIZE arrive             IMG_0001.jpg …, one after another
+//! 12 photos of SIZE arrive together    the same, all announced before the first is fetched
 //! the server forgets NAME              of the next photo: its server has it no longer
 //! 6 minutes pass                       seconds, minutes, hours, days; the daemon wakes every minute
 //! restart                              the daemon ends and begins again, the key as it was
@@ -129,6 +132,15 @@ fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
         }
         let (name, size) = name_and_size(photo.strip_suffix(" arrives")?)?;
         stage.photo_arrives(name, size);
+    } else if let Some(photos) = event.strip_suffix(" arrive together") {
+        let (count, size) = photos.split_once(" photos of ")?;
+        stage.photos_arrive_together(count.parse().ok()?, bytes(size)?);
+    } else if let Some(picture) = event.strip_prefix("picture ") {
+        let (name, size) = picture.strip_suffix(" arrives")?.rsplit_once(' ')?;
+        let (width, height) = size.split_once('x')?;
+        stage.picture_arrives(name, width.parse().ok()?, height.parse().ok()?);
+    } else if let Some(program) = event.strip_prefix("the phone is ") {
+        stage.phone_says_it_is(program);
     } else if let Some(photos) = event.strip_suffix(" arrive") {
         let (count, size) = photos.split_once(" photos of ")?;
         stage.photos_arrive(count.parse().ok()?, bytes(size)?);

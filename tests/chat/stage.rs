@@ -22,6 +22,8 @@ use strongroom::{
     keeper::{
         Device, Effect, Input, JobId, Keeper, Memory, Moment, Remembered, Settings, Standing, Told,
         Uploaded,
+        arrivals::{self, Manners},
+        chat::{Beside, Chat},
         custody::{Mode, Rules},
         delivery::Delivery,
         devices::{Known, Level, Own},
@@ -29,11 +31,12 @@ use strongroom::{
         machine::{self, Errand},
         notices,
         owner::Pairing,
+        pictures::{PictureNews, Record},
         reply::{DeliveryFailure, IntakeFailure, OpenFailure, PLAIN_REFUSED, Reply},
         storage::{DriveTrouble, Pace, Seen},
         verify::{self, Act},
     },
-    vault_process::{Form, Order, OriginWord, Word, indoors::Indoors},
+    vault_process::{Form, Order, OriginWord, PictureAsk, PictureWord, Word, indoors::Indoors},
 };
 use vault::{
     BlobId, Index, IntakeKey, Metadata, OpenVault, Sealer, SlotSecret, VaultFolder, slot::SlotKind,
@@ -88,8 +91,10 @@ struct Card {
     checks: verify::Record,
     pace: Option<Pace>,
     alarm: bool,
+    arrivals: arrivals::Record,
     notices: notices::Record,
     switches_off: bool,
+    originals: Record,
 }
 
 /// What uploads come to.
@@ -120,6 +125,10 @@ pub(crate) struct Stage {
     /// What lies on the owner's server: a name, and of what its content is made.
     shared: BTreeMap<String, (String, u64)>,
     forgotten: BTreeSet<String>,
+    /// What is shared and is a picture.
+    pictures: BTreeMap<String, Vec<u8>>,
+    /// What the phone's program says it is.
+    program: Option<String>,
     /// Of everything that was ever shared.
     hashes: BTreeSet<[u8; 32]>,
     effects: VecDeque<Effect>,
@@ -162,6 +171,8 @@ impl Stage {
             messages: 0,
             shared: BTreeMap::new(),
             forgotten: BTreeSet::new(),
+            pictures: BTreeMap::new(),
+            program: None,
             hashes: BTreeSet::new(),
             effects: VecDeque::new(),
             said: Vec::new(),
@@ -211,6 +222,10 @@ impl Stage {
     /// Tells the keeper, and carries out what comes of it until nothing is left to do.
     fn tell(&mut self, input: Input) {
         self.decide(input);
+        self.carry_on();
+    }
+
+    fn carry_on(&mut self) {
         while let Some(effect) = self.effects.pop_front() {
             self.carry_out(effect);
         }
@@ -258,7 +273,9 @@ impl Stage {
             Effect::SavePace(pace) => card.pace = Some(pace),
             Effect::SaveAlarm(alarm) => card.alarm = alarm,
             Effect::SaveNotices(record) => card.notices = record,
-            Effect::Say(reply) => self.hear(&reply),
+            Effect::SaveOriginals(record) => card.originals = record,
+            Effect::Say(reply) | Effect::Chat(Chat::Tell { reply, .. }) => self.hear(&reply),
+            Effect::Chat(Chat::SaveArrivals(record)) => card.arrivals = record,
             Effect::SayTo(device, reply) if device.id == NEW_PHONE => {
                 self.said
                     .push(format!("(to the new phone) {}", reply.text()));
@@ -298,6 +315,18 @@ impl Stage {
                 };
                 self.order_and_hear(&order, otherwise);
             }
+            Effect::Chat(Chat::Label {
+                job,
+                number,
+                labels,
+            }) => {
+                let order = dialogue::label(job, number, labels);
+                let otherwise = Input::NotIndexed {
+                    job,
+                    damaged: false,
+                };
+                self.order_and_hear(&order, otherwise);
+            }
             Effect::Ask(job, command) => {
                 let waiting = self.keeper.open_blobs();
                 let order = dialogue::order(job, command, self.now(), || waiting.clone());
@@ -317,6 +346,10 @@ impl Stage {
                 }
             }
             Effect::Machine(errand) => self.errand(errand),
+            Effect::AskClient(device) => {
+                let name = self.program.clone();
+                self.decide(Input::Picture(PictureNews::Client { device, name }));
+            }
             Effect::Discard(blob) => {
                 let blob = BlobId::from_bytes(blob);
                 self.sealer.folder().remove_blob(&blob).unwrap();
@@ -459,7 +492,8 @@ impl Stage {
             return self.decide(not_sealed(IntakeFailure::Gone, false));
         }
         let (seed, size) = self.shared[&intake.name].clone();
-        let content = content(&seed, size);
+        let picture = self.pictures.get(&intake.name).cloned();
+        let content = picture.unwrap_or_else(|| content(&seed, size));
         self.hashes.insert(Sha256::digest(&content).into());
         let mut writer = self.sealer.start(&blob, &mut SysRng).unwrap();
         writer.write_all(&content).unwrap();
@@ -482,10 +516,20 @@ impl Stage {
         let Some(vault) = &mut self.vault else {
             return self.decide(not_uploaded(DeliveryFailure::Locked));
         };
-        let order = Order::Deliver {
-            job: job.0,
-            number,
-            form: Form::Link,
+        let form = Form::Link;
+        let made = self.keeper.made(&job).map(dialogue::make);
+        let is_made = made.is_some();
+        let order = match made {
+            Some(make) => Order::Picture(PictureAsk {
+                job: job.0,
+                form,
+                make,
+            }),
+            None => Order::Deliver {
+                job: job.0,
+                number,
+                form,
+            },
         };
         vault.order(&order).unwrap();
         let (row, form, secret) = match self.word() {
@@ -504,7 +548,8 @@ impl Stage {
         decryptor.update(&ciphertext, &mut content).unwrap();
         decryptor.finish(&mut content).unwrap();
         let hash: [u8; 32] = Sha256::digest(&content).into();
-        assert!(self.hashes.contains(&hash), "that was never shared");
+        let is_whole = self.hashes.contains(&hash) || (is_made && content.starts_with(b"\xff\xd8"));
+        assert!(is_whole, "that was never shared");
         self.decide(match self.uploads {
             Uploads::Work => Input::Uploaded {
                 job,
@@ -556,14 +601,20 @@ impl Stage {
             sent_at: self.now(),
             receipt: None,
             readers: Vec::new(),
+            beside: Beside::default(),
         }
     }
 
     fn shares(&mut self, name: &str, seed: &str, size: u64) {
+        let link = self.uploads(name, seed, size);
+        self.owner_writes(&link);
+    }
+
+    /// Puts a file on the server; returns the link to it.
+    fn uploads(&mut self, name: &str, seed: &str, size: u64) -> String {
         let content = (seed.to_owned(), size);
         self.shared.insert(name.to_owned(), content);
-        let link = format!("aesgcm://up.example/{}#{SECRET}", name.replace(' ', "%20"));
-        self.owner_writes(&link);
+        format!("aesgcm://up.example/{}#{SECRET}", name.replace(' ', "%20"))
     }
 
     pub(crate) fn owner_writes(&mut self, text: &str) {
@@ -573,6 +624,27 @@ impl Stage {
 
     pub(crate) fn photo_arrives(&mut self, name: &str, size: u64) {
         self.shares(name, name, size);
+    }
+
+    /// A picture that can be opened; the vault is open and looks at it.
+    pub(crate) fn picture_arrives(&mut self, name: &str, width: u32, height: u32) {
+        let picture = made(width, height);
+        let size = picture.len() as u64;
+        self.pictures.insert(name.to_owned(), picture);
+        self.shares(name, name, size);
+        while let Some(vault) = &mut self.vault {
+            let word = vault.word().unwrap();
+            let is_seen = matches!(word, Word::Picture(PictureWord::Seen { .. }));
+            self.hear_word(word);
+            if is_seen {
+                break;
+            }
+        }
+        self.carry_on();
+    }
+
+    pub(crate) fn phone_says_it_is(&mut self, program: &str) {
+        self.program = Some(program.to_owned());
     }
 
     pub(crate) fn photo_arrives_again(&mut self, name: &str, other: &str) -> Option<()> {
@@ -585,6 +657,17 @@ impl Stage {
         for number in 1..=count {
             self.photo_arrives(&format!("IMG_{number:04}.jpg"), size);
         }
+    }
+
+    /// All are announced before the first of them is fetched.
+    pub(crate) fn photos_arrive_together(&mut self, count: u32, size: u64) {
+        for number in 1..=count {
+            let name = format!("IMG_{number:04}.jpg");
+            let link = self.uploads(&name, &name, size);
+            let told = self.message(1, &link);
+            self.decide(Input::Told(told));
+        }
+        self.tell(Input::Woke);
     }
 
     pub(crate) fn server_forgets(&mut self, name: &str) {
@@ -760,6 +843,16 @@ fn content(seed: &str, size: u64) -> Vec<u8> {
     block.iter().copied().cycle().take(size).collect()
 }
 
+/// A grey picture without a camera's notes.
+fn made(width: u32, height: u32) -> Vec<u8> {
+    let picture = image::RgbImage::from_pixel(width, height, image::Rgb([120, 120, 120]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, image::ImageFormat::Jpeg)
+        .unwrap();
+    bytes.into_inner()
+}
+
 fn intake_key() -> IntakeKey {
     IntakeKey::init_with(|bytes| bytes.fill(7))
 }
@@ -791,11 +884,17 @@ fn keeper(rules: Rules, card: &Card) -> Keeper {
         alarm: card.alarm,
         aes: "in hardware",
     };
+    let manners = Manners {
+        reactions: true,
+        gather_seconds: 0,
+    };
     Keeper::new(memory)
         .under(rules, card.remembered.clone())
+        .with_manners(manners, card.arrivals.clone())
         .set_up(Settings {
             switches_off: card.switches_off,
             ..Settings::default()
         })
         .with_notices(card.notices.clone())
+        .with_originals(card.originals.clone())
 }

@@ -22,9 +22,10 @@ use getrandom::SysRng;
 use strongroom::{
     keeper::{
         Device, Effect, Input, JobId, Keeper, Memory, Placed, Standing, Told,
+        chat::{Beside, Chat},
         devices::Own,
         intake::Intake,
-        reply::{IntakeFailure, Line, OpenFailure, Reply},
+        reply::{ArrivalReply, IntakeFailure, Line, OpenFailure, Reply},
     },
     state::{JobKind, LetterContent, State, Step, write_private},
 };
@@ -224,6 +225,7 @@ fn told(number: u64) -> Told {
         sent_at: 0,
         receipt: None,
         readers: Vec::new(),
+        beside: Beside::default(),
     }
 }
 
@@ -327,7 +329,9 @@ impl Worker {
                     step.close_job(&job.0)?;
                     closed = true;
                 }
-                Effect::Say(reply) => letters.push(post(&step, &line(reply))?),
+                Effect::Say(reply) | Effect::Chat(Chat::Tell { reply, .. }) => {
+                    letters.push(post(&step, &line(reply))?);
+                }
                 _ => {}
             }
         }
@@ -480,8 +484,11 @@ fn post(step: &Step<'_>, words: &str) -> Result<(i64, String, String), End> {
 fn line(reply: &Reply) -> String {
     match reply {
         Reply::Stored { line } => format!("stored {} {}", line.number, line.name),
-        Reply::Opened { adopted, .. } => {
-            let numbers: Vec<String> = adopted.iter().map(u64::to_string).collect();
+        Reply::Opened {
+            adopted: numbers, ..
+        }
+        | Reply::Arrival(ArrivalReply::Stored { numbers, .. }) => {
+            let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
             format!("adopted {}", numbers.join(" "))
         }
         Reply::NotStored {

@@ -8,6 +8,7 @@ use aes::{
     cipher::{BlockCipherDecrypt as _, KeyInit as _},
 };
 use serde_json::{Value, json};
+use strongroom::keeper::reply::Reply;
 
 use crate::{
     home::{STRANGER, VAULT},
@@ -17,18 +18,6 @@ use crate::{
     scene::Scene,
 };
 
-const HELP: &str = "Share a photo or file here and I keep it.\n\
-     list: the newest files (list 30: more)\n\
-     find WORDS: files with these words in the name\n\
-     get 7: send file 7 back (also get 7 9-12, get last, get last 3)\n\
-     status: open or locked, how much is kept\n\
-     keys: what opens the vault (rename key OLD to NEW, revoke key NAME, add key)\n\
-     devices: your phones, and which may command (fingerprints: all digits)\n\
-     trust 8c1f, revoke 8c1f: let a new phone in, shut a lost one out\n\
-     verify: check every file (verify 7: one; verify sample: a few)\n\
-     lock: close the vault at once\n\
-     unproven: files on the drive that nobody vouches for\n\
-     unlock CODE: open it, if your vault opens by a code";
 const BAD_LINK: &str =
     "The file is not stored: its link is not one I can read. Please send it again.";
 const BAD_ADDRESS: &str = "photo.jpg is not stored: its link leads to an address I must not open. \
@@ -38,8 +27,12 @@ const NOT_TEXT: &str =
 const PLAIN_REFUSED: &str = "I only read encrypted messages and kept nothing of this one. \
      Please switch on OMEMO for this chat and send it again.";
 
+fn help() -> String {
+    Reply::Help.text()
+}
+
 fn not_understood() -> String {
-    format!("I did not understand that. I know these:\n{HELP}")
+    format!("I did not understand that. I know these:\n{}", help())
 }
 
 #[test]
@@ -329,17 +322,24 @@ fn what_is_no_command_is_answered_with_what_would_be_one() {
     let empty = "The vault is empty. Share a photo here and I keep it.".to_owned();
     let which = "Which file? Send for example \"get 7\"; \"list\" shows the numbers.".to_owned();
     let too_many = "That is more than 100 files at once. Ask for fewer.".to_owned();
+    let alone =
+        "\"lock\" stands alone, so I did nothing. Send just \"lock\" if that is what you mean.";
+    let slip = "I did not understand that and did nothing. Did you mean \"lock\"?".to_owned();
     let no_such = |numbers: &str| format!("There is no {numbers}. \"list\" shows the numbers.");
     scene.tell("list");
     scene.expect(&empty);
     scene.tell("get last");
     scene.expect(&empty);
+    // Right after a photo these would be its caption.
+    for prose in ["hello", "💙"] {
+        scene.tell(prose);
+        scene.expect(&not_understood());
+    }
     for (line, reply) in [
-        ("help", HELP.to_owned()),
-        ("hello", not_understood()),
-        ("lock now", not_understood()),
+        ("help", help()),
+        ("lock now", alone.to_owned()),
+        ("lokc", slip),
         ("list\nlock", not_understood()),
-        ("💙", not_understood()),
         (&"x".repeat(60_000), not_understood()),
         ("get", which),
         ("get me", number("me")),
@@ -367,6 +367,8 @@ fn what_is_no_command_is_answered_with_what_would_be_one() {
 
     let path = scene.share(json!({ "name": "last.jpg" }));
     scene.expect_stored("last.jpg");
+    scene.tell("hello");
+    scene.phone.wait_reply(": caption \"hello\".");
     scene.assert_comes_back(&path);
 }
 

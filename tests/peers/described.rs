@@ -29,8 +29,7 @@ const CIPHER: &str =
     "it is encrypted in a way that I do not know. Please send it with another app.";
 const NOT_ENCRYPTED: &str = "it lies unencrypted on its server, where I leave it. Please switch on \
      OMEMO for files in this chat and send it again.";
-const NOT_KEPT: &str = "I keep files, and not the words that come with them. If that was a \
-     command, please send it by itself.";
+const NOTED: &str = "Noted with the 3 files that are being stored: caption \"lock\".";
 const PLAIN_REFUSED: &str = "I only read encrypted messages and kept nothing of this one. Please \
      switch on OMEMO for this chat and send it again.";
 const ELSEWHERE: &str = "That file went to the device that asked for it, in a form that this app \
@@ -295,7 +294,7 @@ fn whatever_vouches_for_a_file_does_and_a_second_place_helps_where_the_first_fai
 }
 
 #[test]
-fn one_message_may_describe_several_files_and_its_words_are_neither_obeyed_nor_lost_sight_of() {
+fn one_message_may_describe_several_files_and_its_words_are_their_caption_and_not_obeyed() {
     let mut scene = Scene::new_in("omemo2");
     let files: Vec<Shared> = (0..3)
         .map(|it| scene.shared(&format!("{it}.jpg"), &json!({})))
@@ -304,13 +303,8 @@ fn one_message_may_describe_several_files_and_its_words_are_neither_obeyed_nor_l
 
     describe(&mut scene.phone, &files, Some("lock"));
 
-    scene.expect(NOT_KEPT);
-    for number in 0..3 {
-        let said = scene
-            .phone
-            .wait_reply(&format!("{number}.jpg, 20.0 kB, stored."));
-        assert!(said.starts_with("✅ #"), "{said}");
-    }
+    scene.expect(NOTED);
+    scene.phone.wait_reply("✅ 3 of 3 stored, 60.0 kB, #1-#3.");
     assert_eq!(scene.home.blobs().len(), 3);
     // What only stands for the file, for programs that cannot read the description, is no words.
     let shared = scene.shared("3.jpg", &json!({}));
@@ -321,8 +315,8 @@ fn one_message_may_describe_several_files_and_its_words_are_neither_obeyed_nor_l
     let status = scene.phone.wait_reply("The vault is");
     assert!(status.starts_with("The vault is open: 4 files"), "{status}");
     let said = scene.phone.seen("message");
-    let refused = said.iter().filter(|it| it["body"] == NOT_KEPT);
-    assert_eq!(refused.count(), 1);
+    let noted = said.iter().filter(|it| it["body"] == NOTED);
+    assert_eq!(noted.count(), 1);
 }
 
 #[test]

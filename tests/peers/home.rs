@@ -139,6 +139,9 @@ impl Home {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
+        // Most tests share one file after another, and wait for the word of each.
+        home.change_settings("gather_seconds = 10", "gather_seconds = 0");
+        home.change_settings("avatar = true", "avatar = false");
         String::from_utf8(output.stdout).unwrap()
     }
 

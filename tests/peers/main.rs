@@ -11,6 +11,7 @@
     reason = "a test"
 )]
 
+mod arrivals;
 mod bad_input;
 mod canary;
 mod check;
@@ -41,6 +42,7 @@ mod omemo2;
 mod origin;
 mod phone;
 mod photo;
+mod pictures;
 mod power;
 mod prosody;
 mod register;

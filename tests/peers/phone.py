@@ -54,6 +54,8 @@ RECEIPTS = "{urn:xmpp:receipts}"
 MARKERS = "{urn:xmpp:chat-markers:0}"
 CHATSTATES = "{http://jabber.org/protocol/chatstates}"
 REACTIONS = "{urn:xmpp:reactions:0}"
+CORRECT = "{urn:xmpp:message-correct:0}"
+DISCO_INFO = "{http://jabber.org/protocol/disco#info}"
 FALLBACK = "I sent you an OMEMO encrypted message but your client doesn't seem to support that."
 TAG_BYTES = 16
 
@@ -70,6 +72,12 @@ def fingerprint(identity_key: bytes) -> str:
 
 
 # ------------------------------------------------------------------------------ what is on the wire
+
+def corrected(elements: Iterable[ET.Element]) -> Optional[str]:
+    """The id of the message whose place one takes (XEP-0308)."""
+    ids = [it.get("id") for it in elements if it.tag == CORRECT + "replace"]
+    return ids[0] if ids else None
+
 
 def protobuf(data: bytes) -> dict[int, Any]:
     """The fields of a flat protobuf message: integers and byte strings, the last of each number."""
@@ -252,8 +260,16 @@ class Phone(ClientXMPP):
         # The library's own "message" event leaves out what has no body: receipts, typing, OMEMO.
         self.register_handler(CoroutineCallback(
             "every message", MatchXPath("{jabber:client}message"), self.on_message_in_order))
+        self.add_filter("in", self.report_question)
         self.register_handler(CoroutineCallback(
             "every presence", MatchXPath("{jabber:client}presence"), self.on_presence))
+
+    def report_question(self, stanza):
+        """Reports who asks what this client can do."""
+        asks = stanza.xml.tag == CLIENT + "iq" and stanza.xml.get("type") == "get"
+        if asks and stanza.xml.find(DISCO_INFO + "query") is not None:
+            emit("disco", **{"from": JID(stanza.xml.get("from") or "").bare})
+        return stanza
 
     def fail(self, why: str) -> None:
         if not self.ready.done():
@@ -319,6 +335,7 @@ class Phone(ClientXMPP):
             emit("error", **about, xml=ET.tostring(stanza, encoding="unicode"))
             return
         asks = stanza.find(RECEIPTS + "request") is not None
+        about["corrects"] = corrected(stanza)
         namespace, encrypted = self.find_encrypted(stanza)
         if encrypted is None:
             if message["body"]:
@@ -347,6 +364,7 @@ class Phone(ClientXMPP):
         if namespace == OMEMO2:
             inside = self.read_sce(plaintext, message)
             self.report_signs(inside, about)
+            about["corrects"] = corrected(inside)
             asks = any(child.tag == RECEIPTS + "request" for child in inside)
             for child in inside:
                 if child.tag == sharing.SFS + "file-sharing":
@@ -546,6 +564,24 @@ class Phone(ClientXMPP):
     async def do_send_text(self, to: str, text: str, receipt: bool = True,
                            namespace: Optional[str] = None) -> dict[str, Any]:
         return await self.send_omemo(to, text.encode(), receipt, namespace=namespace)
+
+    async def do_send_beside(self, to: str, text: str, xml: str) -> dict[str, Any]:
+        """Sends a text encrypted in the legacy namespace, with elements in clear beside it."""
+        return await self.send_sealed(LEGACY, to, text.encode(), FALLBACK,
+                                      list(ET.fromstring(f"<x>{xml}</x>")))
+
+    async def do_items(self, jid: str, node: str) -> dict[str, Any]:
+        """The text of the items of somebody's node."""
+        answer = await self.plugin["xep_0060"].get_items(JID(jid), node, timeout=20)
+        items = answer.xml.iter("{http://jabber.org/protocol/pubsub}item")
+        return {"items": ["".join(it.itertext()) for it in items]}
+
+    async def do_announce(self, feature: str) -> dict[str, Any]:
+        """Announces that this client can do something more, to all who see its presence."""
+        self.plugin["xep_0030"].add_feature(feature)
+        await self.plugin["xep_0115"].update_caps(broadcast=False)
+        self.send_presence()
+        return {}
 
     async def do_send_envelope(self, to: str, xml: str) -> dict[str, Any]:
         """Encrypts what is given in urn:xmpp:omemo:2, whether it is an envelope or not."""

@@ -298,7 +298,7 @@ impl Drop for BlobWriter {
 }
 
 /// The date that all blobs bear: 1 January 2000, which every file system can store.
-fn blob_date() -> SystemTime {
+pub(crate) fn blob_date() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(946_684_800)
 }
 
@@ -445,11 +445,13 @@ impl VaultFolder {
         }
     }
 
-    /// Removes a blob for good, if it is there. The caller sees to it that nothing is lost with it.
+    /// Removes a blob for good, if it is there, and its thumbnail. The caller sees to it that
+    /// nothing is lost with it.
     ///
     /// # Errors
     /// When the drive fails.
     pub fn remove_blob(&self, blob: &BlobId) -> io::Result<()> {
+        self.remove_thumbnail(blob)?;
         let path = self.blob_path(blob);
         disk::remove_if_there(&path)?;
         disk::sync_parent(&path)

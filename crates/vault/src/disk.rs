@@ -122,6 +122,11 @@ pub(crate) fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
     sync_parent(to)
 }
 
+/// Renames what may be lost in a power cut.
+pub(crate) fn rename_in_passing(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
 /// Makes the names in the folder of `path` durable.
 pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|it| !it.as_os_str().is_empty());

@@ -88,6 +88,12 @@ impl Epochs {
             .map(|epoch| epoch.secret.purpose("snapshot"))
     }
 
+    /// Derives the key of the thumbnails of this epoch.
+    pub(crate) fn thumbnail_key(&self, epoch: u32) -> Option<PurposeKey> {
+        self.epoch(epoch)
+            .map(|epoch| epoch.secret.purpose("thumbnail"))
+    }
+
     /// Marks a content, so that equal contents are found without keeping their hashes.
     ///
     /// Under a key of the first epoch, which every later one opens: marks stay comparable.

@@ -8,6 +8,7 @@
 //! changes/0000000001-0000000001.log what was done to the index, sealed
 //! snapshots/0000000001-0000000001.snap takes the log's place now and then, sealed
 //! index/0000000001.db               the index; can be made anew from all of the above
+//! thumbnails/4f/<blob>.thumb        what was seen of a blob, sealed; can be made anew
 //! quarantine/                       blobs that were set aside
 //! strongroom.cards                  how often each system card wrote its state
 //! ```

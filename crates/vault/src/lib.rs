@@ -37,6 +37,7 @@ mod seal;
 pub mod slot;
 #[cfg(test)]
 mod testing;
+pub mod thumbnail;
 pub mod unseal;
 pub mod words;
 
@@ -46,7 +47,7 @@ pub use header::HeaderHash;
 pub use id::{BlobId, SlotId, VaultId};
 pub use index::{
     Adopted, Attributes, Compared, Duplicate, Entry, EntryNumber, Index, IndexError, Label, Labels,
-    Opening, Origin, Relabelled, Settled, Totals, Unlisted,
+    Opening, Origin, Relabelled, Settled, Totals, Unlisted, Unseen,
 };
 pub use key::{
     IntakeKey, IntakeMac, NoMemory, SlotSecret,
@@ -58,5 +59,6 @@ pub use key::{
 pub use metadata::Metadata;
 pub use name::safe_name;
 pub use open::{OpenError, OpenVault};
+pub use thumbnail::{Picture, Place, Thumbnail};
 pub use unseal::UnsealError;
 pub use words::{RecoveryWords, WordsError};

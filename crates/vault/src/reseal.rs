@@ -236,6 +236,10 @@ fn reseal_one(
     // A blob that was removed meanwhile is not to come back.
     if vault.folder().has_blob(blob) {
         writer.take_name()?;
+        // What is lost of it is made again.
+        if let Err(error) = vault.renew_thumbnail(blob) {
+            return Err(Failed::Whole(ResealError::Read(error)));
+        }
     }
     Ok(true)
 }

@@ -11,7 +11,8 @@ use std::{
 
 use getrandom::SysRng;
 use vault::{
-    Attributes, BlobId, Index, Metadata, OpenVault, Origin, Sealer, SlotSecret, VaultFolder,
+    Adopted, Attributes, BlobId, Index, Metadata, OpenVault, Origin, Picture, Sealer, SlotSecret,
+    Thumbnail, VaultFolder,
 };
 
 /// How many canaries there are of each kind.
@@ -114,18 +115,21 @@ fn the_drive_shows_no_name_content_caption_sender_or_slot_and_the_search_would_f
         let mut writer = sealer.start(&blob, &mut SysRng).unwrap();
         let long = content.repeat(2000);
         writer.write_all(long.as_bytes()).unwrap();
+        let [camera, image] = ["camera", "image"].map(|kind| canary(kind, number));
         canaries.extend([
             name.clone(),
             content.clone(),
             sender.clone(),
             caption.clone(),
+            camera.clone(),
+            image.clone(),
         ]);
         let spelled = [
             base64(name.as_bytes()),
             sender.encode_utf16().flat_map(u16::to_le_bytes).collect(),
             hex::encode(&caption).into_bytes(),
         ];
-        texts.push(content);
+        texts.extend([content, camera.clone(), image.clone()]);
         fs::write(plain.join(format!("{number}")), spelled.concat()).unwrap();
         if number % 4 == 3 {
             // One in four is still being written when the drive is taken.
@@ -144,7 +148,22 @@ fn the_drive_shows_no_name_content_caption_sender_or_slot_and_the_search_would_f
             origin: Origin::Proven,
             caption: Some(caption),
         };
-        index.adopt(&blob, attributes, UNIX_EPOCH).unwrap();
+        let adopted = index.adopt(&blob, attributes, UNIX_EPOCH).unwrap();
+        let Adopted::New(entry) = adopted else {
+            panic!("it is new");
+        };
+        let picture = Picture {
+            width: 4,
+            height: 3,
+            camera: Some(camera),
+            ..Picture::default()
+        };
+        index.note_picture(entry, &blob, Some(&picture)).unwrap();
+        let thumbnail = Thumbnail {
+            picture: Some(picture),
+            image: image.into_bytes(),
+        };
+        open.keep_thumbnail(&blob, &thumbnail).unwrap();
     }
     fs::write(plain.join("texts"), texts.join("\n")).unwrap();
 
@@ -152,7 +171,7 @@ fn the_drive_shows_no_name_content_caption_sender_or_slot_and_the_search_would_f
     drop(index);
     let while_locked = hits(&path, &canaries);
 
-    assert_eq!(canaries.len(), 1 + 4 * CANARIES);
+    assert_eq!(canaries.len(), 1 + 6 * CANARIES);
     assert_eq!(control, canaries.len());
     assert_eq!((while_open, while_locked), (0, 0));
     assert!(fs::read_dir(path.join("index")).unwrap().count() > 0);

@@ -7,7 +7,10 @@ use std::{
 
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
-use strongroom::vault_process::{Form, Order, OriginWord, Question, Row, Shut, Word, typed::Kind};
+use strongroom::vault_process::{
+    Form, Labels, Make, Order, OriginWord, PictureAsk, PictureWord, Question, Row, Shut, Word,
+    typed::Kind,
+};
 use vault::{
     BlobId, Metadata, Passphrase, Pepper, PepperFile, Sealer, SlotId, SlotSecret, VaultFolder,
     VaultId, header::HEADER_BYTES,
@@ -199,6 +202,15 @@ pub(super) fn orders(seeds: &mut Seeds) {
             },
         ),
         ("abort", Order::Abort),
+        ("label", label(job)),
+        (
+            "sheet",
+            Order::Picture(PictureAsk {
+                job,
+                form: Form::Link,
+                make: Make::Sheet(vec![9, 8, 7]),
+            }),
+        ),
     ];
     for (name, order) in &orders {
         let bytes = message(0, order);
@@ -209,8 +221,21 @@ pub(super) fn orders(seeds: &mut Seeds) {
     seeds.add("vault_message", "refused-order--unknown", [0, 99]);
 }
 
-/// What the vault process says of proofs of origin.
-fn origin_words() -> [(&'static str, Word); 4] {
+fn label(job: [u8; 32]) -> Order {
+    Order::Label {
+        job,
+        numbers: vec![7, 8],
+        labels: Labels {
+            caption: Some("Beach".to_owned()),
+            tags: vec!["sea".to_owned()],
+            album: None,
+        },
+        for_intake: true,
+    }
+}
+
+/// What the vault process says of proofs of origin and of pictures.
+fn origin_words() -> [(&'static str, Word); 5] {
     let job = JOB;
     let unproven = OriginWord::Unproven {
         job,
@@ -229,6 +254,10 @@ fn origin_words() -> [(&'static str, Word); 4] {
         ),
         ("unproven", Word::Origin(unproven)),
         ("taken", Word::Origin(OriginWord::Taken { job, numbers })),
+        (
+            "not-made",
+            Word::Picture(PictureWord::NotMade { job, number: 3 }),
+        ),
     ]
 }
 
@@ -285,6 +314,14 @@ pub(super) fn words(seeds: &mut Seeds) {
             },
         ),
         ("no-answer", Word::NoAnswer { job }),
+        (
+            "labelled",
+            Word::Labelled {
+                job,
+                numbers: vec![7],
+                for_intake: false,
+            },
+        ),
         ("prepared", prepared),
         ("not-prepared", Word::NotPrepared { job, number: 3 }),
     ];

@@ -30,7 +30,7 @@ pub(super) fn kept(keeping: &Keeping) -> (&'static str, String) {
                 [Label::Tag { borne: false, .. }, ..] => {
                     ("untag", format!("untag {files}{}", tags(labels)))
                 }
-                other => panic!("no line says {other:?}"),
+                other => unreachable!("no line says {other:?}"),
             }
         }
     }
@@ -40,7 +40,7 @@ fn tags(labels: &[Label]) -> String {
     assert!(labels.len() <= 20);
     let tags = labels.iter().map(|label| {
         let Label::Tag { tag, .. } = label else {
-            panic!("{label:?} among tags");
+            unreachable!("{label:?} among tags");
         };
         format!(" #{tag}")
     });

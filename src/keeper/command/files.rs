@@ -2,6 +2,7 @@
 
 use super::{
     Command, Context, DEFAULT_LINES, MAX_LINES, MAX_PICKED, NotACommand, Pick, numbers::range,
+    pictures,
 };
 
 pub(super) fn list(rest: &str, _: &Context) -> Result<Command, NotACommand> {
@@ -32,6 +33,14 @@ pub(super) fn find(rest: &str, _: &Context) -> Result<Command, NotACommand> {
 
 /// Reads `get 7`, `get 7 9-12`, `get last 3`; without a number it is what the line answers to.
 pub(super) fn get(rest: &str, context: &Context) -> Result<Command, NotACommand> {
+    match pictures::small(rest) {
+        Some(numbers) => pictures::get_small(&numbers, context),
+        None => picks(rest, context).map(|picks| Command::Get { picks }),
+    }
+}
+
+/// Reads which files are meant.
+pub(super) fn picks(rest: &str, context: &Context) -> Result<Vec<Pick>, NotACommand> {
     let mut words = rest
         .split(|c: char| c == ',' || c.is_whitespace())
         .filter(|word| !word.is_empty());
@@ -67,15 +76,14 @@ pub(super) fn get(rest: &str, context: &Context) -> Result<Command, NotACommand>
             first: number,
             last: number,
         };
-        let picks = context.quoted.iter().map(one).collect();
-        return Ok(Command::Get { picks });
+        return Ok(context.quoted.iter().map(one).collect());
     }
     if picks.is_empty() {
         return Err(NotACommand::BadNumber {
             word: String::new(),
         });
     }
-    Ok(Command::Get { picks })
+    Ok(picks)
 }
 
 /// Reads `last 3`, which is `get last 3`.

@@ -1,8 +1,8 @@
 //! The words that commands begin with.
 
 use super::{
-    Command, Context, NotACommand, alone, checks, devices, files, help, keeping, keys, machine,
-    notices,
+    Command, Context, NotACommand, album, alone, checks, devices, files, help, keeping, keys,
+    machine, notices, pictures,
 };
 use crate::keeper::{keeping::Keeping, machine::Errand};
 
@@ -31,6 +31,9 @@ pub const VERBS: &[Verb] = &[
     verb("find", &["search", "look"], files::find),
     verb("get", &["send", "fetch", "download"], files::get),
     verb("last", &[], files::last),
+    verb("album", &[], album::album),
+    verb("sheet", &["sheets", "thumbnails"], pictures::sheet),
+    verb("originals", &[], pictures::originals),
     verb("status", &["state"], |rest, _| alone("status", rest, Command::Status)),
     verb("lock", &["close"], |rest, _| alone("lock", rest, Command::Lock)),
     verb("keys", &[], |rest, _| alone("keys", rest, Command::Keys)),

@@ -34,7 +34,9 @@ impl Intakes {
         let mut doubles = 0;
         let mut closed = Vec::new();
         for intake in self.open.values() {
-            if let Stage::Indexed { number, double } = intake.stage {
+            if let Stage::Indexed { number, double } = intake.stage
+                && !self.batch.has(&intake.job)
+            {
                 closed.push(intake.job);
                 if double {
                     doubles += 1;

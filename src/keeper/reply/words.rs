@@ -8,6 +8,7 @@ use crate::keeper::command::MAX_LINES;
 
 use super::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
+mod arrivals;
 mod client;
 mod custody;
 mod devices;
@@ -18,6 +19,7 @@ mod keys;
 mod life;
 mod machine;
 mod notices;
+mod pictures;
 mod storage;
 mod verify;
 
@@ -101,6 +103,7 @@ impl Reply {
             Self::NothingToFind => "Find what? Send for example \"find summer\".".to_owned(),
             Self::NotText => NOT_TEXT.to_owned(),
             Self::WordsNotKept => files::WORDS_NOT_KEPT.to_owned(),
+            Self::Arrival(reply) => reply.text(),
             Self::Grammar(reply) => reply.text(),
             Self::Device(reply) => reply.text(),
             Self::Custody(reply) => reply.text(),
@@ -109,6 +112,7 @@ impl Reply {
             Self::Keep(reply) => reply.text(),
             Self::Notice(reply) => reply.text(),
             Self::Machine(reply) => reply.text(),
+            Self::Picture(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),
             Self::Client(reply) => reply.text(),
         }
@@ -133,6 +137,7 @@ fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
         aes,
         held,
         checks,
+        album,
     } = facts;
     let mut text = String::new();
     if *alarm {
@@ -149,6 +154,9 @@ fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
     }
     if *arriving > 0 {
         let _ = write!(text, "\nOn their way in: {arriving}.");
+    }
+    if let Some(album) = album {
+        let _ = write!(text, "\nNew files go into the album \"{}\".", show(album));
     }
     if *held > 0 {
         let _ = write!(text, "\nHeld apart, from a new device: {held}.");
@@ -408,6 +416,7 @@ fn not_sent(number: u64, why: DeliveryFailure) -> String {
             "#{number} was not sent because it is too large for my server. Take it from the drive \
              with strongroom-rescue, or ask the server's operator."
         ),
+        DeliveryFailure::NothingToShow => pictures::nothing_to_show(number),
         DeliveryFailure::ServerTrouble | DeliveryFailure::Offline => {
             format!("#{number} was not sent because the upload failed. Please ask again later.")
         }

@@ -7,7 +7,8 @@ use omemo::media::{
 use super::*;
 use crate::keeper::{
     described::{Announced, Described},
-    reply::FileFault,
+    labels::Labels,
+    reply::{ArrivalReply, FileFault},
 };
 
 fn file(name: &str) -> SharedFile {
@@ -52,12 +53,17 @@ fn saved(effects: &[Effect]) -> Vec<&Intake> {
 }
 
 #[test]
-fn every_file_of_a_message_becomes_a_job_and_words_beside_them_are_not_obeyed() {
+fn every_file_of_a_message_becomes_a_job_and_words_beside_them_are_their_caption() {
+    let noted = |caption: &str| {
+        let labels = Labels::read(caption).unwrap();
+        Reply::Arrival(ArrivalReply::noted(Vec::new(), 2, &labels))
+    };
     for (text, said) in [
         (None, vec![]),
         (Some(" "), vec![]),
-        (Some("lock"), vec![Reply::WordsNotKept]),
-        (Some("Rome"), vec![Reply::WordsNotKept]),
+        (Some("lock"), vec![noted("lock")]),
+        (Some("Rome"), vec![noted("Rome")]),
+        (Some("a\u{7}b"), vec![Reply::WordsNotKept]),
     ] {
         let mut keeper = started(memory());
         let _ = open(&mut keeper);
@@ -66,7 +72,7 @@ fn every_file_of_a_message_becomes_a_job_and_words_beside_them_are_not_obeyed() 
         let effects = keeper.handle(Input::Told(described(text, files)), NOW);
 
         let names: Vec<_> = saved(&effects).iter().map(|it| it.name.clone()).collect();
-        assert_eq!(names, ["a.jpg", "b.jpg"]);
+        assert_eq!(names[..2], ["a.jpg", "b.jpg"]);
         assert_eq!(fetched(&effects), [1, 2]);
         assert_eq!(says(&effects), said, "{text:?}");
         assert!(keeper.is_open());

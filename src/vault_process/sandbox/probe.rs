@@ -25,6 +25,9 @@ pub struct Probe {
     /// Tries without walls
     #[arg(long)]
     bare: bool,
+    /// Tries behind the walls of a decoder, where no folder stays open
+    #[arg(long)]
+    decoder: bool,
     /// The folder that stays open
     inside: PathBuf,
     /// A folder beside it, with a file "secret" in it
@@ -39,7 +42,9 @@ pub struct Probe {
 pub fn run(probe: &Probe) -> anyhow::Result<()> {
     // A child is started before, for the attempt at another process's memory.
     let parent = rustix::process::getppid().map_or(1, |pid| pid.as_raw_nonzero().get());
-    if !probe.bare {
+    if probe.decoder {
+        crate::pictures::walls::confine()?;
+    } else if !probe.bare {
         super::prepare()?;
         super::confine(&probe.inside)?;
     }

@@ -1,11 +1,16 @@
 //! The key that the vault is opened with, from a file, a pipe, or what somebody types; and the
 //! opening.
 
-use std::{fs::File, io, os::unix::net::UnixStream, path::Path};
+use std::{
+    fs::File,
+    io,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::{Path, PathBuf},
+};
 
 use vault::{
-    BlobId, Index, OpenError, OpenVault, PublicHalf, SlotSecret, key::file::KeyFileError,
-    open::custody::Standing,
+    BlobId, Index, IntakeKey, OpenError, OpenVault, PublicHalf, SlotSecret,
+    key::file::KeyFileError, open::custody::Standing,
 };
 use zeroize::Zeroizing;
 
@@ -13,6 +18,20 @@ use crate::{
     keydevice::handover::{self, Found, NoKey, REVOKE_FILE},
     vault_process::{Shut, typed::Typed},
 };
+
+/// Opens what the key is read from, without reading.
+pub(super) fn find_key(key_file: Option<PathBuf>, pipe: Option<OwnedFd>) -> Result<File, Shut> {
+    match (key_file, pipe) {
+        (Some(path), _) => File::open(path).map_err(|error| missing(&error)),
+        (None, Some(pipe)) => Ok(File::from(pipe)),
+        (None, None) => Err(Shut::UnreadableKey),
+    }
+}
+
+pub(super) fn read_intake_key(path: &Path) -> Option<IntakeKey> {
+    let text = Zeroizing::new(std::fs::read(path).ok()?);
+    IntakeKey::from_card(&text)
+}
 
 pub(super) fn missing(error: &io::Error) -> Shut {
     log::warn!("the key file could not be opened: {error}");

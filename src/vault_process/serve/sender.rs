@@ -15,10 +15,13 @@ use sha2::{Digest as _, Sha256};
 use vault::OpenVault;
 use zeroize::Zeroizing;
 
-use super::{Delivery, Mouth, Word};
-use crate::vault_process::{
-    MAX_DATA_BYTES,
-    deliveries::{BROKEN, Form, HASHED, WHOLE},
+use super::{Delivery, Mouth, Word, made::Parcel};
+use crate::{
+    pictures::studio::Studio,
+    vault_process::{
+        MAX_DATA_BYTES,
+        deliveries::{BROKEN, Form, HASHED, WHOLE},
+    },
 };
 
 /// Bytes unsealed at a time.
@@ -29,6 +32,8 @@ pub(super) struct Sender {
     pub(super) vault: OpenVault,
     pub(super) mouth: Mouth,
     pub(super) running: Arc<AtomicU64>,
+    /// Where contact sheets and previews are made.
+    pub(super) studio: Option<Arc<Studio>>,
     /// How many deliveries are being unsealed.
     pub(super) busy: Arc<AtomicU64>,
 }
@@ -47,41 +52,42 @@ impl Sender {
     }
 
     fn deliver(&self, data: &mut UnixStream, delivery: &Delivery) -> io::Result<()> {
-        let (job, number) = (delivery.job, delivery.row.number);
-        let mut reader = match self.vault.reader(&delivery.blob) {
-            Ok(reader) => reader,
-            Err(error) => {
-                log::error!("a blob does not open: {error}");
-                return self.mouth.say(&Word::NotPrepared { job, number });
-            }
+        let job = delivery.job;
+        let Parcel {
+            mut content,
+            bytes,
+            row,
+        } = match self.parcel(delivery) {
+            Ok(parcel) => parcel,
+            Err(word) => return self.mouth.say(&*word),
         };
         let form = delivery.form;
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
         let secret = MediaSecret::random_for(form.cipher(), &mut rng);
         self.mouth.say(&Word::Prepared {
             job,
-            row: delivery.row.clone(),
+            row,
             media_type: delivery.media_type.clone(),
             form,
-            ciphertext_bytes: form.cipher().ciphertext_bytes(reader.size()),
+            ciphertext_bytes: form.cipher().ciphertext_bytes(bytes),
             secret: secret.to_bytes().to_vec(),
         })?;
         let mut hash = (form == Form::Description).then(Sha256::new);
         let mut encryptor = MediaEncryptor::new(&secret);
-        let mut content = Zeroizing::new(vec![0; PIECE_BYTES]);
+        let mut plain = Zeroizing::new(vec![0; PIECE_BYTES]);
         let mut piece = Vec::with_capacity(MAX_DATA_BYTES);
         loop {
             if self.running.load(Ordering::SeqCst) != delivery.ticket {
                 return data.write_all(&BROKEN.to_le_bytes());
             }
-            let length = match reader.read(&mut content) {
+            let length = match content.read(&mut plain) {
                 Ok(length) => length,
                 Err(error) => {
                     log::error!("a blob does not open to its end: {error}");
                     return data.write_all(&BROKEN.to_le_bytes());
                 }
             };
-            let Some(read) = content.get(..length).filter(|read| !read.is_empty()) else {
+            let Some(read) = plain.get(..length).filter(|read| !read.is_empty()) else {
                 break;
             };
             if let Some(hash) = &mut hash {

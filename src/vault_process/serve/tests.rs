@@ -9,6 +9,8 @@ use getrandom::SysRng;
 use rustix::fs::{CWD, Mode, mkfifoat};
 use vault::{Metadata, Sealer, SlotSecret};
 
+mod pictures;
+
 use super::*;
 use crate::vault_process::deliveries::{BROKEN, HASHED, WHOLE};
 use omemo::media::{MediaDecryptor, MediaSecret};
@@ -26,6 +28,11 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// One whose files are looked at, when there are decoders.
+    fn with(decoders: Option<UnixStream>) -> Self {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("vault");
         let secret = SlotSecret::generate(&mut SysRng).unwrap();
@@ -46,7 +53,7 @@ impl Scene {
                 intake_key: Some(intake_key()),
                 waiting: Vec::new(),
             };
-            let sockets = (its_control, its_data);
+            let sockets = (its_control, its_data, decoders);
             work(sockets, mouth, (vault, index), proofs, crate::clock::now)
         });
         Self {
@@ -143,11 +150,17 @@ impl Scene {
             form,
         };
         self.order(&order);
+        let word = self.word();
+        self.received(word, form)
+    }
+
+    /// Receives what was prepared; returns its content and the hash that was told.
+    fn received(&mut self, word: Word, form: Form) -> Option<(Vec<u8>, Option<[u8; 32]>)> {
         let Word::Prepared {
             secret,
             ciphertext_bytes,
             ..
-        } = self.word()
+        } = word
         else {
             return None;
         };

@@ -19,6 +19,7 @@ pub(super) enum Step {
 pub(super) const STEPS: &[&[Step]] = &[
     &[Step::Sql(FIRST)],
     &[Step::Sql(SECOND), Step::Code(fill_texts)],
+    &[Step::Sql(PICTURES)],
 ];
 
 const FIRST: &str = "
@@ -114,6 +115,27 @@ const SECOND: &str = "
     CREATE VIRTUAL TABLE texts USING fts5 (
         text, content = '', tokenize = 'trigram case_sensitive 1'
     );
+";
+
+/// What pictures say of themselves. A row without a width: it was looked at, and is none.
+const PICTURES: &str = "
+    CREATE TABLE pictures (
+        number       INTEGER PRIMARY KEY,
+        width        INTEGER,
+        height       INTEGER,
+        taken_at     INTEGER,
+        camera       TEXT,
+        latitude     INTEGER,
+        longitude    INTEGER,
+        is_described INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX pictures_by_time ON pictures (taken_at, number) WHERE taken_at IS NOT NULL;
+    CREATE TRIGGER pictures_of_removed AFTER DELETE ON entries BEGIN
+        DELETE FROM pictures WHERE number = old.number;
+    END;
+    CREATE TRIGGER pictures_of_replaced AFTER UPDATE OF blob_id ON entries BEGIN
+        DELETE FROM pictures WHERE number = old.number;
+    END;
 ";
 
 fn fill_texts(transaction: &Transaction<'_>) -> rusqlite::Result<()> {

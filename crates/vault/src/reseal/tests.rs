@@ -2,7 +2,7 @@ use std::{fs, path::Path};
 
 use super::*;
 use crate::{
-    Attributes, Index, Origin, SlotSecret,
+    Attributes, Index, Origin, SlotSecret, Thumbnail,
     testing::{TestVault, content, named, noon},
 };
 
@@ -17,6 +17,13 @@ fn proven() -> Attributes {
     Attributes {
         origin: Origin::Proven,
         caption: None,
+    }
+}
+
+fn thumbnail() -> Thumbnail {
+    Thumbnail {
+        picture: None,
+        image: vec![7; 500],
     }
 }
 
@@ -39,6 +46,7 @@ fn scene() -> Scene {
         index.adopt(&kept.blob_id, proven(), noon()).unwrap();
         blobs.push(kept.blob_id);
     }
+    open.keep_thumbnail(&blobs[1], &thumbnail()).unwrap();
     drop(index);
     let old_copy = tempfile::tempdir().unwrap();
     copy(&vault.path, old_copy.path());
@@ -218,4 +226,24 @@ fn blobs_that_are_not_taken_in_yet_and_damaged_ones_are_left_as_they_are() {
     assert!(fs::read(vault.blob_path(&waiting)).unwrap() == waiting_before);
     let survey = survey_older(&open).unwrap();
     assert_eq!(survey.of_blobs, 1, "the damaged one would be tried again");
+}
+
+#[test]
+fn thumbnails_are_sealed_under_the_newest_epoch_with_their_blobs() {
+    let Scene {
+        mut vault, blobs, ..
+    } = scene();
+    let open = vault.open();
+    let name = blobs[1].to_string();
+    let fan = vault.path.join("thumbnails").join(&name[..2]);
+    let path = fan.join(format!("{name}.thumb"));
+    let epoch = || fs::read(&path).unwrap()[28..32].to_vec();
+    assert!(open.thumbnail(&blobs[1]) == Some(thumbnail()));
+    assert_eq!(epoch(), [0, 0, 0, 1]);
+
+    reseal(&open, &mut vault.rng, |_| true).unwrap();
+
+    assert_eq!(epoch(), [0, 0, 0, 2]);
+    assert!(open.thumbnail(&blobs[1]) == Some(thumbnail()));
+    assert!(open.thumbnail(&blobs[2]).is_none());
 }

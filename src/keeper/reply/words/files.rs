@@ -2,9 +2,9 @@
 
 use crate::keeper::reply::FileFault;
 
-/// What is said where words came with a file: they are neither obeyed nor kept.
-pub(super) const WORDS_NOT_KEPT: &str = "I keep files, and not the words that come with them. If \
-     that was a command, please send it by itself.";
+/// What is said where words came with a file and cannot be its caption.
+pub(super) const WORDS_NOT_KEPT: &str = "The words beside that file are not noted: they are too \
+     long, or hold characters that nobody types. Send shorter ones right after it.";
 
 /// What the devices are told that do not read descriptions.
 pub(super) const DESCRIBED_ELSEWHERE: &str = "That file went to the device that asked for it, in a \

@@ -6,8 +6,9 @@ use super::show;
 
 /// All that can be asked, by what the owner is about to do.
 pub(super) const HELP: &str = "Share a photo or file here and I keep it.\n\
-     See: list, find WORDS\n\
-     Get back: get 7, get 7 9-12, get last 3\n\
+     See: list, find WORDS, sheet\n\
+     Get back: get 7, get 7 9-12, get last 3, get 7 small\n\
+     Albums: album Norway, album off\n\
      Keep in order: rename, move, tag, note, delete 7, undo, trash, restore 7\n\
      How it is: status, verify, unproven\n\
      Open and close: lock, unlock CODE\n\
@@ -35,11 +36,28 @@ const TOPICS: &[(&str, &str)] = &[
     (
         "get",
         "\"get 7\" sends file 7 back, \"get 7 9-12\" several, \"get last\" the newest and \"get last \
-         3\" the three newest. Or answer to the line of a file with \"get\". 100 files at most.",
+         3\" the three newest. Or answer to the line of a file with \"get\". 100 files at most. \"get \
+         7 small\" sends a preview of a picture.",
     ),
     (
         "last",
         "\"last 3\" sends the three newest files back, as \"get last 3\".",
+    ),
+    (
+        "album",
+        "\"album Norway\" right after photos puts those into that album, and at any other time all \
+         that come from then on, until \"album off\". Other words right after photos are their \
+         caption, and #words in it are tags.",
+    ),
+    (
+        "sheet",
+        "\"sheet\" sends the newest 20 files as one picture with their numbers, \"sheet 7-30\" or \
+         \"sheet last 40\" others, 20 to a picture.",
+    ),
+    (
+        "originals",
+        "\"originals off\" keeps me quiet about pictures that a phone made smaller before it sent \
+         them, \"originals on\" brings it back.",
     ),
     (
         "status",

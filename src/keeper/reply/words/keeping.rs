@@ -70,7 +70,7 @@ impl KeepReply {
                 bytes: size,
                 number,
             } => format!(
-                "Remove {} in the trash for good, {}? Nothing brings them back then. {}",
+                "Remove {} in the trash for good, {}? Nothing brings that back. {}",
                 files(*count),
                 bytes(*size),
                 send(*number, "trash empty")
@@ -262,7 +262,12 @@ fn trash(lines: &[(Line, i64)], count: u64, size: u64, days: u32) -> String {
     if count > lines.len() as u64 {
         let _ = write!(text, "\n{} of {count} shown.", lines.len());
     }
-    text + "\n\"restore 7\" brings one back, \"trash empty\" removes all for good."
+    let first = lines.first().map_or(7, |(line, _)| line.number);
+    let _ = write!(
+        text,
+        "\n\"restore {first}\" brings one back, \"trash empty\" removes all for good."
+    );
+    text
 }
 
 fn retracted(numbers: &[u64]) -> String {

@@ -15,10 +15,11 @@ impl NoticeReply {
         match self {
             Self::List { off, hours, local } => list(off, *hours, *local),
             Self::Switched { kind, on: true } => {
-                format!("I tell you {} again.", about(*kind))
+                format!("Switched on: I tell you {}.", about(*kind))
             }
             Self::Switched { kind, on: false } => format!(
-                "I no longer tell you {}. \"notices {} on\" brings that back; alarms always come.",
+                "Switched off: I no longer tell you {}. \"notices {} on\" brings that back; alarms \
+                 always come.",
                 about(*kind),
                 kind.word()
             ),

@@ -1,0 +1,41 @@
+//! What the owner is told about pictures.
+
+use super::DeliveryFailure;
+use crate::keeper::pictures::Client;
+
+/// About pictures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PictureReply {
+    /// Says which contact sheet comes next.
+    Sheet {
+        /// The number of its first tile.
+        first: u64,
+        /// The number of its last tile.
+        last: u64,
+        /// Size of the sheet, in bytes.
+        bytes: u64,
+    },
+    /// A contact sheet was not sent.
+    SheetNotSent(DeliveryFailure),
+    /// `sheet` with something that names no files.
+    SheetOfWhat,
+    /// A phone sent a smaller picture than its camera made.
+    Shrunk(Shrunk),
+    /// From now on it is said, or not, when a phone sends no originals.
+    Originals(bool),
+    /// `originals` without on or off.
+    OriginalsHow,
+}
+
+/// A picture that a phone made smaller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shrunk {
+    /// Its number.
+    pub number: u64,
+    /// Its longest side, in pixels.
+    pub longest: u32,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// The program that sent it.
+    pub client: Client,
+}
