@@ -180,7 +180,9 @@ impl Talk {
                 Ok(None)
             }
             // The owner's phone decides about contacts.
-            Arrival::DeviceList { .. } | Arrival::SubscriptionAsked { .. } => Ok(None),
+            Arrival::DeviceList { .. }
+            | Arrival::SubscriptionAsked { .. }
+            | Arrival::Client { .. } => Ok(None),
         }
     }
 

@@ -64,8 +64,6 @@ impl Command {
             | Self::Find { .. }
             | Self::Get { .. }
             | Self::Picture(_)
-            | Self::Album { .. }
-            | Self::Label { .. }
             | Self::Verify(_)
             | Self::Lock
             | Self::Notices(_)

@@ -114,6 +114,7 @@ impl Asked {
             | Self::Get { .. }
             | Self::Keys
             | Self::Unproven
+            | Self::Numbers(..)
             | Self::TakeUnproven { .. }
             | Self::RenameKey { .. }
             | Self::RevokeKey { .. }
