@@ -6,6 +6,7 @@
 //! bench_pass ring MIB                             one raw AEAD pass in memory
 //! bench_pass aes-gcm MIB                          the same with the other library
 //! bench_pass fill COUNT VAULT KEY_FILE            small files with their entries in the index
+//! bench_pass enter COUNT VAULT KEY_FILE           entries in the index that have no files
 //! ```
 
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
@@ -15,7 +16,7 @@ use std::{
     hint::black_box,
     io::{Read as _, Write as _},
     path::Path,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
@@ -48,6 +49,7 @@ fn main() -> anyhow::Result<()> {
         ["ring", mib] => pass_of_ring(mib.parse()?),
         ["aes-gcm", mib] => pass_of_aes_gcm(mib.parse()?),
         ["fill", count, vault, key] => fill(count.parse()?, Path::new(vault), Path::new(key)),
+        ["enter", count, vault, key] => enter(count.parse()?, Path::new(vault), Path::new(key)),
         _ => bail!("see the head of examples/bench_pass.rs"),
     }
 }
@@ -152,6 +154,32 @@ fn fill(count: usize, vault: &Path, key_file: &Path) -> anyhow::Result<()> {
         };
         index.adopt(&blob, attributes, SystemTime::now())?;
     }
+    Ok(())
+}
+
+/// Entries as a family has them after years, most of them photos; the last week's among them.
+fn enter(count: u64, vault: &Path, key_file: &Path) -> anyhow::Result<()> {
+    const WORDS: [&str; 8] = [
+        "Urlaub", "Garten", "Küche", "Rechnung", "Oma", "Schule", "Hund", "Meer",
+    ];
+    const HOUR: u64 = 3_600;
+    let secret = SlotSecret::from_key_file(&fs::read(key_file)?)?.secret;
+    let open = OpenVault::open(vault, &secret, SystemTime::now())?;
+    let (mut index, _) = Index::open(&open, SystemTime::now())?;
+    let words = WORDS.iter().cycle();
+    let endings = ["jpg", "jpg", "jpg", "mp4", "pdf"].iter().cycle();
+    let mut entries = Vec::new();
+    for ((number, word), ending) in (0..count).zip(words).zip(endings) {
+        let sent_at = SystemTime::now() - Duration::from_secs((count - number) * HOUR / 2);
+        let metadata = Metadata {
+            name: Some(format!("{word} IMG_{number:06}.{ending}")),
+            sent_at: Some(sent_at),
+            received_at: Some(sent_at),
+            ..Metadata::default()
+        };
+        entries.push((BlobId::random(&mut SysRng)?, metadata));
+    }
+    index.fill_for_measuring(entries.into_iter(), SystemTime::now())?;
     Ok(())
 }
 

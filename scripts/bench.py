@@ -30,6 +30,11 @@ from stage import Vault as Home
 ROUNDS = 3
 LISTS = 200
 ENTRIES = 1000
+MANY_ENTRIES = 100_000
+# Each is asked of a vault in which something answers to it.
+TEXTS = ("list", "find garten 000", "find photos last week garten", "find videos june 2025",
+         "info 7", "albums")
+TEXT_LIMIT_MS = 30
 LONG = 600
 SCRIPTS = Path(__file__).resolve().parent
 # What the project asks of itself.
@@ -283,6 +288,23 @@ def listing(bench):
                     answer - rest, "ms")
 
 
+def texts(bench):
+    """How long text commands take beyond the server, with very many entries in the vault."""
+    vault, count = bench.stage.vault, MANY_ENTRIES // bench.shrink
+    vault.stop()
+    run([bench.bench_pass, "enter", count, vault.data, *vault.stick.iterdir()])
+    vault.start()
+    idle([vault.daemon.pid, *children(vault.daemon.pid)])
+    bench.table.heading(f"Text commands with {count:,} entries and more, each asked {LISTS} times: "
+                        "the 99th of a hundred answers beyond the median XMPP ping.")
+    for text in TEXTS:
+        times = bench.stage.phone.order("stopwatch", LONG, to=VAULT, text=text, rounds=LISTS)
+        answer = sorted(times["answers"])[int(0.99 * LISTS) - 1] * 1e3
+        ping = statistics.median(times["pings"]) * 1e3
+        bench.table.add(text, f"{answer:.1f} ms", f"ping {ping:.1f} ms", answer - ping, "ms",
+                        most=TEXT_LIMIT_MS)
+
+
 def index(bench):
     """Questions to the index by how much is in it: crates/vault/examples/index_speed.rs."""
     most, blobs = (1_000_000, 2000) if bench.shrink == 1 else (100_000, 500)
@@ -295,7 +317,8 @@ def index(bench):
         f"The index, median of 400 questions for ten entries each, in microseconds, at "
         f"{', '.join(f'{size:,}' for size in sorted(sizes))} entries; the ratio is the last to the "
         "first. A page begins at a random number; find-one looks for one name, find-common for two "
-        "words that every eighth name has, find-short for two letters.")
+        "words that every eighth name has, find-short for two letters, find-all for photos of the "
+        "last forty days with one word.")
     for what in sizes[few]:
         limit = FLAT_LIMIT if what in ("list", "page", "totals") else None
         bench.table.add(what, " ".join(f"{sizes[size][what]:.0f}" for size in sorted(sizes)) + " us",
@@ -341,7 +364,8 @@ class Others:
 
 
 MEASURES = {measure.__name__: measure for measure in (
-    ingest, over_https, memory, sealing, ratchet, listing, small_files, removal, index, sheet)}
+    ingest, over_https, memory, sealing, ratchet, listing, small_files, removal, texts, index,
+    sheet)}
 
 
 def main():

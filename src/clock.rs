@@ -39,7 +39,15 @@ pub const VARIABLE: &str = "STRONGROOM_CLOCK_OFFSET";
 pub fn ahead_of_utc() -> i64 {
     let now = now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    i64::from(ahead_of_utc_at()(now))
+}
+
+/// Returns what says how many seconds the clocks on the walls here are ahead of UTC at any moment,
+/// in seconds since 1970; 0 where that is not known. localtime(5)
+pub fn ahead_of_utc_at() -> impl Fn(i64) -> i32 {
     let zone = tz::TimeZone::local().ok();
-    let offset = zone.and_then(|zone| Some(zone.find_local_time_type(now).ok()?.ut_offset()));
-    offset.map_or(0, i64::from)
+    move |at| {
+        let found = zone.as_ref().map(|zone| zone.find_local_time_type(at));
+        found.map_or(0, |found| found.map_or(0, |it| it.ut_offset()))
+    }
 }

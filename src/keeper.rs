@@ -33,6 +33,7 @@ pub mod notices;
 mod obey;
 mod opening;
 pub mod owner;
+mod pages;
 pub mod pictures;
 mod remembered;
 pub mod reply;
@@ -41,6 +42,7 @@ pub mod storage;
 pub mod unlock;
 pub mod verify;
 pub mod weekly;
+pub mod zone;
 
 use self::{
     arrivals::Arrivals,
@@ -54,15 +56,17 @@ use self::{
     life::Life,
     notices::Notices,
     owner::{Owner, Pairing, Verdict},
+    pages::Pages,
     reply::{IntakeFailure, Reply, StorageReply},
     storage::{DriveTrouble, Pace, Seen, Storage},
     unlock::{Needs, Tries, TypedCode},
     weekly::Weekly,
+    zone::Zone,
 };
 pub use self::{
     asker::Asker,
     effect::Effect,
-    input::{Answer, Device, Input, Placed, Standing, Told, Uploaded},
+    input::{Answer, Device, Found, Input, Packed, Placed, Standing, Told, Uploaded},
     moment::Moment,
     remembered::Remembered,
     settings::Settings,
@@ -134,6 +138,8 @@ pub struct Keeper {
     box_full_told: bool,
     /// It was told what the key stick's list of lost devices holds.
     stick_told: bool,
+    pages: Pages,
+    zone: Zone,
     /// What the daemon has written down of all this.
     saved: Remembered,
 }
@@ -182,6 +188,8 @@ impl Keeper {
             unreadable_at: None,
             box_full_told: false,
             stick_told: false,
+            pages: Pages::default(),
+            zone: Zone::default(),
             saved: Remembered::default(),
         }
     }
@@ -200,6 +208,12 @@ impl Keeper {
         self.owner.devices.restore(remembered.devices.clone());
         self.saved = remembered;
         self
+    }
+
+    /// Counts days as this zone does. Without it they are those of universal time.
+    #[must_use]
+    pub fn in_zone(self, zone: Zone) -> Self {
+        Self { zone, ..self }
     }
 
     /// Returns whether [`Keeper::to_remember`] has anything.
@@ -295,6 +309,7 @@ impl Keeper {
         match input {
             Input::Told(told) => Some(told.asker()),
             Input::Answered { job, .. }
+            | Input::Packed(Packed { job, .. })
             | Input::Uploaded { job, .. }
             | Input::NotUploaded { job, .. } => self.deliveries.asker(job),
             Input::Vouched { job, .. }
@@ -374,10 +389,7 @@ impl Keeper {
             Input::ConsoleUnlock => self.console_unlock(),
             Input::VaultOpened => self.opened(at),
             Input::VaultNotOpened(why) => self.not_opened(why, at),
-            Input::SpareKnown(has_spare) => {
-                self.weekly.learned(has_spare);
-                Vec::new()
-            }
+            Input::SpareKnown(has_spare) => self.spare_known(has_spare),
             Input::UnprovenFound { count } => {
                 vec![Effect::Say(Reply::Storage(StorageReply::UnprovenFound {
                     count,
@@ -409,6 +421,7 @@ impl Keeper {
                 self.with_opening(effects)
             }
             Input::Answered { job, answer, free } => self.answered(job, answer, free, now),
+            Input::Packed(packed) => self.deliveries.packed(packed),
             Input::Uploaded { job, line, file } => {
                 self.custody.used(at);
                 self.deliveries.uploaded(job, line, file)
@@ -428,6 +441,11 @@ impl Keeper {
             Input::Machine(heard) => self.heard_of_machine(heard),
             Input::Picture(news) => self.picture_news(news),
         }
+    }
+
+    fn spare_known(&mut self, has_spare: bool) -> Vec<Effect> {
+        self.weekly.learned(has_spare);
+        Vec::new()
     }
 
     fn online(&mut self, now: i64) -> Vec<Effect> {

@@ -37,6 +37,7 @@ use crate::pictures::starter::{self, Starter};
 
 mod deliveries;
 mod edits;
+mod finding;
 mod gallery;
 #[cfg(feature = "peers")]
 pub mod indoors;
@@ -53,6 +54,7 @@ use self::verify::{End, Fault, Scope, Tally};
 pub use self::{
     deliveries::{Deliveries, Form, MAX_DATA_BYTES},
     edits::{EditAsk, Edited},
+    finding::{About, FindAsk, FindWord, Shot},
     gallery::{Make, PictureAsk, PictureWord},
     labels::Labels,
     numbers::{Numbers, NumbersAsk, Which},
@@ -110,6 +112,17 @@ pub enum Order {
         job: [u8; 32],
         /// The entry.
         number: u64,
+        /// How it is encrypted.
+        form: Form,
+    },
+    /// Unseal many entries and encrypt them as one zip.
+    Pack {
+        /// Names the answer.
+        job: [u8; 32],
+        /// The entries, in this order; what there is no room for is left for another one.
+        numbers: Vec<u64>,
+        /// The longest zip that is wanted, in bytes.
+        limit: Option<u64>,
         /// How it is encrypted.
         form: Form,
     },
@@ -174,18 +187,8 @@ pub enum Order {
 /// A question about the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Question {
-    /// The newest entries.
-    List {
-        /// How many.
-        lines: u32,
-    },
-    /// Entries by the words in their names.
-    Find {
-        /// The words.
-        words: String,
-        /// How many at most.
-        lines: u32,
-    },
+    /// Something about entries, albums or tags.
+    Find(FindAsk),
     /// Which of these entries exist.
     Pick {
         /// Ranges of numbers, both ends included; (0, n) is the newest n.
@@ -273,7 +276,7 @@ pub enum Word {
         /// Names the order.
         job: [u8; 32],
     },
-    /// Answer to list and find.
+    /// Answer to [`FindAsk::Show`].
     Rows {
         /// Names the order.
         job: [u8; 32],
@@ -283,6 +286,13 @@ pub enum Word {
         total: u64,
         /// Whether there are more that fit.
         more: bool,
+    },
+    /// Answer to the other questions of [`Question::Find`].
+    Find {
+        /// Names the order.
+        job: [u8; 32],
+        /// What was found.
+        find: FindWord,
     },
     /// Answer to pick.
     Picked {
@@ -332,6 +342,15 @@ pub enum Word {
         ciphertext_bytes: u64,
         /// IV and key, as `omemo::media::MediaSecret` writes them.
         secret: Vec<u8>,
+    },
+    /// A zip is about to begin: [`Word::Prepared`] follows, unless nothing is in it.
+    Packed {
+        /// Names the order.
+        job: [u8; 32],
+        /// The entries that are in it.
+        numbers: Vec<u64>,
+        /// Entries that do not open, or are not there.
+        damaged: Vec<u64>,
     },
     /// How far a check has come.
     Checking {

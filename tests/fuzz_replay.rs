@@ -3,6 +3,7 @@
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     unreachable_pub,
     reason = "a test; the files of the fuzz workspace are part of it"

@@ -10,7 +10,7 @@ use super::keeping;
 pub use super::keeping::purge_old;
 use crate::{
     keeper::{
-        Answer, Input, JobId, Placed,
+        Answer, Input, JobId, Packed, Placed,
         chat::News,
         command::{Command, Pick},
         intake::Intake,
@@ -20,14 +20,13 @@ use crate::{
         verify::{self as keeper, Act},
     },
     vault_process::{
-        Labels, Make, Numbers, NumbersAsk, Order, OriginWord, PictureWord, Question, Row, Shut,
-        SlotAnswer, SlotAsk, SlotRow, Word,
+        FindAsk, Labels, Make, Numbers, NumbersAsk, Order, OriginWord, PictureWord, Question, Row,
+        Shut, SlotAnswer, SlotAsk, SlotRow, Word,
         verify::{End, Fault, Scope, Tally},
     },
 };
 
-/// Entries a `find` shows at most.
-const FOUND_LINES: u32 = 20;
+mod finding;
 
 /// What a word of the vault process means.
 pub enum Heard {
@@ -53,11 +52,18 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
     }
     let job = job.0;
     let question = match command {
-        Command::List { lines } => Question::List { lines },
-        Command::Find { words } => Question::Find {
-            words,
-            lines: FOUND_LINES,
-        },
+        Command::List {
+            what,
+            lines,
+            before,
+        } => Question::Find(FindAsk::Show {
+            search: finding::search(what),
+            before,
+            lines,
+        }),
+        Command::Info { number } => Question::Find(FindAsk::About { number }),
+        Command::Albums { after } => Question::Find(FindAsk::Albums { after }),
+        Command::Tags { after } => Question::Find(FindAsk::Tags { after }),
         Command::Get { picks }
         | Command::Picture(Pictures::Sheet { picks } | Pictures::Small { picks }) => {
             let range = |pick| match pick {
@@ -108,6 +114,7 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::Keep(_)
         | Command::Notices(_)
         | Command::Machine(_)
+        | Command::Next
         | Command::Verify(_)
         | Command::Picture(Pictures::Originals(_))
         | Command::AddKey
@@ -191,6 +198,7 @@ pub fn input(word: Word, free: Option<u64>) -> Heard {
             let lines = rows.into_iter().map(line).collect();
             answered(job, Answer::Rows { lines, total, more })
         }
+        Word::Find { job, find } => answered(job, Answer::Find(finding::found(find))),
         Word::Picked {
             job,
             found,
@@ -228,6 +236,15 @@ pub fn input(word: Word, free: Option<u64>) -> Heard {
         Word::Checking { run, tally } => Input::Verify(progress(run, tally)),
         Word::Checked { run, tally, end } => Input::Verify(ended(run, tally, end)),
         Word::Damage { rows, more, total } => Input::Verify(damage(rows, more, total)),
+        Word::Packed {
+            job,
+            numbers,
+            damaged,
+        } => Input::Packed(Packed {
+            job: JobId(job),
+            numbers,
+            damaged,
+        }),
         Word::NotPrepared { job, number } => Input::NotUploaded {
             job: JobId(job),
             number,

@@ -160,6 +160,7 @@ impl Desk<'_> {
                 | Effect::Index(_)
                 | Effect::Ask(..)
                 | Effect::Deliver(..)
+                | Effect::Pack(..)
                 | Effect::Repair(_)
                 | Effect::Announce
                 | Effect::Discard(_)
@@ -215,6 +216,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Index(_)
         | Effect::Ask(..)
         | Effect::Deliver(..)
+        | Effect::Pack(..)
         | Effect::Repair(_)
         | Effect::Announce
         | Effect::Discard(_)
@@ -328,6 +330,7 @@ impl Daemon {
             }
             Effect::Ask(job, command) => self.ask(job, command),
             Effect::Deliver(job, number) => self.deliver(job, number),
+            Effect::Pack(job, numbers, limit) => self.pack(job, numbers, limit),
             Effect::Repair(device) => self.repair(device),
             Effect::Announce => self.announce(),
             Effect::Discard(blob) => self.discard(blob),
@@ -362,13 +365,35 @@ impl Daemon {
         }
     }
 
-    /// Has a file encrypted in the form that the device reads which asked for it.
-    fn deliver(&mut self, job: JobId, number: u64) {
-        let form = if self.keeper.is_for_a_description(&job) {
+    /// Returns the form that the device reads which asked for a file.
+    fn form_for(&self, job: &JobId) -> Form {
+        if self.keeper.is_for_a_description(job) {
             Form::Description
         } else {
             Form::Link
+        }
+    }
+
+    /// Has many files encrypted as one zip, in the form that the device reads which asked for it.
+    fn pack(&mut self, job: JobId, numbers: Vec<u64>, limit: Option<u64>) {
+        let form = self.form_for(&job);
+        let otherwise = Input::NotUploaded {
+            job,
+            number: numbers.first().copied().unwrap_or_default(),
+            why: DeliveryFailure::Locked,
         };
+        let order = Order::Pack {
+            job: job.0,
+            numbers,
+            limit,
+            form,
+        };
+        self.order(order, otherwise);
+    }
+
+    /// Has a file encrypted in the form that the device reads which asked for it.
+    fn deliver(&mut self, job: JobId, number: u64) {
+        let form = self.form_for(&job);
         let otherwise = Input::NotUploaded {
             job,
             number,

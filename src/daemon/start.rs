@@ -29,6 +29,7 @@ use crate::{
         owner::Pairing,
         pictures,
         verify::Plan,
+        zone::Zone,
     },
     keydevice,
     keys::card::{self, PEPPER_FILE, PUBLIC_HALF_FILE, SLOTS_FOLDER},
@@ -110,7 +111,8 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
             .set_up(settings)
             .with_notices(notices)
             .with_life(record)
-            .with_originals(originals),
+            .with_originals(originals)
+            .in_zone(local_zone()),
         link,
         transfer,
         key_device,
@@ -191,6 +193,11 @@ impl Daemon {
         self.carry_out(effects, None)?;
         fs::remove_file(&path).context("while removing the pairing code")
     }
+}
+
+/// Returns how days are counted here.
+fn local_zone() -> Zone {
+    Zone::sampled(clock::ahead_of_utc_at())
 }
 
 /// Puts slot records that are lost or damaged on the drive back from their copies on the card.

@@ -20,6 +20,8 @@ pub mod what;
 
 use lines::{NotRead, Request, RequestId, Response};
 
+/// Files that one request may ask for: more would come as a zip.
+const MOST_FILES: usize = 10;
 /// How far ahead of our clock a file may say to be, in seconds.
 const AHEAD_SECONDS: i64 = 24 * 60 * 60;
 
@@ -99,6 +101,10 @@ impl Keeper {
             })],
             Request::Put { link, name, time } => {
                 self.put_by_client(told, &client, (link, name, time), at)
+            }
+            Request::Get { numbers } if numbers.len() > MOST_FILES => {
+                let why = UNKNOWN_REQUEST.to_owned();
+                vec![client.say(Response::Failed { why })]
             }
             Request::Get { numbers } => {
                 let picks = numbers.into_iter().map(|number| Pick::Range {

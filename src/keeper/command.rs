@@ -2,15 +2,19 @@
 //!
 //! Knows the grammar and nothing else: not who wrote the line, not what is in the vault.
 
+use chrono::NaiveDate;
+
 use super::{
     client::lines::Which, keeping::Keeping, labels::Labels, machine::Errand, notices::Wish,
-    pictures::Pictures, verify::Asked,
+    pictures::Pictures, verify::Asked, zone::Zone,
 };
 
 mod album;
 mod checks;
+mod dates;
 mod devices;
 mod files;
+mod filter;
 mod help;
 mod keeping;
 mod keys;
@@ -22,6 +26,7 @@ mod pictures;
 mod quoted;
 mod verbs;
 
+pub use filter::{Dates, Filter, Kind, filter};
 pub use keeping::KeepWord;
 pub use pictures::Slip;
 pub use quoted::quoted;
@@ -33,8 +38,11 @@ pub const MAX_SAMPLE: u32 = 10_000;
 /// Most files one `get` may name, so that a typing slip like `get 1-99999` asks for nothing.
 pub const MAX_PICKED: u64 = 100;
 
-/// Lines a `list` or `find` shows when no count is given.
+/// Lines a `list` shows when no count is given.
 pub const DEFAULT_LINES: u32 = 10;
+
+/// Lines a `find` shows.
+pub const FOUND_LINES: u32 = 20;
 
 /// Most lines one answer shows; more would not be read on a phone.
 pub const MAX_LINES: u32 = 50;
@@ -50,6 +58,10 @@ const MAX_SLIP_WORDS: usize = 4;
 pub struct Context {
     /// Numbers of the files that the line answers to.
     pub quoted: Vec<u64>,
+    /// The day it is where the vault stands.
+    pub today: NaiveDate,
+    /// How days are counted there.
+    pub zone: Zone,
 }
 
 /// What the owner asks for.
@@ -64,15 +76,31 @@ pub enum Command {
     },
     /// Open or locked, how much is kept, how full the drive is.
     Status,
-    /// The newest entries.
+    /// Entries, newest first.
     List {
+        /// Which.
+        what: Filter,
         /// How many lines.
         lines: u32,
+        /// Only those before this number; never read from a line.
+        before: Option<u64>,
     },
-    /// Entries whose name holds all the words.
-    Find {
-        /// The words, as typed, joined by single spaces.
-        words: String,
+    /// The next page of what this device was shown last.
+    Next,
+    /// Everything that is known of one entry.
+    Info {
+        /// Its number.
+        number: u64,
+    },
+    /// The albums.
+    Albums {
+        /// Only those after this one; never read from a line.
+        after: String,
+    },
+    /// The tags.
+    Tags {
+        /// Only those after this one; never read from a line.
+        after: String,
     },
     /// Files back to the phone.
     Get {
@@ -204,10 +232,12 @@ pub enum NotACommand {
     },
     /// More files than [`MAX_PICKED`] in one `get`.
     TooMany,
-    /// `find` without words.
+    /// `find` without anything.
     NothingToFind,
     /// `album` without a name.
     AlbumWhich,
+    /// `info` without a number.
+    WhichFile,
     /// `trust` with what are no digits of a fingerprint.
     TrustWhom {
         /// What stood there.
@@ -262,7 +292,13 @@ pub fn parse(text: &str, context: &Context) -> Result<Command, NotACommand> {
     match quoted(text) {
         // An id beside the text counts only where the text, which was encrypted, quotes nothing.
         Some((numbers, line)) if numbers.is_empty() => parse_line(line, context),
-        Some((numbers, line)) => parse_line(line, &Context { quoted: numbers }),
+        Some((quoted, line)) => {
+            let context = Context {
+                quoted,
+                ..context.clone()
+            };
+            parse_line(line, &context)
+        }
         None => parse_line(text, context),
     }
 }

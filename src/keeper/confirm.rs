@@ -56,12 +56,13 @@ impl Command {
             Self::Keep(keeping) => keeping.asks_back(),
             Self::Machine(errand) => errand.asks_back(),
             Self::Help
-            | Self::Album { .. }
-            | Self::Label { .. }
             | Self::HelpOn { .. }
             | Self::Status
             | Self::List { .. }
-            | Self::Find { .. }
+            | Self::Next
+            | Self::Info { .. }
+            | Self::Albums { .. }
+            | Self::Tags { .. }
             | Self::Get { .. }
             | Self::Picture(_)
             | Self::Verify(_)

@@ -12,18 +12,25 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-mod client;
-mod kept;
-
+use self::packs::Packs;
 use super::{
     Answer, Asker, Effect, JobId, Uploaded,
-    client::lines::{RequestId, Which},
-    command::{Command, Pick},
-    keeping::Keeping,
-    labels::Labels,
+    client::lines::RequestId,
+    command::Command,
     pictures::Look,
-    reply::{ArrivalReply, CustodyReply, DeliveryFailure, Facts, Line, Reply, StorageReply},
+    reply::{
+        ArrivalReply, CustodyReply, DeliveryFailure, DeliveryReply, Facts, Line, Reply,
+        StorageReply,
+    },
 };
+
+mod asked;
+mod client;
+mod finding;
+mod kept;
+mod packs;
+
+pub use asked::Asked;
 
 /// One question, or files on their way out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,186 +47,6 @@ pub struct Delivery {
     pub client: Option<RequestId>,
 }
 
-/// The commands that the vault process has to answer, in the form they are kept in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Asked {
-    /// How much is kept.
-    Status,
-    /// The newest entries.
-    List {
-        /// How many lines.
-        lines: u32,
-    },
-    /// Entries by words.
-    Find {
-        /// The words.
-        words: String,
-    },
-    /// Files.
-    Get {
-        /// Ranges of numbers, or (0, n) for the newest n.
-        picks: Vec<(u64, u64)>,
-    },
-    /// Which numbers there are: those below one (0 for all), and of which kind.
-    Numbers(u64, Which),
-    /// Who has a way in.
-    Keys,
-    /// Blobs of unproven origin.
-    Unproven,
-    /// Enter them.
-    TakeUnproven {
-        /// Names exactly those that were shown.
-        seen: [u8; 32],
-    },
-    /// Give a key another name.
-    RenameKey {
-        /// Its name.
-        name: String,
-        /// The name it gets.
-        to: String,
-    },
-    /// Which key is to be revoked.
-    RevokeKey {
-        /// Its name.
-        name: String,
-    },
-    /// Revoke it.
-    DropKey {
-        /// Names its slot.
-        slot: [u8; 16],
-    },
-    /// Note words with entries.
-    Label {
-        /// Their numbers.
-        numbers: Vec<u64>,
-        /// How many more files they are noted with.
-        coming: u64,
-        /// What is noted.
-        labels: Labels,
-    },
-    /// Change kept files.
-    Keep(Keeping),
-    /// Contact sheets and previews.
-    Picture(Look),
-}
-
-impl Asked {
-    /// Returns what is asked about pictures.
-    pub(super) fn look(&self) -> Option<&Look> {
-        match self {
-            Self::Picture(look) => Some(look),
-            Self::Status
-            | Self::List { .. }
-            | Self::Find { .. }
-            | Self::Get { .. }
-            | Self::Keys
-            | Self::Unproven
-            | Self::Numbers(..)
-            | Self::TakeUnproven { .. }
-            | Self::RenameKey { .. }
-            | Self::RevokeKey { .. }
-            | Self::DropKey { .. }
-            | Self::Keep(_)
-            | Self::Label { .. } => None,
-        }
-    }
-
-    fn new(command: &Command) -> Option<Self> {
-        Some(match command {
-            Command::Status => Self::Status,
-            Command::Numbers { before, what } => Self::Numbers(*before, what.clone()),
-            Command::Keys => Self::Keys,
-            Command::List { lines } => Self::List { lines: *lines },
-            Command::Find { words } => Self::Find {
-                words: words.clone(),
-            },
-            Command::Get { picks } => Self::Get {
-                picks: picks
-                    .iter()
-                    .map(|pick| match pick {
-                        Pick::Range { first, last } => (*first, *last),
-                        Pick::Last { count } => (0, *count),
-                    })
-                    .collect(),
-            },
-            Command::Unproven => Self::Unproven,
-            Command::TakeUnproven { seen } => Self::TakeUnproven { seen: *seen },
-            Command::RenameKey { name, to } => Self::RenameKey {
-                name: name.clone(),
-                to: to.clone(),
-            },
-            Command::RevokeKey { name } => Self::RevokeKey { name: name.clone() },
-            Command::DropKey { slot } => Self::DropKey { slot: *slot },
-            Command::Keep(keeping) => Self::Keep(keeping.clone()),
-            Command::Picture(pictures) => Self::Picture(Look::new(pictures)?),
-            Command::Label {
-                numbers,
-                coming,
-                labels,
-            } => Self::Label {
-                numbers: numbers.clone(),
-                coming: *coming,
-                labels: labels.clone(),
-            },
-            Command::Album { .. }
-            | Command::AddKey
-            | Command::Help
-            | Command::HelpOn { .. }
-            | Command::Lock
-            | Command::Notices(_)
-            | Command::Machine(_)
-            | Command::Verify(_)
-            | Command::Devices
-            | Command::Fingerprints
-            | Command::Trust { .. }
-            | Command::RevokeDevice { .. } => return None,
-        })
-    }
-
-    fn command(&self) -> Command {
-        match self {
-            Self::Status => Command::Status,
-            Self::Numbers(before, what) => Command::Numbers {
-                before: *before,
-                what: what.clone(),
-            },
-            Self::Keys => Command::Keys,
-            Self::List { lines } => Command::List { lines: *lines },
-            Self::Find { words } => Command::Find {
-                words: words.clone(),
-            },
-            Self::Get { picks } => Command::Get {
-                picks: picks
-                    .iter()
-                    .map(|&pick| match pick {
-                        (0, count) => Pick::Last { count },
-                        (first, last) => Pick::Range { first, last },
-                    })
-                    .collect(),
-            },
-            Self::Unproven => Command::Unproven,
-            Self::TakeUnproven { seen } => Command::TakeUnproven { seen: *seen },
-            Self::RenameKey { name, to } => Command::RenameKey {
-                name: name.clone(),
-                to: to.clone(),
-            },
-            Self::RevokeKey { name } => Command::RevokeKey { name: name.clone() },
-            Self::DropKey { slot } => Command::DropKey { slot: *slot },
-            Self::Label {
-                numbers,
-                coming,
-                labels,
-            } => Command::Label {
-                numbers: numbers.clone(),
-                coming: *coming,
-                labels: labels.clone(),
-            },
-            Self::Keep(keeping) => Command::Keep(keeping.clone()),
-            Self::Picture(look) => Command::Picture(look.asked()),
-        }
-    }
-}
-
 /// All open deliveries, in the order asked.
 pub(super) struct Deliveries {
     open: VecDeque<Delivery>,
@@ -233,6 +60,7 @@ pub(super) struct Deliveries {
     asker: Option<Asker>,
     /// The request of our own client that what is asked next belongs to.
     client: Option<RequestId>,
+    packs: Packs,
 }
 
 /// Seconds before a delivery is tried again that ended with the stream.
@@ -248,6 +76,7 @@ impl Deliveries {
             retry_at: None,
             asker: None,
             client: None,
+            packs: Packs::default(),
         }
     }
 
@@ -255,6 +84,11 @@ impl Deliveries {
     pub(super) fn hear(&mut self, asker: Asker) {
         self.asker = Some(asker);
         self.client = None;
+    }
+
+    /// Returns the device that wrote last.
+    pub(super) fn device(&self) -> Option<u32> {
+        self.asker.map(|it| it.device)
     }
 
     /// Returns who asked this.
@@ -370,18 +204,14 @@ impl Deliveries {
                 return self.picked(job, found, missing);
             }
             (Answer::Numbers { numbers, more }, _) => delivery.tell_numbers(numbers, more),
-            (Answer::Rows { lines, more, .. }, Asked::Find { words }) => Reply::Found {
-                words: words.clone(),
-                lines,
-                more,
-            },
             (Answer::Labelled { numbers }, Asked::Label { coming, labels, .. }) => {
                 Reply::Arrival(ArrivalReply::noted(numbers, *coming, labels))
             }
-            (Answer::Rows { lines, .. }, _) if lines.is_empty() => Reply::Empty,
+            (answer @ (Answer::Rows { .. } | Answer::Find(_)), asked) => {
+                finding::found(answer, &asked.command())
+            }
             (Answer::Key(reply), _) => Reply::Key(reply.with_number(number)),
             (Answer::Slots(slots), _) => CustodyReply::Keys { slots }.into(),
-            (Answer::Rows { lines, total, .. }, _) => Reply::Listing { lines, total },
             (
                 Answer::Totals {
                     entries,
@@ -434,8 +264,13 @@ impl Deliveries {
             self.open.retain(|it| it.job != job);
             effects.push(Effect::Close(job));
         } else {
+            let begun = match delivery.command.look() {
+                Some(_) => None,
+                None => self.packs.begin(job, found.len()),
+            };
             delivery.remaining = Some(found);
             effects.push(Effect::SaveDelivery(delivery.clone()));
+            effects.extend(begun.map(Effect::Say));
         }
         if nothing_asked {
             effects.push(Effect::Say(Reply::Empty));
@@ -487,13 +322,21 @@ impl Deliveries {
             let number = it.remaining.as_ref()?.first()?;
             Some((it.job, *number))
         });
-        match next {
-            Some((job, number)) => {
-                self.sending = Some(job);
-                vec![Effect::Typing(true), Effect::Deliver(job, number)]
-            }
-            None => Vec::new(),
-        }
+        let Some((job, number)) = next else {
+            return Vec::new();
+        };
+        self.sending = Some(job);
+        let all = self.open.iter().find(|it| it.job == job);
+        // Sheets and previews are made of files, not packed.
+        let all = all
+            .filter(|it| it.command.look().is_none())
+            .and_then(|it| it.remaining.as_deref())
+            .unwrap_or_default();
+        let sent = self.packs.next(job, all);
+        vec![
+            Effect::Typing(true),
+            sent.unwrap_or(Effect::Deliver(job, number)),
+        ]
     }
 
     pub(super) fn uploaded(&mut self, job: JobId, line: Line, file: Uploaded) -> Vec<Effect> {
@@ -502,11 +345,19 @@ impl Deliveries {
             Uploaded::Link(link) => Reply::File { link },
             Uploaded::Described(file) => Reply::Described { name, file },
         };
-        let caption = match self.looking(&job) {
-            Some((look, shown)) => look.caption(line, shown),
-            None => Reply::Caption { line },
+        if let Some(numbers) = self.packs.take(job) {
+            let bytes = line.bytes;
+            let caption = DeliveryReply::Zip {
+                numbers: numbers.clone(),
+                bytes,
+            };
+            return self.finish(job, &numbers, vec![Reply::Delivery(caption), file]);
+        }
+        let (caption, shown) = match self.looking(&job) {
+            Some((look, shown)) => (look.caption(line, shown), shown.to_vec()),
+            None => (Reply::Caption { line }, vec![number]),
         };
-        self.finish(job, number, vec![caption, file])
+        self.finish(job, &shown, vec![caption, file])
     }
 
     pub(super) fn not_uploaded(
@@ -518,17 +369,29 @@ impl Deliveries {
     ) -> Vec<Effect> {
         if why == DeliveryFailure::Offline && self.sending == Some(job) {
             self.sending = None;
+            self.packs.interrupted();
             self.retry_at = Some(now.saturating_add(RETRY_SECONDS));
             return Vec::new();
         }
-        let reply = match self.looking(&job) {
-            Some((look, _)) => look.not_sent(number, why),
-            None => Reply::NotSent { number, why },
+        if let Some(numbers) = self.packs.take(job) {
+            if self.packs.smaller(&numbers, why) {
+                self.sending = None;
+                return self.send_if_open();
+            }
+            let failed = DeliveryReply::ZipNotSent {
+                numbers: numbers.clone(),
+                why,
+            };
+            return self.finish(job, &numbers, vec![Reply::Delivery(failed)]);
+        }
+        let (reply, shown) = match self.looking(&job) {
+            Some((look, shown)) => (look.not_sent(number, why), shown.to_vec()),
+            None => (Reply::NotSent { number, why }, vec![number]),
         };
-        self.finish(job, number, vec![reply])
+        self.finish(job, &shown, vec![reply])
     }
 
-    fn finish(&mut self, job: JobId, number: u64, replies: Vec<Reply>) -> Vec<Effect> {
+    fn finish(&mut self, job: JobId, numbers: &[u64], replies: Vec<Reply>) -> Vec<Effect> {
         if self.sending == Some(job) {
             self.sending = None;
         }
@@ -536,10 +399,9 @@ impl Deliveries {
         if let Some(at) = self.open.iter().position(|it| it.job == job)
             && let Some(delivery) = self.open.get_mut(at)
             && let Some(remaining) = &mut delivery.remaining
-            && remaining.first() == Some(&number)
+            && remaining.starts_with(numbers)
         {
-            let at_a_time = delivery.command.look().map_or(1, Look::at_a_time);
-            remaining.drain(..at_a_time.min(remaining.len()));
+            remaining.drain(..numbers.len());
             if remaining.is_empty() {
                 self.open.remove(at);
                 effects.push(Effect::Close(job));
@@ -560,6 +422,7 @@ impl Deliveries {
     pub(super) fn interrupted(&mut self) {
         self.is_open = false;
         self.sending = None;
+        self.packs.interrupted();
     }
 
     /// The vault was locked: every open delivery ends with one sentence, unless it is `held` for

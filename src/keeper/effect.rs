@@ -63,6 +63,9 @@ pub enum Effect {
     Ask(JobId, Command),
     /// Encrypt this entry and put it on the server.
     Deliver(JobId, u64),
+    /// Encrypt as many of these entries as fit into so many bytes as one zip, and put it on the
+    /// server.
+    Pack(JobId, Vec<u64>, Option<u64>),
     /// Start a new session with this device of the owner; [`News::Repaired`] tells its end.
     ///
     /// [`News::Repaired`]: life::News::Repaired
@@ -140,6 +143,7 @@ impl Effect {
             | Self::Index(_)
             | Self::Ask(..)
             | Self::Deliver(..)
+            | Self::Pack(..)
             | Self::Repair(_)
             | Self::Announce
             | Self::Discard(_)

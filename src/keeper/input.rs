@@ -8,7 +8,7 @@ use super::{
     described::{Announced, Described},
     devices::{self, News},
     keeping::{self, Kept},
-    reply::{DeliveryFailure, IntakeFailure, KeyReply, Line, OpenFailure, Slot, Unproven},
+    reply::{About, DeliveryFailure, IntakeFailure, KeyReply, Line, OpenFailure, Slot, Unproven},
     storage::Seen,
 };
 
@@ -95,6 +95,8 @@ pub enum Answer {
     Locked,
     /// The index failed.
     Failed,
+    /// To `info`, `albums` and `tags`.
+    Find(Found),
     /// To `list` and `find`.
     Rows {
         /// Newest first.
@@ -145,6 +147,19 @@ pub enum Answer {
     },
 }
 
+/// What is known of entries, albums and tags.
+pub enum Found {
+    /// Everything that is known of one entry; `None` where there is none.
+    About(Option<Box<About>>),
+    /// Albums or tags.
+    Used {
+        /// Names, and how many entries have each.
+        used: Vec<(String, u64)>,
+        /// After which the next ones come, where there are more.
+        more_after: Option<String>,
+    },
+}
+
 /// Where a sealed file ended up in the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Placed {
@@ -163,6 +178,16 @@ impl Placed {
             Self::SameAs(number) => *number,
         }
     }
+}
+
+/// Files that are about to be sent as one zip.
+pub struct Packed {
+    /// The delivery.
+    pub job: JobId,
+    /// The entries that are in it.
+    pub numbers: Vec<u64>,
+    /// Entries that do not open, or are not there.
+    pub damaged: Vec<u64>,
 }
 
 /// What a phone needs to get a file that was uploaded for it.
@@ -267,6 +292,8 @@ pub enum Input {
         /// Free bytes on the data drive.
         free: Option<u64>,
     },
+    /// Files are about to be sent as one zip.
+    Packed(Packed),
     /// A file lies encrypted on the server, ready to be told.
     Uploaded {
         /// The delivery.

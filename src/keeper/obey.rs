@@ -7,8 +7,8 @@ use super::{
     labels::Labels,
     moment::Moment,
     reply::{
-        ArrivalReply, CustodyReply, DeviceReply, Facts, GrammarReply, KeepReply, KeyReply,
-        MachineReply, NoticeReply, PictureReply, Reply, VerifyReply, WayIn,
+        ArrivalReply, CustodyReply, DeviceReply, Facts, FindingReply, GrammarReply, KeepReply,
+        KeyReply, MachineReply, NoticeReply, PictureReply, Reply, VerifyReply, WayIn,
     },
     unlock,
 };
@@ -16,9 +16,7 @@ use super::{
 impl Keeper {
     /// Obeys one line, which may answer to a message or be the caption of what just came.
     pub(super) fn line(&mut self, told: &Told, text: &str, at: Moment) -> Vec<Effect> {
-        let context = Context {
-            quoted: told.beside.about.clone(),
-        };
+        let context = self.context(told.beside.about.clone(), at.wall);
         match command::parse(text, &context) {
             Ok(Command::Album { name }) => self.album(told, name.as_deref(), at),
             Ok(command) => {
@@ -108,12 +106,24 @@ impl Keeper {
             album: self.arrivals.album().map(str::to_owned),
             checks: self.verify.facts(),
         };
+        if let Some((device, next)) = self.deliveries.next_page(&job, &answer) {
+            self.pages.note(device, next);
+        }
         let mut effects = self.deliveries.answered(job, answer, facts, number);
         if let Some(was_code) = is_revoked {
             let locked = self.custody.begin_epoch(was_code, now);
             effects.extend(self.after_lock(locked));
         }
         effects
+    }
+
+    /// Returns what is known around a line that comes now and answers to these files.
+    fn context(&self, quoted: Vec<u64>, now: i64) -> Context {
+        Context {
+            quoted,
+            today: self.zone.local(now).date(),
+            zone: self.zone.clone(),
+        }
     }
 
     pub(super) fn command(&mut self, job: JobId, command: Command, at: Moment) -> Vec<Effect> {
@@ -134,6 +144,10 @@ impl Keeper {
             Command::Fingerprints => self.list_fingerprints(),
             Command::Trust { digits } => self.ask_trust(job, &digits, at.wall),
             Command::RevokeDevice { digits } => self.ask_revoke(job, &digits, at.wall),
+            Command::Next => match self.deliveries.device().and_then(|it| self.pages.next(it)) {
+                Some(next) => self.command(job, next, at),
+                None => vec![Effect::Say(Reply::Finding(FindingReply::NothingMore))],
+            },
             Command::Keep(keeping) => self.keep(job, keeping),
             Command::Notices(wish) => self.wish(wish, at.wall),
             Command::Machine(errand) => self.errand(job, errand, at),
@@ -146,7 +160,9 @@ impl Keeper {
             command if self.custody.way_in() == WayIn::Wait => self.deliveries.ask(job, command),
             command @ Command::Get { .. } => self.need(job, &command, at),
             Command::List { .. }
-            | Command::Find { .. }
+            | Command::Info { .. }
+            | Command::Albums { .. }
+            | Command::Tags { .. }
             | Command::Keys
             | Command::RenameKey { .. }
             | Command::RevokeKey { .. }
@@ -205,6 +221,7 @@ pub(super) fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::BadNumber { word } => Reply::BadNumber { word },
         NotACommand::TooMany => Reply::TooMany,
         NotACommand::AlbumWhich => Reply::Arrival(ArrivalReply::AlbumWhich { album: None }),
+        NotACommand::WhichFile => Reply::Finding(FindingReply::WhichFile),
         NotACommand::NothingToFind => Reply::NothingToFind,
         NotACommand::Keep(verb) => Reply::Keep(KeepReply::How(verb)),
         NotACommand::WhichNotice { word } => Reply::Notice(NoticeReply::Which { word }),

@@ -13,7 +13,9 @@ use super::{
 };
 
 mod arrivals;
+mod delivery;
 mod devices;
+mod finding;
 mod grammar;
 mod keeping;
 mod keys;
@@ -25,7 +27,9 @@ mod verify;
 mod words;
 
 pub use arrivals::ArrivalReply;
+pub use delivery::DeliveryReply;
 pub use devices::{DeviceLine, DeviceReply, Revocation};
+pub use finding::{About, FindingReply, Shot};
 pub use grammar::GrammarReply;
 pub use keeping::KeepReply;
 pub use keys::KeyReply;
@@ -241,15 +245,8 @@ pub enum Reply {
         /// Entries in the whole vault.
         total: u64,
     },
-    /// What `find` found.
-    Found {
-        /// The words searched for.
-        words: String,
-        /// Newest first.
-        lines: Vec<Line>,
-        /// Whether there are more than shown.
-        more: bool,
-    },
+    /// Something about files that were looked for.
+    Finding(FindingReply),
     /// Says which file comes next: the link itself carries no name.
     Caption {
         /// Its entry.
@@ -356,6 +353,8 @@ pub enum Reply {
     WordsNotKept,
     /// Something about files that come in together, or what is noted with them.
     Arrival(ArrivalReply),
+    /// Something about many files on their way out.
+    Delivery(DeliveryReply),
     /// Something about the commands themselves.
     Grammar(GrammarReply),
     /// Something about the owner's devices.

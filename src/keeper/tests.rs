@@ -7,7 +7,7 @@ use omemo::Namespace;
 
 use super::{
     chat::{Beside, Chat},
-    command::Command,
+    command::{Command, Filter},
     confirm::CONFIRM_SECONDS,
     intake::Stage,
     reply::{CustodyReply, DeliveryFailure, Line, OpenFailure, StorageReply, Unproven, WayIn},
@@ -372,7 +372,14 @@ fn a_question_while_the_vault_is_being_opened_is_answered_when_it_is_open() {
     let opened = keeper.handle(Input::VaultOpened, NOW);
 
     assert_eq!(says(&asked), []);
-    let question = Effect::Ask(JobId([1; 32]), Command::List { lines: 10 });
+    let question = Effect::Ask(
+        JobId([1; 32]),
+        Command::List {
+            what: Filter::default(),
+            lines: 10,
+            before: None,
+        },
+    );
     assert!(!asked.contains(&question) && opened.contains(&question));
 }
 

@@ -26,16 +26,24 @@ use vault::{
 mod comparer;
 mod custody;
 mod edits;
+mod finding;
 mod key;
 mod label;
 mod made;
+mod pack;
 mod painter;
 mod sender;
 mod unproven;
+mod zip;
 
-use self::{comparer::Double, made::Made, painter::Painting, sender::Sender, unproven::Unproven};
+use self::{
+    comparer::Double,
+    painter::Painting,
+    sender::{Delivery, Sender},
+    unproven::Unproven,
+};
 use super::{
-    Form, MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row, Shut, Word, numbers,
+    MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row, Shut, Word, numbers,
     sandbox::{self, SandboxError},
     slots::Slots,
     typed::{self, Typed},
@@ -298,18 +306,6 @@ struct Clerk {
     clock: Box<dyn Fn() -> SystemTime>,
 }
 
-/// One entry to be unsealed and encrypted.
-struct Delivery {
-    ticket: u64,
-    job: [u8; 32],
-    row: Row,
-    media_type: Option<String>,
-    form: Form,
-    blob: BlobId,
-    /// What is made of it instead of sending it.
-    made: Option<Made>,
-}
-
 impl Clerk {
     /// Returns the time of day.
     fn now(&self) -> SystemTime {
@@ -352,6 +348,12 @@ impl Clerk {
             }
             Order::Deliver { job, number, form } => self.start_delivery(job, number, form),
             Order::Picture(ask) => self.start_made(ask),
+            Order::Pack {
+                job,
+                numbers,
+                limit,
+                form,
+            } => self.start_pack(job, &numbers, limit, form),
             Order::Abort => {
                 self.running.store(0, Ordering::SeqCst);
                 Ok(())
@@ -463,29 +465,7 @@ impl Clerk {
                 bytes: totals.bytes,
                 unproven,
             },
-            Question::List { lines } => {
-                let entries = index.list(None, limit(lines))?;
-                let rows = listed(index, &entries)?;
-                let more = totals.entries > rows.len() as u64;
-                Word::Rows {
-                    job,
-                    rows,
-                    total: totals.entries,
-                    more,
-                }
-            }
-            Question::Find { words, lines } => {
-                let limit = limit(lines);
-                let found = index.find(&words, None, limit + 1)?;
-                let more = found.len() > limit;
-                let rows = listed(index, found.get(..limit).unwrap_or(&found))?;
-                Word::Rows {
-                    job,
-                    rows,
-                    total: totals.entries,
-                    more,
-                }
-            }
+            Question::Find(ask) => self.find(job, ask)?,
             Question::Slots => match self.slots.list() {
                 Ok(slots) => Word::Slots { job, slots },
                 Err(error) => {
@@ -496,32 +476,6 @@ impl Clerk {
             Question::Numbers(ask) => numbers::answer(index, job, &ask)?,
             Question::Pick { ranges } => pick(index, job, &ranges)?,
         })
-    }
-
-    fn start_delivery(&mut self, job: [u8; 32], number: u64, form: Form) -> io::Result<()> {
-        let entry = EntryNumber::new(number).map(|it| self.index.get(it));
-        let Some(Ok(Some(entry))) = entry else {
-            return self.mouth.say(&Word::NotPrepared { job, number });
-        };
-        self.deliver_as(Delivery {
-            ticket: 0,
-            job,
-            row: row(&entry),
-            media_type: entry.metadata.mime,
-            form,
-            blob: entry.blob_id,
-            made: None,
-        })
-    }
-
-    /// Hands a delivery to the thread that sends it, in place of the one that is running.
-    fn deliver_as(&mut self, mut delivery: Delivery) -> io::Result<()> {
-        self.ticket += 1;
-        self.running.store(self.ticket, Ordering::SeqCst);
-        delivery.ticket = self.ticket;
-        self.deliver
-            .send(delivery)
-            .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 

@@ -29,6 +29,8 @@ use std::{
     thread,
 };
 
+use strongroom::keeper::command::VERBS;
+
 mod readme;
 mod script;
 mod stage;
@@ -121,4 +123,19 @@ fn a_line_that_is_none_of_the_four_stops_the_play() {
     for line in ["list", ">list", "! the moon rises", "! photo x arrives"] {
         assert!(script::play(line).is_err(), "{line}");
     }
+}
+
+#[test]
+fn every_command_is_in_a_transcript() {
+    let texts: Vec<String> = transcripts().into_iter().map(|(_, text)| text).collect();
+    let is_played = |verb: &str| {
+        let lines = texts.iter().flat_map(|text| text.lines());
+        let mut said = lines.filter_map(|line| line.strip_prefix("> "));
+        said.any(|line| line.split(' ').next() == Some(verb))
+    };
+
+    for verb in VERBS {
+        assert!(is_played(verb.name), "no transcript plays {}", verb.name);
+    }
+    assert!(!is_played("fly"), "the control");
 }

@@ -337,7 +337,33 @@ impl Stage {
                 };
                 self.order_and_hear(&order, otherwise);
             }
-            Effect::Deliver(job, number) => self.deliver(job, number),
+            Effect::Deliver(job, number) => {
+                let form = Form::Link;
+                let job_id = job.0;
+                let order = match self.keeper.made(&job).map(dialogue::make) {
+                    Some(make) => Order::Picture(PictureAsk {
+                        job: job_id,
+                        form,
+                        make,
+                    }),
+                    None => Order::Deliver {
+                        job: job_id,
+                        number,
+                        form,
+                    },
+                };
+                self.deliver(job, number, &order);
+            }
+            Effect::Pack(job, numbers, limit) => {
+                let number = numbers[0];
+                let order = Order::Pack {
+                    job: job.0,
+                    numbers,
+                    limit,
+                    form: Form::Link,
+                };
+                self.deliver(job, number, &order);
+            }
             Effect::Verify(act) => self.verify(act),
             Effect::PurgeOld { days } => {
                 let order = dialogue::purge_old(days, self.now());
@@ -511,45 +537,52 @@ impl Stage {
     }
 
     /// Has a file encrypted, opens it as the phone would, and compares.
-    fn deliver(&mut self, job: JobId, number: u64) {
+    fn deliver(&mut self, job: JobId, number: u64, order: &Order) {
         let not_uploaded = |why| Input::NotUploaded { job, number, why };
         let Some(vault) = &mut self.vault else {
             return self.decide(not_uploaded(DeliveryFailure::Locked));
         };
-        let form = Form::Link;
-        let made = self.keeper.made(&job).map(dialogue::make);
-        let is_made = made.is_some();
-        let order = match made {
-            Some(make) => Order::Picture(PictureAsk {
-                job: job.0,
-                form,
-                make,
-            }),
-            None => Order::Deliver {
-                job: job.0,
-                number,
-                form,
-            },
-        };
-        vault.order(&order).unwrap();
-        let (row, form, secret) = match self.word() {
+        let is_made = matches!(order, Order::Picture(_));
+        vault.order(order).unwrap();
+        let mut word = self.word();
+        if let Word::Packed { numbers, .. } = &word {
+            let is_empty = numbers.is_empty();
+            self.hear_word(word);
+            if is_empty {
+                return;
+            }
+            word = self.word();
+        }
+        let (row, form, secret, announced) = match word {
             Word::Prepared {
-                row, form, secret, ..
-            } => (row, form, secret),
+                row,
+                form,
+                secret,
+                ciphertext_bytes,
+                ..
+            } => (row, form, secret, ciphertext_bytes),
             other => return self.hear_word(other),
         };
         let ciphertext = self.vault.as_mut().unwrap().ciphertext().unwrap();
         let Some(ciphertext) = ciphertext else {
             return self.decide(not_uploaded(DeliveryFailure::Damaged));
         };
+        assert_eq!(
+            ciphertext.len() as u64,
+            announced,
+            "the slot was for another length"
+        );
         let secret = MediaSecret::from_bytes_for(form.cipher(), &secret).unwrap();
         let mut decryptor = MediaDecryptor::new(&secret);
         let mut content = Vec::new();
         decryptor.update(&ciphertext, &mut content).unwrap();
         decryptor.finish(&mut content).unwrap();
-        let hash: [u8; 32] = Sha256::digest(&content).into();
-        let is_whole = self.hashes.contains(&hash) || (is_made && content.starts_with(b"\xff\xd8"));
-        assert!(is_whole, "that was never shared");
+        for content in files_in(&content, &row.name) {
+            let hash: [u8; 32] = Sha256::digest(content).into();
+            let is_whole =
+                self.hashes.contains(&hash) || (is_made && content.starts_with(b"\xff\xd8"));
+            assert!(is_whole, "that was never shared");
+        }
         self.decide(match self.uploads {
             Uploads::Work => Input::Uploaded {
                 job,
@@ -834,6 +867,26 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         }
     }
     found
+}
+
+/// The contents of the files in a zip, or the one file that it is.
+fn files_in<'a>(content: &'a [u8], name: &str) -> Vec<&'a [u8]> {
+    if !(name.starts_with("files ") && name.ends_with(".zip")) {
+        return vec![content];
+    }
+    let number = |at: usize, bytes: usize| {
+        let field = content[at..at + bytes].iter().rev();
+        field.fold(0, |sum, byte| (sum << 8) | usize::from(*byte))
+    };
+    let (mut at, mut files) = (0, Vec::new());
+    // One local header and content after the other, up to the directory.
+    while content[at..].starts_with(b"PK\x03\x04") {
+        let from = at + 30 + number(at + 26, 2) + number(at + 28, 2);
+        at = from + number(at + 18, 4);
+        files.push(&content[from..at]);
+    }
+    assert!(content[at..].starts_with(b"PK\x01\x02") && !files.is_empty());
+    files
 }
 
 /// Content that differs from seed to seed.

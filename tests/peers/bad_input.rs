@@ -347,7 +347,10 @@ fn what_is_no_command_is_answered_with_what_would_be_one() {
         ("get 9-7", number("9-7")),
         ("get -1", number("-1")),
         ("get 99999999999999999999", number("99999999999999999999")),
-        ("list many", number("many")),
+        (
+            "list many",
+            "Nothing is named \"many\". Try fewer letters, or \"list\".".to_owned(),
+        ),
         ("get 1-101", too_many.clone()),
         ("get last 4000000000", too_many),
         ("get 1000", no_such("#1000")),

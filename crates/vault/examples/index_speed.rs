@@ -23,6 +23,7 @@ use getrandom::SysRng;
 use vault::{
     Attributes, BlobId, EntryNumber, Index, Metadata, OpenVault, Origin, Sealer, SlotSecret,
     VaultFolder,
+    index::{Kind, Search},
 };
 
 const ROUNDS: usize = 400;
@@ -83,9 +84,23 @@ fn ask(index: &Index, entries: u64) {
     });
     let common = median(|_| assert_eq!(find("garten jpg"), LINES));
     let short = median(|_| assert_eq!(find("ga"), LINES));
+    let hour = 3_600;
+    let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let today = i64::try_from(today.as_secs()).unwrap();
+    let search = Search {
+        words: "garten".to_owned(),
+        kind: Some(Kind::Photo),
+        from: Some(today - 40 * 24 * hour),
+        until: Some(today + hour),
+        ..Search::default()
+    };
+    let all = median(|_| {
+        let found = index.search(&search, None, LINES).unwrap();
+        assert_eq!(black_box(found).len(), LINES);
+    });
     println!(
         "{entries} list {list:.1} page {page:.1} totals {totals:.1} find-one {one:.1} \
-         find-common {common:.1} find-short {short:.1}"
+         find-common {common:.1} find-short {short:.1} find-all {all:.1}"
     );
 }
 

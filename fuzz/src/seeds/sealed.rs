@@ -8,12 +8,12 @@ use std::{
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
 use strongroom::vault_process::{
-    Form, Labels, Make, Order, OriginWord, PictureAsk, PictureWord, Question, Row, Shut, Word,
-    typed::Kind,
+    FindAsk, FindWord, Form, Labels, Make, Order, OriginWord, PictureAsk, PictureWord, Question,
+    Row, Shut, Word, typed::Kind,
 };
 use vault::{
     BlobId, Metadata, Passphrase, Pepper, PepperFile, Sealer, SlotId, SlotSecret, VaultFolder,
-    VaultId, header::HEADER_BYTES,
+    VaultId, header::HEADER_BYTES, index::Search,
 };
 
 use super::{Seeds, with};
@@ -147,8 +147,6 @@ pub(super) fn orders(seeds: &mut Seeds) {
     let key_file = Some("stick/strongroom.key".into());
     let public_half = vec![1; 20];
     let number = u64::MAX;
-    let lines = 10;
-    let words = "summer".to_owned();
     let ranges = vec![(1, 9), (0, 2)];
     let open = Order::Open {
         folder,
@@ -188,8 +186,6 @@ pub(super) fn orders(seeds: &mut Seeds) {
             },
         ),
         ("unproven", ask(Question::Unproven { waiting })),
-        ("list", ask(Question::List { lines })),
-        ("find", ask(Question::Find { words, lines })),
         ("pick", ask(Question::Pick { ranges })),
         ("totals", ask(Question::Totals)),
         ("slots", ask(Question::Slots)),
@@ -212,7 +208,7 @@ pub(super) fn orders(seeds: &mut Seeds) {
             }),
         ),
     ];
-    for (name, order) in &orders {
+    for (name, order) in orders.iter().chain(&find_orders()) {
         let bytes = message(0, order);
         seeds.add("vault_message", &format!("accepted-order--{name}"), bytes);
     }
@@ -232,6 +228,67 @@ fn label(job: [u8; 32]) -> Order {
         },
         for_intake: true,
     }
+}
+
+/// What is asked of entries, and many of them at once.
+fn find_orders() -> Vec<(&'static str, Order)> {
+    let job = JOB;
+    let (number, lines) = (u64::MAX, 10);
+    let words = "summer".to_owned();
+    let search = Search {
+        words: words.clone(),
+        tags: vec![words.clone()],
+        from: Some(0),
+        ..Search::default()
+    };
+    let pack = Order::Pack {
+        job,
+        numbers: vec![1, 2, number],
+        limit: Some(9),
+        form: Form::Link,
+    };
+    let ask = |question| Order::Ask { job, question };
+    vec![
+        (
+            "find",
+            ask(Question::Find(FindAsk::Show {
+                search,
+                before: Some(7),
+                lines,
+            })),
+        ),
+        ("about", ask(Question::Find(FindAsk::About { number: 7 }))),
+        (
+            "albums",
+            ask(Question::Find(FindAsk::Albums { after: words })),
+        ),
+        ("pack", pack),
+    ]
+}
+
+/// What the vault process says of entries.
+fn found_words() -> Vec<(&'static str, Word)> {
+    let job = JOB;
+    vec![
+        (
+            "find",
+            Word::Find {
+                job,
+                find: FindWord::Used {
+                    used: vec![("Norway".to_owned(), 3)],
+                    more_after: Some("norway".to_owned()),
+                },
+            },
+        ),
+        (
+            "packed",
+            Word::Packed {
+                job,
+                numbers: vec![1, 2],
+                damaged: vec![3],
+            },
+        ),
+    ]
 }
 
 /// What the vault process says of proofs of origin and of pictures.
@@ -325,14 +382,15 @@ pub(super) fn words(seeds: &mut Seeds) {
         ("prepared", prepared),
         ("not-prepared", Word::NotPrepared { job, number: 3 }),
     ];
-    for (name, word) in words.iter().chain(&origin_words()) {
+    let (found, origin) = (found_words(), origin_words());
+    for (name, word) in words.iter().chain(&origin).chain(&found) {
         let bytes = message(1, word);
         seeds.add("vault_message", &format!("accepted-word--{name}"), bytes);
     }
     let cut = &cut[..cut.len() - 1];
     seeds.add("vault_message", "refused-word--cut", cut);
     // a list of 2^32 - 1 numbers that never come
-    let picked = 7;
+    let picked = 8;
     let boasting = [&[1, picked][..], &job, &[0xFF, 0xFF, 0xFF, 0xFF, 0x0F]].concat();
     seeds.add(
         "vault_message",

@@ -1,34 +1,58 @@
 //! The commands that show files and send them back.
 
 use super::{
-    Command, Context, DEFAULT_LINES, MAX_LINES, MAX_PICKED, NotACommand, Pick, numbers::range,
-    pictures,
+    Command, Context, DEFAULT_LINES, FOUND_LINES, MAX_LINES, MAX_PICKED, NotACommand, Pick, filter,
+    numbers::range, pictures,
 };
 
-pub(super) fn list(rest: &str, _: &Context) -> Result<Command, NotACommand> {
-    if rest.is_empty() {
-        return Ok(Command::List {
-            lines: DEFAULT_LINES,
-        });
+/// Reads `list`, `list 30`, `list photos june`.
+pub(super) fn list(rest: &str, context: &Context) -> Result<Command, NotACommand> {
+    let (first, others) = rest.split_once(' ').unwrap_or((rest, ""));
+    let count = first.parse::<u32>().ok();
+    let is_year = count.is_some_and(|it| (1900..2200).contains(&it));
+    let (lines, what) = match count.filter(|_| !is_year) {
+        Some(0) => {
+            return Err(NotACommand::BadNumber {
+                word: rest.to_owned(),
+            });
+        }
+        Some(count) => (count.min(MAX_LINES), others),
+        None => (DEFAULT_LINES, rest),
+    };
+    Ok(Command::List {
+        what: filter(what, context),
+        lines,
+        before: None,
+    })
+}
+
+/// Reads `find summer lake`, `find photos june 2025 rome`.
+pub(super) fn find(rest: &str, context: &Context) -> Result<Command, NotACommand> {
+    let what = filter(rest, context);
+    if what.is_everything() {
+        return Err(NotACommand::NothingToFind);
     }
-    match rest.parse::<u32>() {
-        Ok(lines) if lines > 0 => Ok(Command::List {
-            lines: lines.min(MAX_LINES),
-        }),
+    Ok(Command::List {
+        what,
+        lines: FOUND_LINES,
+        before: None,
+    })
+}
+
+/// Reads `info 7`; without a number it is what the line answers to.
+pub(super) fn info(rest: &str, context: &Context) -> Result<Command, NotACommand> {
+    if rest.is_empty() {
+        let quoted = context.quoted.first().copied();
+        return quoted
+            .map(|number| Command::Info { number })
+            .ok_or(NotACommand::WhichFile);
+    }
+    match range(rest)? {
+        (first, last) if first == last => Ok(Command::Info { number: first }),
         _ => Err(NotACommand::BadNumber {
             word: rest.to_owned(),
         }),
     }
-}
-
-pub(super) fn find(rest: &str, _: &Context) -> Result<Command, NotACommand> {
-    let words: Vec<&str> = rest.split_whitespace().collect();
-    if words.is_empty() {
-        return Err(NotACommand::NothingToFind);
-    }
-    Ok(Command::Find {
-        words: words.join(" "),
-    })
 }
 
 /// Reads `get 7`, `get 7 9-12`, `get last 3`; without a number it is what the line answers to.

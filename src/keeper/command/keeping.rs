@@ -351,7 +351,10 @@ mod tests {
 
     #[test]
     fn a_line_without_numbers_is_about_the_files_that_it_answers_to() {
-        let context = Context { quoted: vec![7, 9] };
+        let context = Context {
+            quoted: vec![7, 9],
+            ..Context::default()
+        };
         let parse = |line| crate::keeper::command::parse(line, &context);
 
         let ranges = vec![(7, 7), (9, 9)];

@@ -6,7 +6,8 @@ use super::MAX_PICKED;
 /// tell of, and what is written below them; `None` where nothing is quoted.
 ///
 /// A line tells of a file if it is one of the vault's own: `#17 beach.jpg, …` of a listing or
-/// before a file, `✅ #17 …` of an arrival, or a span of them, `#231-#242`.
+/// before a file, `✅ #17 …` of an arrival, `… is already kept as #17.`, `12 of 12 stored, 48.0 MB,
+/// #231-#242`, or a span of them alone.
 #[must_use]
 pub fn quoted(text: &str) -> Option<(Vec<u64>, &str)> {
     let mut rest = text.trim_start();
@@ -25,7 +26,11 @@ pub fn quoted(text: &str) -> Option<(Vec<u64>, &str)> {
 
 /// Returns the numbers that one quoted line tells of.
 fn told(line: &str) -> Vec<u64> {
-    let line = line.trim_start_matches(['>', ' ', '✅']);
+    let line = line.trim_start_matches(['>', ' ', '✅']).trim_end();
+    if let Some((first, _)) = kept_as(line) {
+        return vec![first];
+    }
+    let line = stored(line).unwrap_or(line);
     let mut numbers = Vec::new();
     // Names of files are foreign: only what stands before the first of them is the vault's.
     for word in line.split([' ', ',']).filter(|it| !it.is_empty()) {
@@ -37,6 +42,23 @@ fn told(line: &str) -> Vec<u64> {
         numbers.extend((first..=last).take(count));
     }
     numbers
+}
+
+/// Reads `NAME is already kept as #3.`: a name may hold anything, and the end is the vault's own.
+fn kept_as(line: &str) -> Option<(u64, u64)> {
+    let (_, number) = line.rsplit_once(" is already kept as ")?;
+    span(number.trim_end_matches('.')).filter(|(first, last)| first == last)
+}
+
+/// Returns what follows `12 of 12 stored, 48.0 MB, `, in which no name can stand.
+fn stored(line: &str) -> Option<&str> {
+    let (counts, rest) = line.split_once(" stored, ")?;
+    let (some, all) = counts.split_once(" of ")?;
+    let (size, rest) = rest.split_once(", ")?;
+    let (amount, unit) = size.split_once(' ')?;
+    let digits = |text: &str| text.bytes().all(|it| it.is_ascii_digit() || it == b'.');
+    let is_unit = unit.bytes().all(|it| it.is_ascii_alphabetic());
+    (digits(some) && digits(all) && digits(amount) && is_unit).then_some(rest)
 }
 
 /// Reads `#17` or `#231-#242`.
@@ -76,6 +98,16 @@ mod tests {
                 "get",
             ),
             ("> #231-#233, #7\nget", vec![231, 232, 233, 7], "get"),
+            (
+                "> 3 of 3 stored, 48.0 MB, #231-#233.\nget",
+                vec![231, 232, 233],
+                "get",
+            ),
+            (
+                "> ✅ a #9 is already kept as #4. is already kept as #3.\nget",
+                vec![3],
+                "get",
+            ),
         ] {
             assert_eq!(quoted(text), Some((numbers, rest)), "{text:?}");
         }
@@ -86,6 +118,10 @@ mod tests {
         for text in [
             "> #17 #18.jpg, 3.1 MB, 4 May 2026",
             "> beach #18",
+            "> 1 of 1 stored, #18",
+            "> x of 1 stored, 1 MB, #18",
+            "> ✅ #17 1 of 1 stored, 1 MB, #18, 3.1 MB, stored.",
+            "> ✅ 1 of 1 stored, 1 M#B, #18",
             "> hello",
             "> #0",
             "> #18446744073709551616",

@@ -62,7 +62,8 @@ fn a_wrong_number_is_named() {
         parse("get 18446744073709551616"),
         wrong("18446744073709551616")
     );
-    assert_eq!(parse("list many"), wrong("many"));
+    assert_eq!(parse("list 0"), wrong("0"));
+    assert_eq!(parse("info 7-9"), wrong("7-9"));
 }
 
 #[test]
@@ -204,7 +205,10 @@ fn no_word_begins_two_commands() {
 fn a_get_that_answers_to_a_file_means_it() {
     let picks = vec![one(17, 17)];
     let get = Ok(Command::Get { picks });
-    let context = Context { quoted: vec![17] };
+    let context = Context {
+        quoted: vec![17],
+        ..Context::default()
+    };
 
     assert_eq!(parse("> #17 beach.jpg, 3.1 MB, 4 May 2026\nget"), get);
     assert_eq!(parse_in("get", &context), get);
@@ -257,11 +261,47 @@ fn verify_tells_a_sample_from_a_number() {
 fn find_keeps_the_words() {
     assert_eq!(
         parse("find  Summer   in Köln"),
-        Ok(Command::Find {
-            words: "Summer in Köln".into()
+        Ok(Command::List {
+            what: Filter {
+                words: "Summer in Köln".into(),
+                ..Filter::default()
+            },
+            lines: FOUND_LINES,
+            before: None,
         })
     );
     assert_eq!(parse("find "), Err(NotACommand::NothingToFind));
+    assert_eq!(parse("find \"\""), Err(NotACommand::NothingToFind));
+}
+
+#[test]
+fn a_list_takes_how_many_and_what() {
+    let listed = |lines, line: &str| {
+        Ok(Command::List {
+            what: filter(line, &Context::default()),
+            lines,
+            before: None,
+        })
+    };
+
+    assert_eq!(parse("list"), listed(DEFAULT_LINES, ""));
+    assert_eq!(parse("list 4000000000"), listed(MAX_LINES, ""));
+    assert_eq!(parse("list 30 photos"), listed(30, "photos"));
+    assert_eq!(parse("list 2025"), listed(DEFAULT_LINES, "2025"));
+    assert_ne!(parse("list 2025"), parse("list"));
+}
+
+#[test]
+fn info_is_of_one_file() {
+    let of = |number| Ok(Command::Info { number });
+    let context = Context {
+        quoted: vec![17, 18],
+        ..Context::default()
+    };
+
+    assert_eq!(parse("info #7"), of(7));
+    assert_eq!(parse_in("about", &context), of(17));
+    assert_eq!(parse("info"), Err(NotACommand::WhichFile));
 }
 
 proptest! {

@@ -62,7 +62,9 @@ impl Reply {
     pub fn numbers(&self) -> Vec<u64> {
         if let Self::Stored { line } | Self::Caption { line } = self {
             vec![line.number]
-        } else if let Self::Listing { lines, .. } | Self::Found { lines, .. } = self {
+        } else if let Self::Finding(reply) = self {
+            reply.numbers()
+        } else if let Self::Listing { lines, .. } = self {
             lines.iter().map(|line| line.number).collect()
         } else if let Self::AlreadyKept { number, .. } | Self::NotSent { number, .. } = self {
             vec![*number]

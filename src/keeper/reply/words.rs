@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 
 use chrono::DateTime;
 
-use crate::keeper::command::MAX_LINES;
-
 use super::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
 mod arrivals;
 mod client;
 mod custody;
+mod delivery;
 mod devices;
 mod files;
+mod finding;
 mod help;
 mod keeping;
 mod keys;
@@ -47,7 +47,7 @@ impl Reply {
                 facts,
             } => status(*kept, *unproven, facts),
             Self::Listing { lines, total } => listing(lines, *total),
-            Self::Found { words, lines, more } => found(words, lines, *more),
+            Self::Finding(reply) => reply.text(),
             Self::Caption { line } => format!("{}:", rows(std::slice::from_ref(line))),
             Self::File { link } => link.clone(),
             Self::Described { .. } => files::DESCRIBED_ELSEWHERE.to_owned(),
@@ -104,6 +104,7 @@ impl Reply {
             Self::NotText => NOT_TEXT.to_owned(),
             Self::WordsNotKept => files::WORDS_NOT_KEPT.to_owned(),
             Self::Arrival(reply) => reply.text(),
+            Self::Delivery(reply) => reply.text(),
             Self::Grammar(reply) => reply.text(),
             Self::Device(reply) => reply.text(),
             Self::Custody(reply) => reply.text(),
@@ -182,28 +183,8 @@ fn status(kept: Option<(u64, u64)>, unproven: u64, facts: &Facts) -> String {
 fn listing(lines: &[Line], total: u64) -> String {
     let mut text = rows(lines);
     let shown = lines.len() as u64;
-    let most = u64::from(MAX_LINES);
     if total > shown {
-        let _ = write!(text, "\n{shown} of {total} shown. ");
-        if shown < most {
-            let _ = write!(text, "Send \"list {}\" for more.", total.min(most));
-        } else {
-            text.push_str("\"find WORDS\" finds the others.");
-        }
-    }
-    text
-}
-
-fn found(words: &str, lines: &[Line], more: bool) -> String {
-    if lines.is_empty() {
-        return format!(
-            "Nothing is named \"{}\". Try fewer letters, or \"list\".",
-            show(words)
-        );
-    }
-    let mut text = rows(lines);
-    if more {
-        text.push_str("\nThere are more. Add a word to narrow it down.");
+        let _ = write!(text, "\n{shown} of {total} shown. Send \"next\" for more.");
     }
     text
 }

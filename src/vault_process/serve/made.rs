@@ -1,24 +1,27 @@
 //! Deliveries whose content is made for them: contact sheets and previews.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 
 use vault::{BlobId, EntryNumber};
 
-use super::{Clerk, Delivery, Row, UNNAMED, Word, sender::Sender};
+use super::{
+    Clerk, Row, UNNAMED, Word,
+    sender::{Content, Sender},
+};
 use crate::{
     pictures::{Drawn, MAX_CONTENT_BYTES, Task, Tile, studio::DrawError},
     vault_process::{Make, PictureAsk, PictureWord},
 };
 
 /// The media type of whatever is made.
-const MEDIA_TYPE: &str = "image/jpeg";
+pub(super) const JPEG: &str = "image/jpeg";
 /// How a contact sheet is called.
 const SHEET_NAME: &str = "sheet.jpg";
 
 /// What is to be made for a delivery.
 pub(super) enum Made {
-    /// A preview of the delivery's own blob.
-    Small,
+    /// A preview of this.
+    Small(BlobId),
     /// A sheet of these.
     Sheet(Vec<(u64, String, BlobId)>),
 }
@@ -44,7 +47,7 @@ impl Clerk {
         let made = match make {
             Make::Small(_) => {
                 row.name = small_name(&row.name);
-                Made::Small
+                Made::Small(blob)
             }
             Make::Sheet(_) => {
                 row.number = number;
@@ -56,15 +59,7 @@ impl Clerk {
                 Made::Sheet(tiles.collect())
             }
         };
-        self.deliver_as(Delivery {
-            ticket: 0,
-            job,
-            row,
-            media_type: Some(MEDIA_TYPE.to_owned()),
-            form,
-            blob,
-            made: Some(made),
-        })
+        self.begin(job, form, Content::Made { row, made })
     }
 }
 
@@ -74,43 +69,16 @@ fn small_name(name: &str) -> String {
     format!("{stem} small.jpg")
 }
 
-/// What a delivery sends: its content, how long that is, and how it is described.
-pub(super) struct Parcel {
-    pub(super) content: Box<dyn Read>,
-    pub(super) bytes: u64,
-    pub(super) row: Row,
-}
-
 impl Sender {
-    /// Gets the content of a delivery ready, or says what is wrong with it.
-    pub(super) fn parcel(&self, delivery: &Delivery) -> Result<Parcel, Box<Word>> {
-        let (job, number) = (delivery.job, delivery.row.number);
-        let Some(made) = &delivery.made else {
-            return match self.vault.reader(&delivery.blob) {
-                Ok(reader) => Ok(Parcel {
-                    bytes: reader.size(),
-                    content: Box::new(reader),
-                    row: delivery.row.clone(),
-                }),
-                Err(error) => {
-                    log::error!("a blob does not open: {error}");
-                    Err(Box::new(Word::NotPrepared { job, number }))
-                }
-            };
-        };
+    /// Makes a picture, or says what is wrong with it.
+    pub(super) fn make(&self, job: [u8; 32], row: &Row, made: &Made) -> Result<Vec<u8>, Box<Word>> {
+        let number = row.number;
         let drawn = match made {
-            Made::Small => self.small(&delivery.blob),
+            Made::Small(blob) => self.small(blob),
             Made::Sheet(tiles) => self.sheet(tiles),
         };
         match drawn {
-            Ok(Some(image)) => Ok(Parcel {
-                bytes: image.len() as u64,
-                row: Row {
-                    bytes: image.len() as u64,
-                    ..delivery.row.clone()
-                },
-                content: Box::new(Cursor::new(image)),
-            }),
+            Ok(Some(image)) => Ok(image),
             Ok(None) => Err(Box::new(Word::Picture(PictureWord::NotMade {
                 job,
                 number,

@@ -12,7 +12,10 @@ use vault::{Metadata, Sealer, SlotSecret};
 mod pictures;
 
 use super::*;
-use crate::vault_process::deliveries::{BROKEN, HASHED, WHOLE};
+use crate::vault_process::{
+    FindAsk, Form,
+    deliveries::{BROKEN, HASHED, WHOLE},
+};
 use omemo::media::{MediaDecryptor, MediaSecret};
 use sha2::{Digest as _, Sha256};
 
@@ -205,7 +208,11 @@ fn intake_key() -> IntakeKey {
 fn list() -> Order {
     Order::Ask {
         job: [3; 32],
-        question: Question::List { lines: 9 },
+        question: Question::Find(FindAsk::Show {
+            search: vault::index::Search::default(),
+            before: None,
+            lines: 9,
+        }),
     }
 }
 

@@ -18,8 +18,10 @@ pub(super) enum Step {
 /// All steps; never edited after a release.
 pub(super) const STEPS: &[&[Step]] = &[
     &[Step::Sql(FIRST)],
-    &[Step::Sql(SECOND), Step::Code(fill_texts)],
+    // The texts that were made here are made anew by the fourth.
+    &[Step::Sql(SECOND)],
     &[Step::Sql(PICTURES)],
+    &[Step::Sql(SEARCHED), Step::Code(fill_texts)],
 ];
 
 const FIRST: &str = "
@@ -135,6 +137,63 @@ const PICTURES: &str = "
     END;
     CREATE TRIGGER pictures_of_replaced AFTER UPDATE OF blob_id ON entries BEGIN
         DELETE FROM pictures WHERE number = old.number;
+    END;
+";
+
+/// Time, kind and the like in the texts; how often tags and albums are used.
+const SEARCHED: &str = "
+    DROP TABLE texts;
+    CREATE VIRTUAL TABLE texts USING fts5 (
+        text, content = '', tokenize = 'trigram case_sensitive 1'
+    );
+    CREATE INDEX tags_by_number ON tags (number);
+    CREATE TABLE albums (
+        key     TEXT PRIMARY KEY,
+        entries INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO albums SELECT album_key, count(*) FROM entries
+        WHERE album_key IS NOT NULL AND trashed_at IS NULL GROUP BY album_key;
+    CREATE TABLE tag_totals (
+        key     TEXT PRIMARY KEY,
+        entries INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO tag_totals SELECT key, count(*) FROM tags
+        JOIN entries ON entries.number = tags.number
+        WHERE trashed_at IS NULL GROUP BY key;
+    CREATE TRIGGER entries_moved AFTER UPDATE OF album_key, trashed_at ON entries BEGIN
+        UPDATE albums SET entries = entries - 1
+            WHERE key = old.album_key AND old.trashed_at IS NULL;
+        INSERT INTO albums SELECT new.album_key, 1
+            WHERE new.album_key IS NOT NULL AND new.trashed_at IS NULL
+            ON CONFLICT (key) DO UPDATE SET entries = entries + 1;
+        DELETE FROM albums WHERE key = old.album_key AND entries < 1;
+    END;
+    CREATE TRIGGER entries_left AFTER DELETE ON entries BEGIN
+        UPDATE albums SET entries = entries - 1
+            WHERE key = old.album_key AND old.trashed_at IS NULL;
+        DELETE FROM albums WHERE key = old.album_key AND entries < 1;
+    END;
+    CREATE TRIGGER tags_given AFTER INSERT ON tags
+        WHEN (SELECT trashed_at IS NULL FROM entries WHERE number = new.number) BEGIN
+        INSERT INTO tag_totals VALUES (new.key, 1)
+            ON CONFLICT (key) DO UPDATE SET entries = entries + 1;
+    END;
+    CREATE TRIGGER tags_taken AFTER DELETE ON tags
+        WHEN (SELECT trashed_at IS NULL FROM entries WHERE number = old.number) BEGIN
+        UPDATE tag_totals SET entries = entries - 1 WHERE key = old.key;
+        DELETE FROM tag_totals WHERE key = old.key AND entries < 1;
+    END;
+    CREATE TRIGGER tags_trashed AFTER UPDATE OF trashed_at ON entries
+        WHEN old.trashed_at IS NULL AND new.trashed_at IS NOT NULL BEGIN
+        UPDATE tag_totals SET entries = entries - 1
+            WHERE key IN (SELECT key FROM tags WHERE number = new.number);
+        DELETE FROM tag_totals
+            WHERE key IN (SELECT key FROM tags WHERE number = new.number) AND entries < 1;
+    END;
+    CREATE TRIGGER tags_restored AFTER UPDATE OF trashed_at ON entries
+        WHEN old.trashed_at IS NOT NULL AND new.trashed_at IS NULL BEGIN
+        INSERT INTO tag_totals SELECT key, 1 FROM tags WHERE number = new.number
+            ON CONFLICT (key) DO UPDATE SET entries = entries + 1;
     END;
 ";
 

@@ -17,7 +17,7 @@ const COLUMNS: &str = "entries.number, entries.blob_id, entries.size, entries.na
     entries.origin, entries.caption, entries.given_name, entries.tags, entries.album,
     entries.trashed_at";
 
-fn entries(
+pub(super) fn entries(
     database: &Connection,
     from: &str,
     parameters: impl Params,
@@ -199,7 +199,7 @@ pub(super) fn purging(database: &Connection) -> rusqlite::Result<Vec<BlobId>> {
         .collect()
 }
 
-fn page(before: Option<EntryNumber>, limit: usize) -> (i64, i64) {
+pub(super) fn page(before: Option<EntryNumber>, limit: usize) -> (i64, i64) {
     let before = before.map_or(u64::MAX, EntryNumber::get);
     (saturated(before), saturated(limit as u64))
 }

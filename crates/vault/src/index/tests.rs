@@ -690,3 +690,4 @@ mod plans;
 mod purging;
 mod rebuilding;
 mod relabelling;
+mod searching;

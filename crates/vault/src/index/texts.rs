@@ -5,12 +5,15 @@
 //! found where words start: for each start the text index gets two trigrams of its own making,
 //! with characters in them that no text has.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{collections::BTreeSet, fmt::Write as _, ops::RangeInclusive};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::EntryNumber;
+use super::{
+    EntryNumber,
+    facets::{DATED, Facets},
+};
 
 /// The text index works with pieces of this many characters.
 const PIECE_CHARACTERS: usize = 3;
@@ -20,6 +23,8 @@ const MAX_WORDS: usize = 32;
 const TWO: char = '\u{E000}';
 /// Goes before the first character of a word, and [`TWO`] after it.
 const ONE: char = '\u{E001}';
+/// Characters that no text of people keeps: these two, and the marks of [`super::facets`].
+const MARKS: RangeInclusive<char> = '\u{E000}'..='\u{E00F}';
 
 /// Folds a text: case, accents and ligatures make no difference in it.
 pub(crate) fn fold(text: &str) -> String {
@@ -27,7 +32,7 @@ pub(crate) fn fold(text: &str) -> String {
     let characters = text
         .nfkd()
         .flat_map(char::to_lowercase)
-        .filter(|it| !('\u{300}'..='\u{36f}').contains(it) && *it != ONE && *it != TWO);
+        .filter(|it| !('\u{300}'..='\u{36f}').contains(it) && !MARKS.contains(it));
     for character in characters {
         match character {
             'ß' => folded.push_str("ss"),
@@ -48,21 +53,33 @@ pub(crate) fn fold(text: &str) -> String {
 /// Returns what the text index holds of an entry; nothing for one that is in the trash or not
 /// there.
 pub(super) fn of(database: &Connection, number: EntryNumber) -> rusqlite::Result<Option<String>> {
-    let mut pieces = [const { None::<String> }; 4];
+    let mut shown = None::<String>;
+    let mut caption = None::<String>;
+    let mut facets = Facets::default();
     let found = database
-        .prepare_cached(
-            "SELECT coalesce(given_name, name), caption, tags, album FROM entries
-             WHERE number = ?1 AND trashed_at IS NULL",
-        )?
+        .prepare_cached(&format!(
+            "SELECT coalesce(given_name, name), caption, tags, album, name, mime, sender, member,
+                 {DATED}
+             FROM entries WHERE number = ?1 AND trashed_at IS NULL"
+        ))?
         .query_row([number], |row| {
-            for (column, piece) in pieces.iter_mut().enumerate() {
-                *piece = row.get(column)?;
-            }
+            shown = row.get(0)?;
+            caption = row.get(1)?;
+            facets = Facets {
+                tags: row.get(2)?,
+                album: row.get(3)?,
+                name: row.get(4)?,
+                media_type: row.get(5)?,
+                sender: row.get(6)?,
+                member: row.get(7)?,
+                dated_at: row.get(8)?,
+            };
             Ok(())
         })
         .optional()?;
-    let pieces = pieces.iter().flatten().map(String::as_str);
-    Ok(found.map(|()| indexed(pieces)))
+    let texts = [&shown, &caption, &facets.tags, &facets.album];
+    let texts = texts.into_iter().flatten().map(String::as_str);
+    Ok(found.map(|()| indexed(texts) + &facets.pieces()))
 }
 
 /// Makes the text that is given to the text index.

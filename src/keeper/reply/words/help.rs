@@ -6,7 +6,7 @@ use super::show;
 
 /// All that can be asked, by what the owner is about to do.
 pub(super) const HELP: &str = "Share a photo or file here and I keep it.\n\
-     See: list, find WORDS, sheet\n\
+     See: list, next, find photos june 2025 rome, info 7, albums, tags, sheet\n\
      Get back: get 7, get 7 9-12, get last 3, get 7 small\n\
      Albums: album Norway, album off\n\
      Keep in order: rename, move, tag, note, delete 7, undo, trash, restore 7\n\
@@ -26,18 +26,40 @@ const TOPICS: &[(&str, &str)] = &[
     ),
     (
         "list",
-        "\"list\" shows the ten newest files, \"list 30\" more, 50 at most.",
+        "\"list\" shows the ten newest files, \"list 30\" more, 50 at most, and \"next\" goes on. It \
+         takes what find takes: \"list videos\".",
     ),
     (
         "find",
-        "\"find summer lake\" shows the files with both words in their names. Case and accents do \
-         not matter, and a part of a word is enough: \"find lak\".",
+        "\"find\" and what you remember, in any order:\n\
+         find summer lake: both words in name, note, tags or album; a part of a word is enough\n\
+         find photos june 2025: also videos, documents, music; yesterday, last week, 4 may, since may\n\
+         find #beach album Norway: with this tag in this album\n\
+         find from ann: what ann sent\n\
+         find \"may\": in quotes a word is only a word\n\
+         \"next\" shows more.",
     ),
     (
         "get",
         "\"get 7\" sends file 7 back, \"get 7 9-12\" several, \"get last\" the newest and \"get last \
-         3\" the three newest. Or answer to the line of a file with \"get\". 100 files at most. \"get \
-         7 small\" sends a preview of a picture.",
+         3\" the three newest. Or answer to the line of a file with \"get\". 100 files at most; \
+         more than ten come as a zip. \"get 7 small\" sends a preview of a picture.",
+    ),
+    (
+        "next",
+        "\"next\" goes on with the last list that this phone was shown.",
+    ),
+    (
+        "info",
+        "\"info 7\" tells all that is known of file 7. Or answer to the line of a file with \"info\".",
+    ),
+    (
+        "albums",
+        "\"albums\" shows all albums; \"find album Norway\" shows what is in one.",
+    ),
+    (
+        "tags",
+        "\"tags\" shows all tags; \"find #beach\" shows what bears one.",
     ),
     (
         "last",

@@ -86,7 +86,7 @@ fn a_migration_that_is_killed_leaves_the_old_index() {
     // So little memory that the migration has to write before it is done.
     database.pragma_update(None, "cache_size", 10).unwrap();
     let before = fs::metadata(wal(&path)).unwrap().len();
-    let killed = [STEPS[0], STEPS[1], &[Step::Code(kill)]];
+    let killed = [STEPS[0], STEPS[1], STEPS[2], &[Step::Code(kill)]];
 
     let refused = migrate(&mut database, &killed, noon());
     drop(database);

@@ -26,7 +26,9 @@ fn scans(index: &Index, sql: &str) -> Vec<String> {
         .collect::<Result<Vec<String>, _>>();
     let large = |it: &String| {
         let table = it.strip_prefix("SCAN ").and_then(|it| it.split(' ').next());
-        table.is_some_and(|it| ["entries", "duplicates", "tags"].contains(&it))
+        table.is_some_and(|it| {
+            ["entries", "duplicates", "tags", "albums", "tag_totals"].contains(&it)
+        })
     };
     details.unwrap().into_iter().filter(large).collect()
 }
@@ -64,6 +66,19 @@ fn no_question_scans_a_table() {
             assert!(!index.find(words, before, 9).unwrap().is_empty(), "{words}");
         }
     }
+    let everything = Search {
+        words: "new".to_owned(),
+        tags: vec!["tag".to_owned()],
+        album: Some("album".to_owned()),
+        // Its blob is the twin's now, whose name has no ending.
+        kind: None,
+        sender: None,
+        from: Some(0),
+        until: Some(4_000_000_000),
+    };
+    assert_eq!(index.search(&everything, None, 9).unwrap().len(), 1);
+    assert_eq!(index.albums("", 9).unwrap().len(), 1);
+    assert_eq!(index.tags("", 9).unwrap().len(), 1);
     assert_eq!(index.trashed_until(noon(), 9).unwrap().len(), 1);
     assert_eq!(index.number_of(&twin).unwrap(), Some(first));
     index.totals().unwrap();
