@@ -25,6 +25,10 @@ pub const DEFAULT_TRASH_DAYS: u32 = 30;
 /// Where the settings are looked for when the command line names no file.
 pub const DEFAULT_PATH: &str = "/etc/strongroom/strongroom.toml";
 
+/// How much of a drive stays free, in per cent, and between which bounds.
+const RESERVE_PERCENT: u64 = 2;
+const RESERVE_BYTES: std::ops::RangeInclusive<u64> = 256 << 20..=4 << 30;
+
 /// The whole file.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -147,6 +151,17 @@ pub struct Vault {
     /// Default: 30
     #[serde(default = "default_trash_days")]
     pub trash_days: u32,
+}
+
+impl Vault {
+    /// Returns how much of a drive of this size stays free, in bytes.
+    #[must_use]
+    pub fn reserve(&self, drive_bytes: u64) -> u64 {
+        self.reserve_bytes.unwrap_or_else(|| {
+            let share = drive_bytes / 100 * RESERVE_PERCENT;
+            share.clamp(*RESERVE_BYTES.start(), *RESERVE_BYTES.end())
+        })
+    }
 }
 
 /// What opens the vault and what locks it.

@@ -36,6 +36,7 @@ use crate::{
 
 mod bundles;
 mod chat;
+mod client;
 pub mod console;
 pub mod dialogue;
 mod drive;

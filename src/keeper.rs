@@ -14,6 +14,7 @@ mod asker;
 pub mod calm;
 mod ceremony;
 pub mod chat;
+pub mod client;
 pub mod command;
 pub mod confirm;
 pub mod custody;
@@ -56,7 +57,7 @@ use self::{
     notices::Notices,
     owner::{Owner, Pairing, Verdict},
     pages::Pages,
-    reply::{CustodyReply, IntakeFailure, Reply, StorageReply},
+    reply::{IntakeFailure, Reply, StorageReply},
     storage::{DriveTrouble, Pace, Seen, Storage},
     unlock::{Needs, Tries, TypedCode},
     weekly::Weekly,
@@ -350,11 +351,16 @@ impl Keeper {
     pub fn handle(&mut self, input: Input, now: impl Into<Moment>) -> Vec<Effect> {
         let at = now.into();
         self.settle(at);
+        let (client, asked) = (self.client_of(&input), self.client_deliveries());
         let mut effects = self.step(input, at);
+        if let Some(client) = client {
+            effects = client::translated(effects, &client);
+        }
         effects.extend(self.intakes.tell_batch(at.wall));
         effects.extend(self.follow_up(at));
         self.count_lost();
-        self.notice(effects, at)
+        let effects = self.notice(effects, at);
+        self.end_for_clients(asked, effects)
     }
 
     fn step(&mut self, input: Input, at: Moment) -> Vec<Effect> {
@@ -485,12 +491,8 @@ impl Keeper {
             effects.push(Effect::Say(Reply::NotText));
             return effects;
         };
-        if let Some(typed) = unlock::read(&text) {
-            effects.extend(self.unlock(typed, at));
-            return effects;
-        }
-        if vault::words::holds_recovery_words(&text) {
-            effects.push(Effect::Say(CustodyReply::WordsExposed.into()));
+        if let Some(done) = self.aside(&told, &text, at) {
+            effects.extend(done);
             return effects;
         }
         match self.confirmations.hear(&text, &told.from, now) {

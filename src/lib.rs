@@ -12,7 +12,9 @@ compile_error!(
      AES is used where the processor has it"
 );
 
+pub mod carry;
 pub mod check;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod console;
@@ -23,8 +25,10 @@ pub mod keeper;
 pub mod keydevice;
 pub mod keys;
 pub mod manual;
+pub mod names;
 pub mod pictures;
 pub mod pinned;
+pub mod place;
 pub mod service;
 pub mod setup;
 pub mod state;

@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 #[cfg(feature = "peers")]
 use strongroom::vault_process::sandbox::probe;
 use strongroom::{
-    check, config, console, daemon, keydevice, keys, manual, pictures, service, setup,
-    vault_process, verify, xmpp,
+    carry, check, client, config, console, daemon, keydevice, keys, manual, pictures, service,
+    setup, vault_process, verify, xmpp,
 };
 
 /// What is freed is overwritten: a name that was once on the way stays in no corner of the heap.
@@ -49,6 +49,14 @@ enum Command {
     Pair,
     /// Show the vault's address and its QR code
     Address,
+    /// Send files to a vault from a laptop or phone, over the same encrypted chat
+    Send(Box<client::Send>),
+    /// Fetch files from a vault to a laptop or phone, over the same encrypted chat
+    Fetch(Box<client::Fetch>),
+    /// Put a folder into the vault, on the Pi, while the daemon does not run
+    Import(carry::Import),
+    /// Get files out of the vault into a folder, on the Pi, while the daemon does not run
+    Export(carry::Export),
     /// Check files while the daemon does not run
     Verify(verify::Verify),
     /// Tell what a server can do for a vault, and what is wrong with it
@@ -89,7 +97,12 @@ impl Command {
 
 fn main() -> ExitCode {
     let line = Line::parse();
-    service::start_log(log::LevelFilter::Info, line.command.process());
+    // Somebody looks at a bar.
+    let level = match matches!(line.command, Command::Send(_) | Command::Fetch(_)) {
+        true => log::LevelFilter::Warn,
+        false => log::LevelFilter::Info,
+    };
+    service::start_log(level, line.command.process());
     match act(line) {
         Ok(code) => code,
         Err(error) => {
@@ -112,6 +125,14 @@ fn act(line: Line) -> anyhow::Result<ExitCode> {
         Command::Pair => setup::pair(&config::Config::read(&line.config)?)?,
         Command::Address => setup::address(&config::Config::read(&line.config)?)?,
         Command::Check(check) => return check::run(&line.config, &check),
+        Command::Send(send) => return client::send(*send),
+        Command::Fetch(fetch) => return client::fetch(*fetch),
+        Command::Import(import) => {
+            return carry::import(&config::Config::read(&line.config)?, &import);
+        }
+        Command::Export(export) => {
+            return carry::export(&config::Config::read(&line.config)?, &export);
+        }
         Command::Config => setup::reference()?,
         Command::Verify(verify) => {
             return verify::run(&config::Config::read(&line.config)?, &verify);

@@ -42,6 +42,7 @@ mod gallery;
 #[cfg(feature = "peers")]
 pub mod indoors;
 mod labels;
+mod numbers;
 mod origin;
 pub mod sandbox;
 pub mod serve;
@@ -56,6 +57,7 @@ pub use self::{
     finding::{About, FindAsk, FindWord, Shot},
     gallery::{Make, PictureAsk, PictureWord},
     labels::Labels,
+    numbers::{Numbers, NumbersAsk, Which},
     origin::OriginWord,
     slots::{SlotAnswer, SlotAsk, SlotRow},
 };
@@ -192,6 +194,8 @@ pub enum Question {
         /// Ranges of numbers, both ends included; (0, n) is the newest n.
         ranges: Vec<(u64, u64)>,
     },
+    /// The numbers of entries.
+    Numbers(NumbersAsk),
     /// How much there is.
     Totals,
     /// What lies on the drive and is in neither index nor change log.
@@ -299,6 +303,8 @@ pub enum Word {
         /// Numbers that do not.
         missing: Vec<u64>,
     },
+    /// Answer to numbers.
+    Numbers(Numbers),
     /// Answer to totals.
     Totals {
         /// Names the order.

@@ -21,13 +21,15 @@ use vault::{
 use crate::{
     config::Config,
     keys::custodian::{self, Custodian},
-    state::{STATE_FILE, State},
 };
 
 /// Exit status: something is damaged or missing.
 const DAMAGED: u8 = 1;
 /// Exit status: the vault could not be checked.
 const NOT_CHECKED: u8 = 3;
+/// Why it is not checked while the daemon runs.
+const RUNNING: &str = "the daemon is running and uses the vault; send it \"verify\" in the chat, or \
+                       stop it";
 /// How often progress is saved.
 const PULSE: Duration = Duration::from_secs(5);
 /// Entries asked of the index at once.
@@ -64,7 +66,7 @@ struct Found {
 ///
 /// When the drive or the index fails in the middle.
 pub fn run(config: &Config, options: &Verify) -> anyhow::Result<ExitCode> {
-    let opened = keep_daemon_away(config).and_then(|state| {
+    let opened = custodian::keep_daemon_away(config, RUNNING).and_then(|state| {
         let opened = custodian::open(config, &options.custodian)?;
         let index = custodian::open_index(&opened.vault)?;
         Ok((state, opened, index))
@@ -110,20 +112,6 @@ fn words(damage: Damage) -> &'static str {
         Damage::Unreadable => "the drive fails to read it.",
         Damage::Differs => "whole, but the index says other things of it.",
         Damage::Unsound | _ => "damaged; what is left of it is in the vault's quarantine folder.",
-    }
-}
-
-/// Holds the daemon's state, if there is any on this machine: while it runs, it holds it itself.
-fn keep_daemon_away(config: &Config) -> anyhow::Result<Option<State>> {
-    if !config.vault.system.join(STATE_FILE).exists() {
-        return Ok(None);
-    }
-    match State::open(&config.vault.system) {
-        Ok(state) => Ok(Some(state)),
-        Err(error) if error.is_in_use() => anyhow::bail!(
-            "the daemon is running and uses the vault; send it \"verify\" in the chat, or stop it"
-        ),
-        Err(error) => Err(error).context("while opening the daemon's state"),
     }
 }
 

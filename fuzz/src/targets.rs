@@ -358,6 +358,7 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         // No line says these: an empty one is not read as them.
         Command::TakeUnproven { .. } => ("take-unproven", String::new()),
         Command::DropKey { .. } => ("drop-key", String::new()),
+        Command::Numbers { .. } => ("numbers", String::new()),
         Command::Label { .. } => ("label", String::new()),
         Command::Album { name: None } => ("album-off", "album off".to_owned()),
         Command::Album { name: Some(name) } => {

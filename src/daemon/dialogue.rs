@@ -20,8 +20,8 @@ use crate::{
         verify::{self as keeper, Act},
     },
     vault_process::{
-        FindAsk, Labels, Make, Order, OriginWord, PictureWord, Question, Row, Shut, SlotAnswer,
-        SlotAsk, SlotRow, Word,
+        FindAsk, Labels, Make, Numbers, NumbersAsk, Order, OriginWord, PictureWord, Question, Row,
+        Shut, SlotAnswer, SlotAsk, SlotRow, Word,
         verify::{End, Fault, Scope, Tally},
     },
 };
@@ -86,6 +86,10 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
             let ask = SlotAsk::Revoke { slot };
             return Order::Slot { job, ask };
         }
+        Command::Numbers { before, what } => Question::Numbers(NumbersAsk {
+            before,
+            what: super::client::which(what),
+        }),
         Command::Label {
             numbers, labels, ..
         } => {
@@ -218,6 +222,9 @@ pub fn input(word: Word, free: Option<u64>) -> Heard {
             answered(job, Answer::Slots(slots))
         }
         Word::Slot { job, answer } => answered(job, Answer::Key(key_reply(answer))),
+        Word::Numbers(Numbers { job, numbers, more }) => {
+            answered(job, Answer::Numbers { numbers, more })
+        }
         Word::Edited { job, edited } => keeping::heard(job, edited, free, line),
         Word::NoAnswer { job } => answered(job, Answer::Failed),
         Word::Labelled {

@@ -23,12 +23,6 @@ use crate::{
     },
 };
 
-/// Of a drive's size so much stays free unless the settings say otherwise.
-const RESERVE_PERCENT: u64 = 2;
-/// The least and the most of it, in bytes: index and change log need room on small drives too,
-/// and no more than this on large ones.
-const RESERVE_BYTES: std::ops::RangeInclusive<u64> = 256 << 20..=4 << 30;
-
 /// The drive's last state, and what is promised of its room.
 #[derive(Default)]
 pub(super) struct DriveState {
@@ -142,7 +136,7 @@ fn seen(config: &Config, found: &Result<(Arc<Sealer>, Drive), DriveTrouble>) -> 
         Ok((_, drive)) => Seen {
             trouble: None,
             free: Some(drive.free),
-            reserve: reserve(config, drive),
+            reserve: config.vault.reserve(drive.bytes),
         },
         Err(trouble) => Seen {
             trouble: Some(*trouble),
@@ -150,13 +144,6 @@ fn seen(config: &Config, found: &Result<(Arc<Sealer>, Drive), DriveTrouble>) -> 
             reserve: 0,
         },
     }
-}
-
-fn reserve(config: &Config, drive: &Drive) -> u64 {
-    config.vault.reserve_bytes.unwrap_or_else(|| {
-        let share = drive.bytes / 100 * RESERVE_PERCENT;
-        share.clamp(*RESERVE_BYTES.start(), *RESERVE_BYTES.end())
-    })
 }
 
 fn find(config: &Config) -> Result<(Arc<Sealer>, Drive), DriveTrouble> {

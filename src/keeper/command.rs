@@ -5,8 +5,8 @@
 use chrono::NaiveDate;
 
 use super::{
-    keeping::Keeping, labels::Labels, machine::Errand, notices::Wish, pictures::Pictures,
-    verify::Asked, zone::Zone,
+    client::lines::Which, keeping::Keeping, labels::Labels, machine::Errand, notices::Wish,
+    pictures::Pictures, verify::Asked, zone::Zone,
 };
 
 mod album;
@@ -171,6 +171,13 @@ pub enum Command {
     },
     /// Blobs on the drive that neither index nor change log know.
     Unproven,
+    /// Which numbers there are; asked by our own client and never read from a line.
+    Numbers {
+        /// Only lower ones; 0 for all.
+        before: u64,
+        /// Which of them.
+        what: Which,
+    },
     /// Enter exactly those of them that this digest names; follows a confirmed number and is
     /// never read from a line.
     TakeUnproven {

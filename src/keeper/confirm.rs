@@ -65,8 +65,6 @@ impl Command {
             | Self::Tags { .. }
             | Self::Get { .. }
             | Self::Picture(_)
-            | Self::Album { .. }
-            | Self::Label { .. }
             | Self::Verify(_)
             | Self::Lock
             | Self::Notices(_)
@@ -76,6 +74,7 @@ impl Command {
             | Self::AddKey
             | Self::Devices
             | Self::Fingerprints
+            | Self::Numbers { .. }
             | Self::TakeUnproven { .. } => false,
         }
     }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use self::packs::Packs;
 use super::{
     Answer, Asker, Effect, JobId, Uploaded,
+    client::lines::RequestId,
     command::Command,
     pictures::Look,
     reply::{
@@ -24,6 +25,7 @@ use super::{
 };
 
 mod asked;
+mod client;
 mod finding;
 mod kept;
 mod packs;
@@ -41,6 +43,8 @@ pub struct Delivery {
     pub remaining: Option<Vec<u64>>,
     /// Who asked, and how the answer goes back.
     pub asker: Option<Asker>,
+    /// The request, where our own client asked: then it alone is answered.
+    pub client: Option<RequestId>,
 }
 
 /// All open deliveries, in the order asked.
@@ -54,6 +58,8 @@ pub(super) struct Deliveries {
     retry_at: Option<i64>,
     /// Who wrote last: what is asked next is asked by them.
     asker: Option<Asker>,
+    /// The request of our own client that what is asked next belongs to.
+    client: Option<RequestId>,
     packs: Packs,
 }
 
@@ -69,6 +75,7 @@ impl Deliveries {
             is_open: false,
             retry_at: None,
             asker: None,
+            client: None,
             packs: Packs::default(),
         }
     }
@@ -76,6 +83,7 @@ impl Deliveries {
     /// Notes who asks what comes next.
     pub(super) fn hear(&mut self, asker: Asker) {
         self.asker = Some(asker);
+        self.client = None;
     }
 
     /// Returns the device that wrote last.
@@ -131,6 +139,7 @@ impl Deliveries {
             command: asked,
             remaining: None,
             asker: self.asker,
+            client: self.client,
         };
         let mut effects = vec![Effect::SaveDelivery(delivery.clone())];
         if matches!(command, Command::Get { .. } | Command::Picture(_)) {
@@ -156,6 +165,7 @@ impl Deliveries {
             command: asked,
             remaining: None,
             asker: self.asker,
+            client: self.client,
         };
         self.open.push_back(delivery.clone());
         vec![Effect::SaveDelivery(delivery)]
@@ -193,6 +203,7 @@ impl Deliveries {
             (Answer::Picked { found, missing }, Asked::Get { .. } | Asked::Picture(_)) => {
                 return self.picked(job, found, missing);
             }
+            (Answer::Numbers { numbers, more }, _) => delivery.tell_numbers(numbers, more),
             (Answer::Labelled { numbers }, Asked::Label { coming, labels, .. }) => {
                 Reply::Arrival(ArrivalReply::noted(numbers, *coming, labels))
             }

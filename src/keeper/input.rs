@@ -129,6 +129,13 @@ pub enum Answer {
     /// The blobs of unproven origin are in the index: the lowest number they got, and how many
     /// got one. `None` where they are no longer those that were shown.
     Taken(Option<(u64, u64)>),
+    /// To a client's question for numbers.
+    Numbers {
+        /// Highest first.
+        numbers: Vec<u64>,
+        /// Whether there are lower ones.
+        more: bool,
+    },
     /// To a change of kept files.
     Kept(Kept),
     /// To `get`: which of the picks exist.

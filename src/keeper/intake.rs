@@ -11,7 +11,6 @@
 //! The proof of origin is saved before the blob gets its name, so that no blob is vouched for that
 //! the daemon did not seal itself.
 //!
-//!
 //! What stands in brackets lives in memory only: after a crash the step is done again. Knows no
 //! network and no drive.
 
@@ -19,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod adoption;
 mod batch;
+mod client;
 mod held;
 mod job;
 
@@ -30,7 +30,7 @@ pub use job::{Intake, Stage};
 use super::{
     Asker, Effect, JobId, Placed,
     chat::Chat,
-    reply::{IntakeFailure, Reply, StorageReply},
+    reply::{IntakeFailure, Reply},
 };
 
 /// Files fetched at the same time. Two keep a line busy; each costs memory.
@@ -169,7 +169,7 @@ impl Intakes {
         intake.order = last.unwrap_or(0).saturating_add(1);
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
         if self.halted && intake.held.is_none() {
-            effects.push(Effect::Say(Reply::NotStored {
+            effects.push(intake.tell(Reply::NotStored {
                 name: intake.name.clone(),
                 why: IntakeFailure::ForeignKey,
                 retrying: true,
@@ -208,8 +208,7 @@ impl Intakes {
             .collect();
         ended.sort_by_key(|intake| intake.order);
         effects.extend(ended.iter().map(|intake| Effect::Close(intake.job)));
-        let files = ended.into_iter().map(|it| (it.name, it.sent_at)).collect();
-        effects.push(Effect::Say(Reply::Storage(StorageReply::Expired { files })));
+        effects.extend(Self::tell_expired(ended));
         effects
     }
 
@@ -330,7 +329,7 @@ impl Intakes {
         intake.stage = Stage::Announced { attempts, retry_at };
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
         if attempts == TELL_AFTER_ATTEMPTS && intake.held.is_none() {
-            effects.push(not_yet(intake, why));
+            effects.push(intake.not_yet(why));
         }
         effects
     }
@@ -354,7 +353,7 @@ impl Intakes {
         };
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
         if attempts == 0 && intake.held.is_none() {
-            effects.push(not_yet(intake, why));
+            effects.push(intake.not_yet(why));
         }
         effects
     }
@@ -393,6 +392,10 @@ impl Intakes {
         placed: Placed,
         now: i64,
     ) -> (Vec<Effect>, Option<(JobId, u64)>) {
+        if let Some(told) = self.indexed_for_client(job, &placed) {
+            self.indexing.remove(&job);
+            return (told, None);
+        }
         let Some(intake) = self.open.get_mut(&job) else {
             self.indexing.remove(&job);
             return (Vec::new(), None);
@@ -450,22 +453,23 @@ impl Intakes {
 
     fn end(&mut self, job: JobId, why: IntakeFailure) -> Vec<Effect> {
         self.held.remove(&job);
-        let Some(Intake { name, held, .. }) = self.open.remove(&job) else {
+        let Some(intake) = self.open.remove(&job) else {
             return Vec::new();
         };
-        if let Some(held) = held {
+        if let Some(held) = intake.held {
             // Counted, not told: whoever sends it could fill the chat.
             self.lost.push(held.device);
             return vec![Effect::Close(job)];
         }
-        self.batch.failed();
-        let retrying = false;
+        if intake.client.is_none() {
+            self.batch.failed();
+        }
         let reply = Reply::NotStored {
-            name,
+            name: intake.name.clone(),
             why,
-            retrying,
+            retrying: false,
         };
-        vec![Effect::Close(job), Effect::Say(reply)]
+        vec![Effect::Close(job), intake.tell(reply)]
     }
 
     /// The vault was locked: what was about to be indexed waits.
@@ -484,27 +488,28 @@ impl Intakes {
     }
 
     fn wait(&mut self, jobs: &[JobId]) -> Vec<Effect> {
-        let mut effects = Vec::new();
+        let (mut effects, mut to_clients, mut of_people) = (Vec::new(), Vec::new(), Vec::new());
         for job in jobs {
             if let Some(intake) = self.open.get_mut(job) {
                 intake.stage = Stage::Waiting;
                 effects.push(Effect::SaveIntake(intake.clone()));
+                if intake.client.is_some() {
+                    to_clients.push(intake.tell(Reply::Kept { waiting: 1 }));
+                } else {
+                    of_people.push(*job);
+                }
             }
         }
         // What is sealed to a foreign key is not acknowledged.
-        if !effects.is_empty() && !self.halted {
-            effects.extend(self.kept(jobs));
+        if self.halted {
+            return effects;
+        }
+        effects.extend(to_clients);
+        if !of_people.is_empty() {
+            effects.extend(self.kept(&of_people));
         }
         effects
     }
-}
-
-fn not_yet(intake: &Intake, why: IntakeFailure) -> Effect {
-    Effect::Say(Reply::NotStored {
-        name: intake.name.clone(),
-        why,
-        retrying: true,
-    })
 }
 
 /// Returns whether an attempt is due. A retry that lies further ahead than any pause was set by

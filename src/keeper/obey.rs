@@ -7,9 +7,10 @@ use super::{
     labels::Labels,
     moment::Moment,
     reply::{
-        ArrivalReply, DeviceReply, Facts, FindingReply, GrammarReply, KeepReply, KeyReply,
-        MachineReply, NoticeReply, PictureReply, Reply, VerifyReply, WayIn,
+        ArrivalReply, CustodyReply, DeviceReply, Facts, FindingReply, GrammarReply, KeepReply,
+        KeyReply, MachineReply, NoticeReply, PictureReply, Reply, VerifyReply, WayIn,
     },
+    unlock,
 };
 
 impl Keeper {
@@ -168,8 +169,22 @@ impl Keeper {
             | Command::DropKey { .. }
             | Command::Label { .. }
             | Command::Unproven
+            | Command::Numbers { .. }
             | Command::TakeUnproven { .. } => vec![Effect::Say(self.needs_key())],
         }
+    }
+
+    /// Does what a text asks that is neither a number nor a command: a line of our own client, a
+    /// code, recovery words that nobody should have sent.
+    pub(super) fn aside(&mut self, told: &Told, text: &str, at: Moment) -> Option<Vec<Effect>> {
+        if let Some(served) = self.serve_client(told, text, at) {
+            return Some(served);
+        }
+        if let Some(typed) = unlock::read(text) {
+            return Some(self.unlock(typed, at));
+        }
+        let exposed = vault::words::holds_recovery_words(text);
+        exposed.then(|| vec![Effect::Say(CustodyReply::WordsExposed.into())])
     }
 
     pub(super) fn confirmed(&mut self, told: &Told, task: Task, at: Moment) -> Vec<Effect> {

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    client::ClientReply,
     custody::{Mode, Standing},
     described::Described,
     storage::{DriveTrouble, Forecast},
@@ -37,6 +38,7 @@ pub use machine::MachineReply;
 pub use notices::{NoticeReply, Report};
 pub use pictures::{PictureReply, Shrunk};
 pub use verify::VerifyReply;
+pub(in crate::keeper) use words::UNKNOWN_REQUEST;
 pub use words::{PLAIN_REFUSED, SHOWN_LOCKED, SHOWN_OPEN};
 
 /// One line of a listing, as the owner sees an entry.
@@ -373,6 +375,8 @@ pub enum Reply {
     Verify(VerifyReply),
     /// Something about opening and locking.
     Custody(CustodyReply),
+    /// An answer to our own client, which no owner reads.
+    Client(ClientReply),
 }
 
 impl From<CustodyReply> for Reply {

@@ -10,11 +10,12 @@ use super::{
     command::{Command, Filter},
     confirm::CONFIRM_SECONDS,
     intake::Stage,
-    reply::{DeliveryFailure, Line, OpenFailure, StorageReply, Unproven, WayIn},
+    reply::{CustodyReply, DeliveryFailure, Line, OpenFailure, StorageReply, Unproven, WayIn},
     *,
 };
 
 mod arrivals;
+mod client;
 mod clock;
 mod described;
 mod keeping;
@@ -512,6 +513,7 @@ fn a_delivery_that_was_open_at_a_restart_goes_on_once_the_vault_is_open_and_onli
         },
         remaining: Some(vec![2]),
         asker: None,
+        client: None,
     }];
     let mut keeper = Keeper::new(Memory {
         deliveries,

@@ -17,7 +17,10 @@ use vault::{
 use zeroize::Zeroizing;
 
 use super::card;
-use crate::config::Config;
+use crate::{
+    config::Config,
+    state::{STATE_FILE, State},
+};
 
 /// The longest file that is read as a key.
 const MAX_KEY_FILE_BYTES: u64 = 4096;
@@ -93,6 +96,22 @@ pub fn open_index(vault: &OpenVault) -> anyhow::Result<Index> {
              this"
         ),
         Err(error) => Err(error).context("while opening the index"),
+    }
+}
+
+/// Holds the daemon's state, if there is any on this machine: while it runs, it holds it itself.
+///
+/// # Errors
+///
+/// `running` when the daemon does.
+pub fn keep_daemon_away(config: &Config, running: &str) -> anyhow::Result<Option<State>> {
+    if !config.vault.system.join(STATE_FILE).exists() {
+        return Ok(None);
+    }
+    match State::open(&config.vault.system) {
+        Ok(state) => Ok(Some(state)),
+        Err(error) if error.is_in_use() => bail!("{running}"),
+        Err(error) => Err(error).context("while opening the daemon's state"),
     }
 }
 

@@ -43,7 +43,7 @@ use self::{
     unproven::Unproven,
 };
 use super::{
-    MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row, Shut, Word,
+    MAX_FRAME_BYTES, MAX_ORDER_BYTES, Order, OriginWord, Question, Row, Shut, Word, numbers,
     sandbox::{self, SandboxError},
     slots::Slots,
     typed::{self, Typed},
@@ -473,6 +473,7 @@ impl Clerk {
                     Word::NoAnswer { job }
                 }
             },
+            Question::Numbers(ask) => numbers::answer(index, job, &ask)?,
             Question::Pick { ranges } => pick(index, job, &ranges)?,
         })
     }

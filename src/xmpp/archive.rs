@@ -65,6 +65,13 @@ enum Read {
     Unreadable,
 }
 
+/// Which messages are wanted.
+#[derive(Clone, Copy, Default)]
+struct Only<'a> {
+    since: Option<SystemTime>,
+    with: Option<&'a str>,
+}
+
 /// Which way to turn the pages (XEP-0059).
 #[derive(Clone, Copy)]
 enum Turn<'a> {
@@ -86,14 +93,28 @@ impl Link {
         position: ArchivePosition,
         max: u32,
     ) -> Result<Page, ArchiveError> {
+        self.archive_page_with(position, max, None).await
+    }
+
+    /// Does as [`Self::archive_page`] with only the messages from and to this address.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn archive_page_with(
+        &self,
+        position: ArchivePosition,
+        max: u32,
+        with: Option<&str>,
+    ) -> Result<Page, ArchiveError> {
         let (mut after, since) = match position {
             ArchivePosition::After(id) => (Some(id), None),
             ArchivePosition::Since(time) => (None, Some(time)),
             ArchivePosition::Start => (None, None),
         };
+        let only = Only { since, with };
         let max = max.clamp(1, MAX_PAGE);
         let turn = Turn::After(after.as_deref());
-        if let Read::Done(result) = self.read_patiently(since, turn, max).await? {
+        if let Read::Done(result) = self.read_patiently(only, turn, max).await? {
             return Ok(page(result));
         }
         let mut gathered = Page {
@@ -104,9 +125,9 @@ impl Link {
         };
         for _ in 0..max {
             let turn = Turn::After(after.as_deref());
-            let found = match self.read_patiently(since, turn, 1).await? {
+            let found = match self.read_patiently(only, turn, 1).await? {
                 Read::Done(result) => page(result),
-                Read::Unreadable => self.jump(since).await?,
+                Read::Unreadable => self.jump(only).await?,
             };
             after = found.last.clone().or(after);
             gathered.last = found.last.or(gathered.last);
@@ -126,14 +147,17 @@ impl Link {
     /// If the archive cannot be asked.
     pub async fn archive_latest_id(&self) -> Result<Option<String>, ArchiveError> {
         // Only the id is wanted, but a page of none has no id.
-        match self.read_archive(None, Turn::Before(None), 1).await? {
+        match self
+            .read_archive(Only::default(), Turn::Before(None), 1)
+            .await?
+        {
             Read::Done(result) => Ok(page(result).last),
             Read::Unreadable => Err(RequestError::Unreadable.into()),
         }
     }
 
     /// Finds what follows a message that cannot be read, coming from the newest.
-    async fn jump(&self, since: Option<SystemTime>) -> Result<Page, ArchiveError> {
+    async fn jump(&self, only: Only<'_>) -> Result<Page, ArchiveError> {
         let mut next: Option<Message> = None;
         let mut size = SEARCH_PAGE;
         loop {
@@ -141,7 +165,7 @@ impl Link {
             let before = next
                 .as_ref()
                 .and_then(|message| message.archive_id.as_deref());
-            match self.read_archive(since, Turn::Before(before), size).await? {
+            match self.read_archive(only, Turn::Before(before), size).await? {
                 Read::Unreadable if size > 1 => size = 1,
                 Read::Unreadable => break,
                 Read::Done(result) => match result.messages.into_iter().next() {
@@ -165,13 +189,13 @@ impl Link {
     /// Reads once, and again if the stream breaks for a reason of its own.
     async fn read_patiently(
         &self,
-        since: Option<SystemTime>,
+        only: Only<'_>,
         turn: Turn<'_>,
         max: u32,
     ) -> Result<Read, ArchiveError> {
         let mut tries = 0;
         loop {
-            let read = self.read_archive(since, turn, max).await;
+            let read = self.read_archive(only, turn, max).await;
             let broken = matches!(read, Err(ArchiveError::Request(RequestError::Offline)));
             if broken && tries < TRIES {
                 tries += 1;
@@ -187,7 +211,7 @@ impl Link {
 
     async fn read_archive(
         &self,
-        since: Option<SystemTime>,
+        only: Only<'_>,
         turn: Turn<'_>,
         max: u32,
     ) -> Result<Read, ArchiveError> {
@@ -198,11 +222,11 @@ impl Link {
             Turn::After(Some(id)) => set.child(Xml::new("after").text(id)),
             Turn::Before(id) => set.child(Xml::new("before").text(id.unwrap_or_default())),
         };
-        let start = since.map(date_time);
-        let fields: Vec<_> = start
-            .iter()
-            .map(|start| ("start", start.as_str()))
-            .collect();
+        let start = only.since.map(date_time);
+        let start = start.iter().map(|start| ("start", start.as_str()));
+        // XEP-0313 4.1.1
+        let with = only.with.iter().map(|with| ("with", *with));
+        let fields: Vec<_> = start.chain(with).collect();
         let query = Xml::in_ns("query", ns::MAM)
             .attr("queryid", &id)
             .child(submit_form(ns::MAM, &fields))

@@ -12,7 +12,7 @@ use minidom::Element;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ProtocolVersion};
 use tokio::io::BufStream;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -156,12 +156,12 @@ impl Connector {
             let both = both.map(|(port, direct)| target(&self.ascii_domain, port, direct));
             return (both.to_vec(), Origin::Proxy);
         }
-        let (direct, starttls) = match TokioResolver::builder_tokio().and_then(|b| b.build()) {
-            Ok(resolver) => tokio::join!(
+        let (direct, starttls) = match crate::names::resolver() {
+            Some(resolver) => tokio::join!(
                 lookup_srv(&resolver, "_xmpps-client", &self.ascii_domain),
                 lookup_srv(&resolver, "_xmpp-client", &self.ascii_domain)
             ),
-            Err(_) => (None, None),
+            None => (None, None),
         };
         let no_records = direct.is_none() && starttls.is_none();
         let found = srv::targets(&self.ascii_domain, direct, starttls, |sum| {
@@ -181,8 +181,8 @@ impl Connector {
         if let Some(proxy) = self.proxy {
             return self.try_through(proxy, target).await;
         }
-        let host = (target.host.as_str(), target.port);
-        let addresses = timeout(DNS_TIMEOUT, lookup_host(host))
+        let found = crate::names::look_up(&target.host, target.port);
+        let addresses = timeout(DNS_TIMEOUT, found)
             .await
             .map_err(|_| passing(target, "the name server does not answer"))?
             .map_err(|_| passing(target, "no such host"))?;

@@ -9,6 +9,7 @@
     reason = "a test"
 )]
 
+mod carry;
 mod kit;
 mod place;
 mod recover;

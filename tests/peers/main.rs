@@ -15,6 +15,7 @@ mod arrivals;
 mod bad_input;
 mod canary;
 mod check;
+mod client;
 mod crash;
 mod custody;
 mod daemon;

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::keeper::{
+    client::lines::Which,
     command::{Command, FOUND_LINES, Filter, Pick},
     keeping::Keeping,
     labels::Labels,
@@ -94,6 +95,8 @@ pub enum Asked {
     },
     /// Contact sheets and previews.
     Picture(Look),
+    /// Which numbers there are: those below one (0 for all), and of which kind.
+    Numbers(u64, Which),
 }
 
 impl Asked {
@@ -107,6 +110,7 @@ impl Asked {
             | Self::Get { .. }
             | Self::Keys
             | Self::Unproven
+            | Self::Numbers(..)
             | Self::TakeUnproven { .. }
             | Self::RenameKey { .. }
             | Self::RevokeKey { .. }
@@ -123,6 +127,7 @@ impl Asked {
     pub(super) fn new(command: &Command) -> Option<Self> {
         Some(match command {
             Command::Status => Self::Status,
+            Command::Numbers { before, what } => Self::Numbers(*before, what.clone()),
             Command::Keys => Self::Keys,
             Command::List {
                 what,
@@ -187,6 +192,10 @@ impl Asked {
     pub(super) fn command(&self) -> Command {
         match self {
             Self::Status => Command::Status,
+            Self::Numbers(before, what) => Command::Numbers {
+                before: *before,
+                what: what.clone(),
+            },
             Self::Keys => Command::Keys,
             Self::List { lines } => Command::List {
                 what: Filter::default(),

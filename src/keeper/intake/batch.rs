@@ -174,7 +174,8 @@ impl Intakes {
         let starts = self.online && !self.halted && is_first_try;
         let is_busy = self.fetching.contains(&intake.job)
             || self.indexing.contains(&intake.job) && intake.stage != Stage::Waiting;
-        intake.held.is_none() && (is_busy || starts) && !self.expired.contains(&intake.job)
+        let is_told = intake.held.is_none() && intake.client.is_none();
+        is_told && (is_busy || starts) && !self.expired.contains(&intake.job)
     }
 
     fn coming(&self) -> u64 {
@@ -278,7 +279,11 @@ impl Intakes {
         now: i64,
     ) -> Vec<Effect> {
         let is_quiet = self.coming() <= 1;
-        let Some(intake) = self.open.get(&job).filter(|it| it.held.is_none()) else {
+        let Some(intake) = self
+            .open
+            .get(&job)
+            .filter(|it| it.held.is_none() && it.client.is_none())
+        else {
             return Vec::new();
         };
         if !self.online || total < LARGE_BYTES || done >= total || !self.fetching.contains(&job) {

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Held;
-use crate::keeper::{Asker, JobId, chat::Brought, described::Described, labels::Labels};
+use crate::keeper::{
+    Asker, JobId, chat::Brought, client::lines::RequestId, described::Described, labels::Labels,
+};
 
 /// One file on its way in. Not `Debug`: the link holds the file's key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +44,8 @@ pub struct Intake {
     pub brought: Option<Brought>,
     /// What is noted with it once it is an entry.
     pub labels: Labels,
+    /// The request, where our own client sent it: then it alone is told what becomes of it.
+    pub client: Option<RequestId>,
 }
 
 /// How far an intake has come, as far as it is durable.
@@ -95,6 +99,7 @@ impl Intake {
             bytes: 0,
             brought: None,
             labels: Labels::default(),
+            client: None,
         }
     }
 

@@ -7,6 +7,7 @@ use chrono::DateTime;
 use super::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
 mod arrivals;
+mod client;
 mod custody;
 mod delivery;
 mod devices;
@@ -22,6 +23,7 @@ mod pictures;
 mod storage;
 mod verify;
 
+pub(in crate::keeper) use client::UNKNOWN_REQUEST;
 use custody::{standing, way_in};
 use help::HELP;
 pub use machine::{SHOWN_LOCKED, SHOWN_OPEN};
@@ -113,6 +115,7 @@ impl Reply {
             Self::Machine(reply) => reply.text(),
             Self::Picture(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),
+            Self::Client(reply) => reply.text(),
         }
     }
 }

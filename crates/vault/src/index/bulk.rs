@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::SystemTime};
 
-use super::{Adopted, EntryNumber, FromBlob, Index, IndexError, Origin, query};
+use super::{Adopted, EntryNumber, FromBlob, Index, IndexError, Origin, edit::label, query};
 use crate::{
     blob_store::Kept,
     change_log::{Change, What},
@@ -30,6 +30,47 @@ impl Index {
             self.adopt_part(part, now, &mut adopted)?;
         }
         Ok(adopted)
+    }
+
+    /// Returns the entry with this content, also one in the trash: BLAKE3 and length.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn with_content(
+        &self,
+        hash: &[u8; 32],
+        size: u64,
+    ) -> Result<Option<EntryNumber>, IndexError> {
+        let mark = self.vault.epochs().content_mark(hash, size);
+        Ok(query::by_mark(&self.database, &mark)?)
+    }
+
+    /// Moves entries to albums, with one append to the change log and one transaction for many.
+    ///
+    /// # Errors
+    /// When the drive fails. After a failed write every further change is refused until the index
+    /// is opened anew.
+    pub fn move_to_albums(
+        &mut self,
+        moves: &[(EntryNumber, String)],
+        now: SystemTime,
+    ) -> Result<(), IndexError> {
+        let at = metadata::to_millis(Some(now));
+        for part in moves.chunks(GROUP) {
+            let mut changes = Vec::with_capacity(part.len());
+            for (number, album) in part {
+                let album = label(album);
+                let entry = query::get(&self.database, *number)?;
+                if let Some(entry) = entry.filter(|it| it.labels.album != album) {
+                    let what = What::Moved { album };
+                    changes.push((Change::new(*number, entry.blob_id, at, what), None));
+                }
+            }
+            if !changes.is_empty() {
+                self.change_all(&changes)?;
+            }
+        }
+        Ok(())
     }
 
     fn adopt_part(
