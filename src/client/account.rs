@@ -195,6 +195,8 @@ impl Given {
             },
             proxy: self.proxy()?,
             allow_plain: false,
+            // Somebody looks on: what is wrong at the first login is said at once.
+            has_worked: false,
         })
     }
 

@@ -64,6 +64,8 @@ impl Command {
             | Self::Albums { .. }
             | Self::Tags { .. }
             | Self::Get { .. }
+            | Self::Album { .. }
+            | Self::Label { .. }
             | Self::Picture(_)
             | Self::Verify(_)
             | Self::Lock
