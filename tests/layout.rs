@@ -228,16 +228,22 @@ fn names(text: &str, word: &str) -> bool {
 /// Writes `a::{b, c}, d}` as `crate::a` and `crate::d`.
 fn written_out(inside: &str) -> String {
     let mut paths = String::new();
-    let (mut depth, mut name) = (0, String::new());
+    let (mut depth, mut name, mut is_first) = (0, String::new(), true);
     for c in inside.chars() {
         match c {
             '{' => depth += 1,
             '}' if depth == 0 => break,
             '}' => depth -= 1,
-            ',' if depth == 0 => name.clear(),
+            ',' if depth == 0 => {
+                name.clear();
+                is_first = true;
+            }
             _ if depth == 0 && (c.is_alphanumeric() || c == '_') => name.push(c),
             ':' if depth == 0 && !name.is_empty() => {
-                paths.push_str(&format!("crate::{name}\n"));
+                if is_first {
+                    paths.push_str(&format!("crate::{name}\n"));
+                }
+                is_first = false;
                 name.clear();
             }
             _ => {}
@@ -248,10 +254,11 @@ fn written_out(inside: &str) -> String {
 
 #[test]
 fn a_room_inside_braces_is_seen() {
-    let text = "use crate::{\n    keeper::{Input, reply::Reply},\n    xmpp::Link,\n};";
+    let text = "use crate::{\n    keeper::{Input, reply::Reply},\n    xmpp::client::Link,\n};";
 
     assert!(names(text, "crate::keeper") && names(text, "crate::xmpp"));
     assert!(!names(text, "crate::reply") && !names(text, "crate::state"));
+    assert!(!names(text, "crate::client"), "it is a part of xmpp");
 }
 
 struct Source {

@@ -192,7 +192,7 @@ fn a_newer_state_is_refused_with_words() {
     let state = State::open(folder.path()).unwrap();
     state
         .connection
-        .pragma_update(None, "user_version", 99)
+        .pragma_update(None, "user_version", 9_999)
         .unwrap();
     drop(state);
 
@@ -201,7 +201,7 @@ fn a_newer_state_is_refused_with_words() {
     let (newest, _) = MIGRATIONS[MIGRATIONS.len() - 1];
     assert_eq!(
         error.to_string(),
-        format!("the state database has version 99, this program knows up to {newest}")
+        format!("the state database has version 9999, this program knows up to {newest}")
     );
 }
 

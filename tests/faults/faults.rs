@@ -169,7 +169,7 @@ pub(crate) fn controls(_: Extent) -> Vec<Row> {
         ("control: power cut in an import, syncfs lies", &IMPORT),
     ] {
         let mut row = Row::control(name);
-        cut((&mut stage, phases), &lies, 8, &mut row);
+        cut((&mut stage, phases), &lies, 24, &mut row);
         rows.push(row);
     }
     rows
