@@ -190,6 +190,7 @@ fn fingerprints(seeds: &mut Seeds) {
     );
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn commands(seeds: &mut Seeds) {
     seeds.all(
         "command",

@@ -186,13 +186,14 @@ fn no_slot(error: SlotError) -> NotUploaded {
 }
 
 fn not_put(error: &PutError) -> NotUploaded {
-    match error {
-        PutError::Length { .. } => {
-            NotUploaded::Passing("the file changed while it was sent".to_owned())
-        }
-        PutError::Source(kind) => NotUploaded::Final(format!("the file cannot be read: {kind}")),
-        error if error.is_transient() => NotUploaded::Passing(error.to_string()),
-        error => NotUploaded::Final(error.to_string()),
+    if matches!(error, PutError::Length { .. }) {
+        NotUploaded::Passing("the file changed while it was sent".to_owned())
+    } else if let PutError::Source(kind) = error {
+        NotUploaded::Final(format!("the file cannot be read: {kind}"))
+    } else if error.is_transient() {
+        NotUploaded::Passing(error.to_string())
+    } else {
+        NotUploaded::Final(error.to_string())
     }
 }
 

@@ -337,33 +337,8 @@ impl Stage {
                 };
                 self.order_and_hear(&order, otherwise);
             }
-            Effect::Deliver(job, number) => {
-                let form = Form::Link;
-                let job_id = job.0;
-                let order = match self.keeper.made(&job).map(dialogue::make) {
-                    Some(make) => Order::Picture(PictureAsk {
-                        job: job_id,
-                        form,
-                        make,
-                    }),
-                    None => Order::Deliver {
-                        job: job_id,
-                        number,
-                        form,
-                    },
-                };
-                self.deliver(job, number, &order);
-            }
-            Effect::Pack(job, numbers, limit) => {
-                let number = numbers[0];
-                let order = Order::Pack {
-                    job: job.0,
-                    numbers,
-                    limit,
-                    form: Form::Link,
-                };
-                self.deliver(job, number, &order);
-            }
+            Effect::Deliver(job, number) => self.deliver_one(job, number),
+            Effect::Pack(job, numbers, limit) => self.pack(job, numbers, limit),
             Effect::Verify(act) => self.verify(act),
             Effect::PurgeOld { days } => {
                 let order = dialogue::purge_old(days, self.now());
@@ -534,6 +509,34 @@ impl Stage {
             writer.finish(dialogue::metadata(intake)).unwrap();
             self.decide(Input::Sealed { job });
         }
+    }
+
+    fn deliver_one(&mut self, job: JobId, number: u64) {
+        let form = Form::Link;
+        let order = match self.keeper.made(&job).map(dialogue::make) {
+            Some(make) => Order::Picture(PictureAsk {
+                job: job.0,
+                form,
+                make,
+            }),
+            None => Order::Deliver {
+                job: job.0,
+                number,
+                form,
+            },
+        };
+        self.deliver(job, number, &order);
+    }
+
+    fn pack(&mut self, job: JobId, numbers: Vec<u64>, limit: Option<u64>) {
+        let number = numbers[0];
+        let order = Order::Pack {
+            job: job.0,
+            numbers,
+            limit,
+            form: Form::Link,
+        };
+        self.deliver(job, number, &order);
     }
 
     /// Has a file encrypted, opens it as the phone would, and compares.

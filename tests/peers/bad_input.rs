@@ -99,7 +99,7 @@ fn a_host_that_lies_refuses_or_points_elsewhere_gets_nothing_into_the_vault() {
     );
     scene.assert_kept();
     scene.host.serve("/short.jpg", length, &sealed);
-    scene.expect_stored("short.jpg");
+    scene.expect_stored_with_others();
     scene.assert_a_photo_is_stored();
 }
 
@@ -213,7 +213,7 @@ fn a_malformed_link_is_refused_and_a_plain_one_is_no_command() {
     for plain in [
         format!("http://{host}/p.jpg"),
         format!("https://{host}/p.jpg#{fragment}"),
-        format!("look: {link}"),
+        format!("this is it: {link}"),
     ] {
         scene.tell(&plain);
         scene.expect_refusal(&not_understood());

@@ -93,6 +93,14 @@ impl Scene {
         self.expect(&format!("✅ #{number} {name}, 20.0 kB, stored."));
     }
 
+    /// Waits until the next file is stored that was waited for while others came.
+    pub(crate) fn expect_stored_with_others(&mut self) {
+        self.stored += 1;
+        let said = self.phone.wait_reply(&format!("#{}", self.stored));
+        assert!(said.contains("stored"), "{said}");
+        self.expected.push(said);
+    }
+
     /// Waits for exactly this reply, checks that the drive has nothing of what it refuses, and
     /// that an honest photo goes in.
     pub(crate) fn expect_refusal(&mut self, reply: &str) {

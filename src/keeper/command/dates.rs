@@ -45,7 +45,7 @@ pub(super) fn read(words: &[&str], today: NaiveDate) -> Option<(Span, usize)> {
     let word = |place: usize| lower.get(place).map_or("", String::as_str);
     relative(word(0), word(1), word(2), today)
         .or_else(|| named(word(0), word(1), word(2), today))
-        .or_else(|| numeric(word(0)).map(|span| (span, 1)))
+        .or_else(|| numeric(word(0), today).map(|span| (span, 1)))
 }
 
 /// Reads "today", "last week", "last 3 days", "monday".
@@ -148,8 +148,9 @@ fn named(one: &str, two: &str, three: &str, today: NaiveDate) -> Option<(Span, u
     Some((month(first)?, 1))
 }
 
-/// Reads "2025", "2025-06", "2025-06-12".
-fn numeric(word: &str) -> Option<Span> {
+/// Reads "2025", "2025-06", "2025-06-12". A year to come by itself is none: cameras number their
+/// pictures so.
+fn numeric(word: &str, today: NaiveDate) -> Option<Span> {
     let mut parts = word.split('-');
     let year_number = year_of(parts.next()?)?;
     let two_digits = |part: &str| {
@@ -157,6 +158,7 @@ fn numeric(word: &str) -> Option<Span> {
         part.parse::<u32>().ok().filter(|_| is_two)
     };
     match (parts.next(), parts.next(), parts.next()) {
+        (None, ..) if year_number > today.year() => None,
         (None, ..) => year(year_number),
         (Some(m), None, _) => month(NaiveDate::from_ymd_opt(year_number, two_digits(m)?, 1)?),
         (Some(m), Some(d), None) => {

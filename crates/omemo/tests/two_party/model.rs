@@ -289,9 +289,8 @@ impl Scene {
         let number = self.next;
         self.next += 1;
         let body = has_body.then(|| {
-            format!("message {number}")
-                .repeat(1 + number as usize % 5)
-                .into_bytes()
+            let times = usize::try_from(number % 5).unwrap_or_default();
+            format!("message {number}").repeat(1 + times).into_bytes()
         });
         let (envelope, changes) = self.encrypt(from, namespace, body.as_deref());
         let session = (namespace, changes.sessions[0].1.id());
