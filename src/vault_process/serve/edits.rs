@@ -13,6 +13,8 @@ use crate::vault_process::{EditAsk, Edited};
 
 /// Most entries that one purge takes: all of them, as far as memory goes.
 const MAX_PURGED: usize = 1_000_000;
+/// Later than anything was ever moved to the trash: ten years.
+const FAR_SECONDS: i64 = 10 * 366 * 24 * 60 * 60;
 
 impl Clerk {
     /// Does what the owner wants done to entries.
@@ -50,6 +52,9 @@ fn edit(index: &mut Index, ask: EditAsk) -> Result<Edited, IndexError> {
         EditAsk::Trash { lines, at } => {
             let entries = index.trashed(None, limit(lines))?;
             let totals = index.totals()?;
+            // The clock may have lost some seconds at a restart: what is shown is never younger.
+            let all = index.trashed_until(time(at.saturating_add(FAR_SECONDS)), MAX_PURGED)?;
+            let at = all.last().map_or(at, |newest| at.max(trashed_at(newest)));
             let rows = entries.iter().map(|entry| (row(entry), trashed_at(entry)));
             Ok(Edited::Trash {
                 rows: rows.collect(),

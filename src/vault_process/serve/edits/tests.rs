@@ -146,3 +146,35 @@ fn the_trash_tells_what_lies_in_it_since_when() {
     };
     assert_eq!((rows.len(), count), (0, 1));
 }
+
+#[test]
+fn what_was_trashed_before_the_clock_lost_some_seconds_is_removed_with_what_was_shown() {
+    let (_place, mut index) = three();
+    label(&mut index, &[(1, 1)], Label::Trashed(true), 5_010);
+
+    let shown = edit(
+        &mut index,
+        EditAsk::Trash {
+            lines: 0,
+            at: 5_000,
+        },
+    )
+    .unwrap();
+    let Edited::Trash { count, at, .. } = shown else {
+        panic!("{shown:?}");
+    };
+    let purged = edit(
+        &mut index,
+        EditAsk::Purge {
+            until: at,
+            most: Some(count),
+        },
+    )
+    .unwrap();
+
+    assert_eq!((count, at), (1, 5_010));
+    assert!(
+        matches!(purged, Edited::Purged { count: 1, .. }),
+        "{purged:?}"
+    );
+}
