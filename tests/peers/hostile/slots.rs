@@ -161,11 +161,15 @@ fn headers(siege: &mut Siege, good: &str) {
     ] {
         let honest = "<header name='Authorization'>Bearer honest</header>";
         let before = siege.host.heads().len();
-        let sent = is_sent(siege, slot(good, &format!("{header}{honest}"), good));
+        // The test's host may lose a connection on a loaded machine: then the owner asks again.
+        let with_both = format!("{header}{honest}");
+        let sent = (0..3).any(|_| is_sent(siege, slot(good, &with_both, good)));
         let heads = siege.host.heads().split_off(before);
-        let put = heads.iter().find(|it| it.starts_with("PUT ")).unwrap();
-        let twin = sent && put.contains("Bearer honest");
-        row(name, put.to_lowercase().contains(forbidden), twin);
+        let puts: Vec<&String> = heads.iter().filter(|it| it.starts_with("PUT ")).collect();
+        let twin = sent && puts.iter().all(|it| it.contains("Bearer honest"));
+        let accepted =
+            puts.is_empty() || puts.iter().any(|it| it.to_lowercase().contains(forbidden));
+        row(name, accepted, twin);
     }
 }
 
