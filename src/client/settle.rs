@@ -128,17 +128,12 @@ impl Settling {
                 Err(ArchiveError::None) => return Ok(()),
                 page => page?,
             };
-            let (complete, last) = (page.complete, page.last.clone());
+            let next = page.next(&position);
             let (read, is_read) = oneshot::channel();
             self.report(Found::Page(page, read));
             if is_read.await.is_err() {
                 return Ok(());
             }
-            let next = last
-                .filter(|_| !complete)
-                .map(ArchivePosition::After)
-                // A server that points to where we stand would have us read for ever.
-                .filter(|next| *next != position);
             match next {
                 Some(next) => position = next,
                 None => return Ok(()),

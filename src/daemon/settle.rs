@@ -188,17 +188,12 @@ impl Settling {
                 }
                 Err(error) => return Err(error),
             };
-            let (complete, last) = (page.complete, page.last.clone());
+            let next = page.next(&position);
             let (handled, done) = oneshot::channel();
             self.report(Happening::Page { page, handled });
             if done.await.is_err() {
                 return Ok(());
             }
-            let next = last
-                .filter(|_| !complete)
-                .map(ArchivePosition::After)
-                // A server that points to where we stand would have us read for ever.
-                .filter(|next| *next != position);
             match next {
                 Some(next) => position = next,
                 None => return Ok(()),

@@ -43,6 +43,17 @@ pub struct Page {
     pub skipped: u32,
 }
 
+impl Page {
+    /// Returns where to read on after this page of `position`; `None` after the newest one.
+    #[must_use]
+    pub fn next(&self, position: &ArchivePosition) -> Option<ArchivePosition> {
+        let last = self.last.clone().filter(|_| !self.complete);
+        // A server that points to where we stand would have us read for ever.
+        last.map(ArchivePosition::After)
+            .filter(|next| next != position)
+    }
+}
+
 /// Why the archive could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -216,6 +216,15 @@ impl Index {
         Ok(query::trashed(&self.database, before, limit)?)
     }
 
+    /// Returns when the last of the entries in the trash was moved there.
+    ///
+    /// # Errors
+    /// When the drive fails.
+    pub fn last_trashed_at(&self) -> Result<Option<SystemTime>, IndexError> {
+        let last = query::last_trashed_at(&self.database)?;
+        Ok(last.and_then(metadata::from_millis))
+    }
+
     /// Lists entries that lie in the trash since `then` or longer, those that lie longest first.
     ///
     /// # Errors

@@ -8,13 +8,11 @@ use std::{
 
 use vault::{Entry, EntryNumber, Index, IndexError, Label, Relabelled};
 
-use super::{Clerk, MAX_ROWS, Word, limit, row};
+use super::{Clerk, MAX_ROWS, Word, finding::seconds, limit, row};
 use crate::vault_process::{EditAsk, Edited};
 
 /// Most entries that one purge takes: all of them, as far as memory goes.
 const MAX_PURGED: usize = 1_000_000;
-/// Later than anything was ever moved to the trash: ten years.
-const FAR_SECONDS: i64 = 10 * 366 * 24 * 60 * 60;
 
 impl Clerk {
     /// Does what the owner wants done to entries.
@@ -53,8 +51,8 @@ fn edit(index: &mut Index, ask: EditAsk) -> Result<Edited, IndexError> {
             let entries = index.trashed(None, limit(lines))?;
             let totals = index.totals()?;
             // The clock may have lost some seconds at a restart: what is shown is never younger.
-            let all = index.trashed_until(time(at.saturating_add(FAR_SECONDS)), MAX_PURGED)?;
-            let at = all.last().map_or(at, |newest| at.max(trashed_at(newest)));
+            let newest = index.last_trashed_at()?.and_then(seconds).unwrap_or(at);
+            let at = at.max(newest);
             let rows = entries.iter().map(|entry| (row(entry), trashed_at(entry)));
             Ok(Edited::Trash {
                 rows: rows.collect(),
@@ -186,11 +184,7 @@ fn numbers(entries: &[Entry]) -> Vec<u64> {
 }
 
 fn trashed_at(entry: &Entry) -> i64 {
-    let since = entry.labels.trashed_at;
-    let since = since.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-    since
-        .and_then(|it| i64::try_from(it.as_secs()).ok())
-        .unwrap_or_default()
+    entry.labels.trashed_at.and_then(seconds).unwrap_or(0)
 }
 
 fn time(seconds: i64) -> SystemTime {

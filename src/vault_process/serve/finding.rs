@@ -94,7 +94,8 @@ fn used(mut used: Vec<Used>) -> FindWord {
     }
 }
 
-fn seconds(at: SystemTime) -> Option<i64> {
+/// Returns whole seconds since 1970; `None` before it.
+pub(super) fn seconds(at: SystemTime) -> Option<i64> {
     let since = at.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_secs()).ok()
 }

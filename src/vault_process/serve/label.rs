@@ -2,7 +2,7 @@
 
 use std::{io, time::SystemTime};
 
-use vault::{Index, IndexError, index::EntryNumber};
+use vault::{Index, IndexError, Label, index::EntryNumber};
 
 use super::Clerk;
 use crate::vault_process::{Labels, Word};
@@ -16,19 +16,16 @@ impl Clerk {
         labels: &Labels,
         for_intake: bool,
     ) -> io::Result<()> {
-        let (now, mut noted) = (self.now(), Vec::new());
-        for number in numbers {
-            match note(&mut self.index, *number, labels, now) {
-                Ok(true) => noted.push(*number),
-                Ok(false) => {}
-                Err(error) => {
-                    log::error!("nothing was noted with an entry: {error}");
-                    self.mouth.say(&Word::NoAnswer { job })?;
-                    // After a failed write the index takes no more: a new process opens it.
-                    return Err(io::Error::other(error));
-                }
+        let now = self.now();
+        let noted = match note(&mut self.index, numbers, labels, now) {
+            Ok(noted) => noted,
+            Err(error) => {
+                log::error!("nothing was noted with an entry: {error}");
+                self.mouth.say(&Word::NoAnswer { job })?;
+                // After a failed write the index takes no more: a new process opens it.
+                return Err(io::Error::other(error));
             }
-        }
+        };
         self.mouth.say(&Word::Labelled {
             job,
             numbers: noted,
@@ -37,25 +34,27 @@ impl Clerk {
     }
 }
 
-/// Returns whether there is such an entry.
+/// Notes all of it in one durable step, and returns the numbers that name an entry.
 fn note(
     index: &mut Index,
-    number: u64,
+    numbers: &[u64],
     labels: &Labels,
     now: SystemTime,
-) -> Result<bool, IndexError> {
-    let Some(number) = EntryNumber::new(number) else {
-        return Ok(false);
-    };
-    let mut is_there = index.get(number)?.is_some();
-    if let Some(caption) = &labels.caption {
-        is_there &= index.set_caption(number, Some(caption), now)?;
+) -> Result<Vec<u64>, IndexError> {
+    let caption = labels.caption.iter().cloned();
+    let caption = caption.map(|it| Label::Caption(Some(it)));
+    let tags = labels.tags.iter().cloned();
+    let tags = tags.map(|tag| Label::Tag { tag, borne: true });
+    let album = labels.album.iter().cloned();
+    let album = album.map(|it| Label::Album(Some(it)));
+    let asked: Vec<Label> = caption.chain(tags).chain(album).collect();
+    let (mut noted, mut wanted) = (Vec::new(), Vec::new());
+    for number in numbers.iter().filter_map(|it| EntryNumber::new(*it)) {
+        if index.get(number)?.is_some() {
+            noted.push(number.get());
+            wanted.extend(asked.iter().map(|label| (number, label.clone())));
+        }
     }
-    for tag in &labels.tags {
-        is_there &= index.tag(number, tag, now)?;
-    }
-    if let Some(album) = &labels.album {
-        is_there &= index.move_to_album(number, Some(album), now)?;
-    }
-    Ok(is_there)
+    index.relabel(&wanted, now)?;
+    Ok(noted)
 }

@@ -118,6 +118,14 @@ pub(super) fn trashed_until(
     entries(database, from, (then, saturated(limit as u64)))
 }
 
+pub(super) fn last_trashed_at(database: &Connection) -> rusqlite::Result<Option<i64>> {
+    let last = "SELECT max(trashed_at) FROM entries INDEXED BY entries_by_trashing
+        WHERE trashed_at IS NOT NULL";
+    database
+        .prepare_cached(last)?
+        .query_row([], |row| row.get(0))
+}
+
 pub(super) fn in_album(
     database: &Connection,
     album: &str,

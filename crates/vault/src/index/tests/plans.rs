@@ -57,6 +57,7 @@ fn no_question_scans_a_table() {
     index.trash(number(2), noon()).unwrap();
     index.restore(number(2), noon()).unwrap();
     index.trash(number(3), noon()).unwrap();
+    assert_eq!(index.last_trashed_at().unwrap(), Some(noon()));
     for before in [None, Some(number(9))] {
         assert_eq!(index.list(before, 9).unwrap().len(), 2);
         assert_eq!(index.trashed(before, 9).unwrap().len(), 1);
