@@ -41,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "keeper",
             "keydevice",
             "keys",
+            "lamp",
             "service",
             "state",
             "transfer",
@@ -52,6 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("keeper", &[]),
     ("keydevice", &[]),
     ("keys", &["config", "crash", "daemon", "disk", "state"]),
+    ("lamp", &[]),
     ("manual", &[]),
     ("names", &[]),
     ("pictures", &[]),
@@ -61,7 +63,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "setup",
         &[
-            "config", "daemon", "disk", "keeper", "keys", "state", "xmpp",
+            "config", "daemon", "disk", "keeper", "keys", "lamp", "state", "xmpp",
         ],
     ),
     ("state", &[]),

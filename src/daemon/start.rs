@@ -15,7 +15,9 @@ use super::{
     drive::DriveState,
     effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, ORIGINALS, PACE, PAIRING, REMEMBERED},
     inbox::rng,
-    life, omemo_now, trust, worked,
+    life, omemo_now,
+    starts::Starts,
+    trust, worked,
 };
 use crate::{
     clock,
@@ -33,6 +35,7 @@ use crate::{
     },
     keydevice,
     keys::card::{self, PEPPER_FILE, PUBLIC_HALF_FILE, SLOTS_FOLDER},
+    lamp::Lamp,
     service,
     state::{JobKind, State, write_private},
     transfer::{self, HostPort, Patience},
@@ -76,6 +79,8 @@ fn key_source(config: &Config) -> anyhow::Result<keydevice::Source> {
 ///
 /// What nobody but the owner can mend, in words for the journal.
 pub async fn run(config: Config) -> anyhow::Result<Ended> {
+    let starts = Starts::begin(&config.vault.system);
+    let lamp = Lamp::new(config.commands.lamp.clone());
     let mut state = State::open(&config.vault.system).context("while opening the state")?;
     let life::Begun { own, record, life } = life::begin(&mut state, &config)?;
     let memory = memory(&mut state, &config, &own)?;
@@ -137,6 +142,8 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
         typing: None,
         clients: Clients::default(),
         begins_anew: false,
+        lamp,
+        starts,
     };
     daemon.keeper.set_local_time(clock::ahead_of_utc());
     // The keeper is told how it is.

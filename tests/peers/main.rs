@@ -23,6 +23,7 @@ mod described;
 mod devices;
 mod dns;
 mod federation;
+mod first_boot;
 mod home;
 mod host;
 mod hostile;
