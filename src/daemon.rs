@@ -42,6 +42,7 @@ pub mod console;
 pub mod dialogue;
 mod drive;
 mod effects;
+pub mod evening;
 mod inbox;
 mod keeping;
 mod life;

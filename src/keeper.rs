@@ -22,6 +22,7 @@ pub mod delivery;
 pub mod described;
 pub mod devices;
 mod effect;
+pub mod evening;
 mod input;
 pub mod intake;
 pub mod keeping;
@@ -51,6 +52,7 @@ use self::{
     custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
     devices::{Devices, Known, Own},
+    evening::Evening,
     intake::{Intake, Intakes},
     keeping::Changes,
     life::Life,
@@ -127,6 +129,7 @@ pub struct Keeper {
     confirmations: Confirmations,
     changes: Changes,
     notices: Notices,
+    evening: Evening,
     settings: Settings,
     storage: Storage,
     /// The card's public half was not this vault's when the vault was last opened.
@@ -180,6 +183,7 @@ impl Keeper {
             confirmations: Confirmations::default(),
             changes: Changes::default(),
             notices: Notices::default(),
+            evening: Evening::default(),
             settings: Settings::default(),
             storage: Storage::new(memory.pace),
             alarm: memory.alarm,
@@ -340,6 +344,7 @@ impl Keeper {
             | Input::Chat(News::TookBack { .. } | News::Program { .. })
             | Input::Files(_)
             | Input::Machine(_)
+            | Input::Prepared(_)
             | Input::Picture(_)
             | Input::Woke => None,
         }
@@ -439,6 +444,7 @@ impl Keeper {
             Input::Verify(heard) => self.heard_of_checks(heard, at),
             Input::Files(heard) => self.heard_of_files(heard),
             Input::Machine(heard) => self.heard_of_machine(heard),
+            Input::Prepared(outcome) => self.prepared(outcome),
             Input::Picture(news) => self.picture_news(news),
         }
     }
@@ -466,6 +472,7 @@ impl Keeper {
         let mut effects = match self.owner.judge(&told.from, judged, has_files, now) {
             Verdict::Silence => return Vec::new(),
             Verdict::Answer(mut effects) => {
+                effects.extend(self.invite(&effects));
                 effects.extend(self.release(told.from.id));
                 return effects;
             }

@@ -57,6 +57,8 @@ enum Command {
     ImageConfig(Box<setup::ImageConfig>),
     /// Set the system up from the file on its card, as root; the service manager starts this
     FirstBoot(setup::FirstBoot),
+    /// Look at drives, or make one a vault, as the daemon has asked; the service manager starts this
+    Prepare(setup::Prepare),
     /// Show by the machine's lamp what the daemon says on standard input; the service manager starts this
     Lamp(lamp::Leds),
     /// Say on the card that the daemon does not start; the service manager starts this
@@ -145,6 +147,7 @@ fn act(line: Line) -> anyhow::Result<ExitCode> {
             setup::address(&config::Config::read(&line.config)?, plain)?;
         }
         Command::ImageConfig(wanted) => setup::image_config(*wanted)?,
+        Command::Prepare(told) => setup::prepare(&line.config, &told)?,
         Command::Lamp(told) => lamp::run(&told, std::io::stdin().lock())?,
         Command::Trouble(told) => setup::trouble(&told, std::io::stdin().lock())?,
         Command::FirstBoot(told) => return setup::first_boot(&told),

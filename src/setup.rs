@@ -40,12 +40,14 @@ use crate::{
 mod first_boot;
 mod image_config;
 mod mode;
+mod prepare;
 mod recover;
 mod register;
 mod trouble;
 
 pub use first_boot::{FirstBoot, FirstBootError, first_boot};
 pub use image_config::{ImageConfig, image_config};
+pub use prepare::{Prepare, prepare};
 pub use recover::{Recover, recover};
 pub use trouble::{Trouble, trouble};
 

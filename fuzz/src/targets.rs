@@ -326,6 +326,7 @@ pub fn command(bytes: &[u8]) -> Verdict {
         Err(NotACommand::WhichNotice { .. }) => return Refused("which-notice"),
         Err(NotACommand::QuietHow) => return Refused("quiet-how"),
         Err(NotACommand::EjectHow) => return Refused("eject-how"),
+        Err(NotACommand::PrepareHow) => return Refused("prepare-how"),
     };
     let (what, plain) = plain_form(&command);
     let again = command::parse(&plain, &context);
@@ -373,6 +374,7 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Keep(keeping) => plain::kept(keeping),
         Command::Notices(wish) => plain::wished(*wish),
         Command::Machine(errand) => plain::errand(*errand),
+        Command::Prepare(wanted) => plain::prepared(wanted),
         Command::Verify(asked) => match asked {
             Asked::All => ("verify", "verify".to_owned()),
             Asked::Stop => ("verify", "verify stop".to_owned()),

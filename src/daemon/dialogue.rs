@@ -114,6 +114,7 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::Keep(_)
         | Command::Notices(_)
         | Command::Machine(_)
+        | Command::Prepare(_)
         | Command::Next
         | Command::Verify(_)
         | Command::Picture(Pictures::Originals(_))

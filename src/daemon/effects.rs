@@ -169,6 +169,7 @@ impl Desk<'_> {
                 | Effect::Verify(_)
                 | Effect::PurgeOld { .. }
                 | Effect::Machine(_)
+                | Effect::Prepare(_)
                 | Effect::Open
                 | Effect::OpenByCode
                 | Effect::OpenByConsole
@@ -225,6 +226,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Verify(_)
         | Effect::PurgeOld { .. }
         | Effect::Machine(_)
+        | Effect::Prepare(_)
         | Effect::Open
         | Effect::OpenByCode
         | Effect::OpenByConsole
@@ -339,6 +341,7 @@ impl Daemon {
             Effect::Verify(act) => self.verify(act),
             Effect::PurgeOld { days } => self.purge_old(days),
             Effect::Machine(errand) => self.errand(errand),
+            Effect::Prepare(request) => self.ask_to_prepare(request),
             Effect::Open => self.open(None),
             Effect::OpenByCode => self.open_by_code(),
             Effect::OpenByConsole => self.open_by_console(),

@@ -150,6 +150,7 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
     let _ = daemon.look_at_drive();
     daemon.look_after_device()?;
     daemon.read_pairing_file()?;
+    daemon.read_answer();
     service::ready();
     let ended = daemon.turn(arrivals, happenings, presence).await;
     daemon.stop().await;
@@ -333,6 +334,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         trash_days: config.vault.trash_days,
         switches_off: config.commands.requests.is_some(),
+        prepares: config.commands.requests.is_some(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! Knows neither what is confirmed nor any words. Nothing here outlives the process: after a
 //! restart the owner asks again.
 
-use super::{Device, JobId, command::Command, keeping::Keeping, machine::Errand};
+use super::{Device, JobId, command::Command, evening::Request, keeping::Keeping, machine::Errand};
 
 /// How long a number is good, in seconds.
 pub const CONFIRM_SECONDS: i64 = 5 * 60;
@@ -33,6 +33,8 @@ pub enum Task {
     Keep(Keeping),
     /// Do something to the machine.
     Errand(Errand),
+    /// Make a drive and sticks a vault.
+    Prepare(Request),
     /// Let the device with this fingerprint in.
     Vouch {
         /// 64 hex digits.
@@ -55,6 +57,7 @@ impl Command {
             | Self::RevokeDevice { .. } => true,
             Self::Keep(keeping) => keeping.asks_back(),
             Self::Machine(errand) => errand.asks_back(),
+            Self::Prepare(wanted) => wanted.asks_back(),
             Self::Help
             | Self::HelpOn { .. }
             | Self::Status

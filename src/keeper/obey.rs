@@ -7,8 +7,8 @@ use super::{
     labels::Labels,
     moment::Moment,
     reply::{
-        ArrivalReply, CustodyReply, DeviceReply, Facts, FindingReply, GrammarReply, KeepReply,
-        KeyReply, MachineReply, NoticeReply, PictureReply, Reply, VerifyReply, WayIn,
+        ArrivalReply, CustodyReply, DeviceReply, EveningReply, Facts, FindingReply, GrammarReply,
+        KeepReply, KeyReply, MachineReply, NoticeReply, PictureReply, Reply, VerifyReply, WayIn,
     },
     unlock,
 };
@@ -151,6 +151,7 @@ impl Keeper {
             Command::Keep(keeping) => self.keep(job, keeping),
             Command::Notices(wish) => self.wish(wish, at.wall),
             Command::Machine(errand) => self.errand(job, errand, at),
+            Command::Prepare(wanted) => self.prepare(job, wanted, at),
             Command::Verify(asked) => {
                 let is_opening = self.custody.way_in() == WayIn::Wait;
                 self.verify.ask(asked, is_opening, self.needs_key())
@@ -194,6 +195,7 @@ impl Keeper {
             }
             Task::Keep(keeping) => self.command(told.job, Command::Keep(keeping), at),
             Task::Errand(errand) => self.confirmed_errand(errand, at),
+            Task::Prepare(wanted) => Self::confirmed_prepare(wanted),
             Task::DropKey { slot } => self.command(told.job, Command::DropKey { slot }, at),
             Task::Vouch { fingerprint } => self.vouch(&fingerprint, at),
             Task::Revoke { fingerprint } => self.revoke(&fingerprint, told.from.id, at.wall),
@@ -224,6 +226,7 @@ pub(super) fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::WhichNotice { word } => Reply::Notice(NoticeReply::Which { word }),
         NotACommand::QuietHow => Reply::Notice(NoticeReply::QuietHow),
         NotACommand::EjectHow => Reply::Machine(MachineReply::EjectHow),
+        NotACommand::PrepareHow => Reply::Evening(EveningReply::PrepareHow),
         NotACommand::RenameHow => Reply::Key(KeyReply::RenameHow),
         NotACommand::RevokeHow => Reply::Key(KeyReply::RevokeHow),
         NotACommand::TrustWhom { word } => Reply::Device(DeviceReply::TrustWhom { word }),

@@ -15,6 +15,7 @@ use super::{
 mod arrivals;
 mod delivery;
 mod devices;
+mod evening;
 mod finding;
 mod grammar;
 mod keeping;
@@ -29,6 +30,7 @@ mod words;
 pub use arrivals::ArrivalReply;
 pub use delivery::DeliveryReply;
 pub use devices::{DeviceLine, DeviceReply, Revocation};
+pub use evening::EveningReply;
 pub use finding::{About, FindingReply, Shot};
 pub use grammar::GrammarReply;
 pub use keeping::KeepReply;
@@ -369,6 +371,8 @@ pub enum Reply {
     Notice(NoticeReply),
     /// Something about the machine.
     Machine(MachineReply),
+    /// Something about drives and sticks that are to be a vault.
+    Evening(EveningReply),
     /// Something about pictures.
     Picture(PictureReply),
     /// Something about checks.

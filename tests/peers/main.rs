@@ -24,6 +24,7 @@ mod devices;
 mod dns;
 mod federation;
 mod first_boot;
+mod first_evening;
 mod home;
 mod host;
 mod hostile;

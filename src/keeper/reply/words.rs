@@ -11,6 +11,7 @@ mod client;
 mod custody;
 mod delivery;
 mod devices;
+mod evening;
 mod files;
 mod finding;
 mod help;
@@ -113,6 +114,7 @@ impl Reply {
             Self::Keep(reply) => reply.text(),
             Self::Notice(reply) => reply.text(),
             Self::Machine(reply) => reply.text(),
+            Self::Evening(reply) => reply.text(),
             Self::Picture(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),
             Self::Client(reply) => reply.text(),
