@@ -207,6 +207,16 @@ pub enum RunError {
 /// The version, for `--version`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Says the version, and how AES is computed on this machine: a Pi 4 lacks what a Pi 5 has.
+#[must_use]
+pub fn long_version() -> &'static str {
+    if start::aes_path() == "in hardware" {
+        concat!(env!("CARGO_PKG_VERSION"), "\nAES: in hardware")
+    } else {
+        concat!(env!("CARGO_PKG_VERSION"), "\nAES: in software")
+    }
+}
+
 /// Returns the exit status for an error: 78 (EX_CONFIG, sysexits.h) where starting again would not
 /// help before a person has changed something, else 1.
 #[must_use]
