@@ -34,6 +34,7 @@ use crate::{
     xmpp::{Arrival, Client, FatalReason, Link, Page, RequestError},
 };
 
+mod address;
 mod bundles;
 mod chat;
 mod client;
