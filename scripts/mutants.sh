@@ -4,7 +4,7 @@
 #
 #   scripts/mutants.sh [ARGUMENTS OF cargo mutants]
 #
-# What survives is in target/mutants/mutants.out/missed.txt, and is argued in crates/omemo/README.md. A run
+# What survives is in target/mutants/mutants.out/missed.txt. A run
 # that was cut off goes on where it ended: what a test noticed is not broken again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
