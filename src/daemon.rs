@@ -8,7 +8,7 @@ use std::{
     collections::HashSet,
     net::SocketAddr,
     process::ExitCode,
-    sync::{Arc, LazyLock},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -34,6 +34,7 @@ use crate::{
     xmpp::{Arrival, Client, FatalReason, Link, Page, RequestError},
 };
 
+mod address;
 mod bundles;
 mod chat;
 mod client;
@@ -414,7 +415,7 @@ impl Daemon {
         };
         if let Some(at) = self.keeper.next_tick() {
             let seconds = u64::try_from(at.saturating_sub(moment().steady)).unwrap_or(0);
-            wait = wait.min(Duration::from_secs(seconds.max(1)));
+            wait = wait.min(clock::span(seconds.max(1)));
         }
         if let Some(at) = self.keeper.next_wake() {
             let seconds = u64::try_from(at.saturating_sub(now())).unwrap_or(0);
@@ -427,7 +428,7 @@ impl Daemon {
             && self.online
         {
             let seconds = u64::try_from(due.saturating_sub(moment().steady)).unwrap_or(0);
-            at = at.min(Instant::now() + Duration::from_secs(seconds.max(1)));
+            at = at.min(Instant::now() + clock::span(seconds.max(1)));
         }
         at
     }
@@ -499,10 +500,9 @@ fn now() -> i64 {
 
 /// Returns what both clocks show.
 fn moment() -> Moment {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     Moment {
         wall: now(),
-        steady: i64::try_from(START.elapsed().as_secs()).unwrap_or(i64::MAX),
+        steady: clock::steady(),
     }
 }
 

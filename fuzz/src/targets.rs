@@ -347,6 +347,7 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Unproven => ("unproven", "unproven".to_owned()),
         Command::Devices => ("devices", "devices".to_owned()),
         Command::Fingerprints => ("fingerprints", "fingerprints".to_owned()),
+        Command::AddressPicture => ("fingerprints-qr", "fingerprints qr".to_owned()),
         Command::Trust { digits } => {
             assert!((4..=64).contains(&digits.len()));
             ("trust", format!("trust {digits}"))

@@ -120,6 +120,7 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::AddKey
         | Command::Devices
         | Command::Fingerprints
+        | Command::AddressPicture
         | Command::Trust { .. }
         | Command::RevokeDevice { .. } => Question::Totals,
     };

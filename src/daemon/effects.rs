@@ -366,7 +366,7 @@ impl Daemon {
     }
 
     /// Returns the form that the device reads which asked for a file.
-    fn form_for(&self, job: &JobId) -> Form {
+    pub(super) fn form_for(&self, job: &JobId) -> Form {
         if self.keeper.is_for_a_description(job) {
             Form::Description
         } else {
@@ -393,6 +393,9 @@ impl Daemon {
 
     /// Has a file encrypted in the form that the device reads which asked for it.
     fn deliver(&mut self, job: JobId, number: u64) {
+        if self.keeper.sends_address(&job) {
+            return self.draw_address(job, number);
+        }
         let form = self.form_for(&job);
         let otherwise = Input::NotUploaded {
             job,

@@ -145,6 +145,8 @@ pub enum Command {
     Devices,
     /// The fingerprints of the vault and of its trusted devices.
     Fingerprints,
+    /// The vault's address, with its fingerprint, as a picture.
+    AddressPicture,
     /// Let a new device in.
     Trust {
         /// Last digits of its fingerprint, lower-case.

@@ -76,6 +76,7 @@ impl Command {
             | Self::AddKey
             | Self::Devices
             | Self::Fingerprints
+            | Self::AddressPicture
             | Self::Numbers { .. }
             | Self::TakeUnproven { .. } => false,
         }

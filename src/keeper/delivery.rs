@@ -24,6 +24,7 @@ use super::{
     },
 };
 
+mod address;
 mod asked;
 mod client;
 mod finding;
@@ -277,14 +278,14 @@ impl Deliveries {
         } else if !missing.is_empty() {
             effects.push(Effect::Say(Reply::NoSuch { numbers: missing }));
         }
-        effects.extend(self.send_if_open());
+        effects.extend(self.send_next());
         effects
     }
 
     /// The stream is up: files can go.
     pub(super) fn online(&mut self) -> Vec<Effect> {
         self.online = true;
-        self.send_if_open()
+        self.send_next()
     }
 
     pub(super) fn offline(&mut self) {
@@ -300,25 +301,18 @@ impl Deliveries {
         let due = |at: i64| at <= now || at > now.saturating_add(RETRY_SECONDS);
         if self.retry_at.is_some_and(due) {
             self.retry_at = None;
-            return self.send_if_open();
+            return self.send_next();
         }
         Vec::new()
     }
 
-    /// While locked nothing is sent: what is open then waits for the vault that is being opened.
-    fn send_if_open(&mut self) -> Vec<Effect> {
-        if self.is_open {
-            self.send_next()
-        } else {
-            Vec::new()
-        }
-    }
-
+    /// While locked no entry is sent: what is open then waits for the vault that is being opened.
     fn send_next(&mut self) -> Vec<Effect> {
         if self.sending.is_some() || self.retry_at.is_some() || !self.online {
             return Vec::new();
         }
-        let next = self.open.iter().find_map(|it| {
+        let may_go = |it: &&Delivery| self.is_open || it.command.is_address();
+        let next = self.open.iter().filter(may_go).find_map(|it| {
             let number = it.remaining.as_ref()?.first()?;
             Some((it.job, *number))
         });
@@ -329,7 +323,7 @@ impl Deliveries {
         let all = self.open.iter().find(|it| it.job == job);
         // Sheets and previews are made of files, not packed.
         let all = all
-            .filter(|it| it.command.look().is_none())
+            .filter(|it| it.command.look().is_none() && !it.command.is_address())
             .and_then(|it| it.remaining.as_deref())
             .unwrap_or_default();
         let sent = self.packs.next(job, all);
@@ -354,6 +348,7 @@ impl Deliveries {
             return self.finish(job, &numbers, vec![Reply::Delivery(caption), file]);
         }
         let (caption, shown) = match self.looking(&job) {
+            _ if self.sends_address(&job) => (address::caption(), vec![number]),
             Some((look, shown)) => (look.caption(line, shown), shown.to_vec()),
             None => (Reply::Caption { line }, vec![number]),
         };
@@ -376,7 +371,7 @@ impl Deliveries {
         if let Some(numbers) = self.packs.take(job) {
             if self.packs.smaller(&numbers, why) {
                 self.sending = None;
-                return self.send_if_open();
+                return self.send_next();
             }
             let failed = DeliveryReply::ZipNotSent {
                 numbers: numbers.clone(),
@@ -385,6 +380,7 @@ impl Deliveries {
             return self.finish(job, &numbers, vec![Reply::Delivery(failed)]);
         }
         let (reply, shown) = match self.looking(&job) {
+            _ if self.sends_address(&job) => (address::not_sent(why), vec![number]),
             Some((look, shown)) => (look.not_sent(number, why), shown.to_vec()),
             None => (Reply::NotSent { number, why }, vec![number]),
         };
@@ -410,7 +406,7 @@ impl Deliveries {
             }
             effects.extend(replies.into_iter().map(Effect::Say));
         }
-        let next = self.send_if_open();
+        let next = self.send_next();
         if next.is_empty() {
             effects.push(Effect::Typing(false));
         }
@@ -421,7 +417,8 @@ impl Deliveries {
     /// The vault process is gone: what it was about to do is asked for again when there is one.
     pub(super) fn interrupted(&mut self) {
         self.is_open = false;
-        self.sending = None;
+        // Our address is sent without it.
+        self.sending = self.sending.filter(|job| self.sends_address(job));
         self.packs.interrupted();
     }
 
@@ -436,7 +433,7 @@ impl Deliveries {
         let mut effects = self.ask_again(|asked| *asked == Asked::Status);
         let mut ended = false;
         self.open.retain(|delivery| {
-            if delivery.command == Asked::Status || held(&delivery.job) {
+            if delivery.command.needs_no_key() || held(&delivery.job) {
                 return true;
             }
             effects.push(Effect::Close(delivery.job));

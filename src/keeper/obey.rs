@@ -142,6 +142,7 @@ impl Keeper {
             Command::AddKey => vec![Effect::Say(Reply::Key(KeyReply::HowToAdd))],
             Command::Devices => self.list_devices(),
             Command::Fingerprints => self.list_fingerprints(),
+            Command::AddressPicture => self.deliveries.ask_address(job),
             Command::Trust { digits } => self.ask_trust(job, &digits, at.wall),
             Command::RevokeDevice { digits } => self.ask_revoke(job, &digits, at.wall),
             Command::Next => match self.deliveries.device().and_then(|it| self.pages.next(it)) {

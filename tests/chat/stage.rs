@@ -32,7 +32,7 @@ use strongroom::{
         notices,
         owner::Pairing,
         pictures::{PictureNews, Record},
-        reply::{DeliveryFailure, IntakeFailure, OpenFailure, PLAIN_REFUSED, Reply},
+        reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure, PLAIN_REFUSED, Reply},
         storage::{DriveTrouble, Pace, Seen},
         verify::{self, Act},
     },
@@ -512,6 +512,9 @@ impl Stage {
     }
 
     fn deliver_one(&mut self, job: JobId, number: u64) {
+        if self.keeper.sends_address(&job) {
+            return self.send_address(job, number);
+        }
         let form = Form::Link;
         let order = match self.keeper.made(&job).map(dialogue::make) {
             Some(make) => Order::Picture(PictureAsk {
@@ -526,6 +529,28 @@ impl Stage {
             },
         };
         self.deliver(job, number, &order);
+    }
+
+    /// Has a picture of the address drawn, which takes no vault process.
+    fn send_address(&mut self, job: JobId, number: u64) {
+        let line = Line {
+            number,
+            name: "address.png".to_owned(),
+            bytes: 12_000,
+            received_at: 0,
+            damaged: false,
+        };
+        let why = match self.uploads {
+            Uploads::Work => None,
+            Uploads::UpTo(limit) => Some(DeliveryFailure::TooLarge { limit: Some(limit) }),
+            Uploads::Fail => Some(DeliveryFailure::ServerTrouble),
+            Uploads::NotOffered => Some(DeliveryFailure::NoUpload),
+        };
+        if let Some(why) = why {
+            return self.decide(Input::NotUploaded { job, number, why });
+        }
+        let file = Uploaded::Link("aesgcm://up.example/file".to_owned());
+        self.decide(Input::Uploaded { job, line, file });
     }
 
     fn pack(&mut self, job: JobId, numbers: Vec<u64>, limit: Option<u64>) {

@@ -11,6 +11,7 @@
     reason = "a test"
 )]
 
+mod address;
 mod arrivals;
 mod bad_input;
 mod canary;

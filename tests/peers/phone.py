@@ -478,7 +478,7 @@ class Phone(ClientXMPP):
                         raise ValueError(f"status {answer.status}")
                     blob = await answer.read()
             data = sharing.opened(blob, told["cipher"], told["key"], told["iv"])
-            data = sharing.checked(data, told)
+            data = sharing.checked(data, blob, told)
         except Exception as error:
             emit("file-error", **about, error=f"{type(error).__name__}: {error}")
             return
@@ -489,7 +489,8 @@ class Phone(ClientXMPP):
         emit("file", **about, path=str(path), name=told["name"], size=len(data), link=told["url"],
              sha256=hashlib.sha256(data).hexdigest(), cipher=told["cipher"],
              media_type=told["media_type"], disposition=told["disposition"],
-             hashes=sorted(told["hashes"]), iv_bytes=len(told["iv"]))
+             hashes=sorted(told["hashes"]), sealed_hashes=sorted(told["sealed_hashes"]),
+             date=told["date"], iv_bytes=len(told["iv"]))
 
     # ------------------------------------------------------------------------------- what goes out
 

@@ -44,7 +44,7 @@ pub const VERBS: &[Verb] = &[
     verb("add", &[], keys::add),
     verb("rename", &[], keys::rename),
     verb("devices", &["phones"], |rest, _| alone("devices", rest, Command::Devices)),
-    verb("fingerprints", &["fingerprint"], |rest, _| alone("fingerprints", rest, Command::Fingerprints)),
+    verb("fingerprints", &["fingerprint"], |rest, _| devices::fingerprints(rest)),
     verb("trust", &[], devices::trust),
     verb("revoke", &[], devices::revoke),
     verb("verify", &["check"], checks::verify),

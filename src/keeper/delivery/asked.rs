@@ -97,6 +97,8 @@ pub enum Asked {
     Picture(Look),
     /// Which numbers there are: those below one (0 for all), and of which kind.
     Numbers(u64, Which),
+    /// The vault's address as a picture.
+    AddressPicture,
 }
 
 impl Asked {
@@ -111,6 +113,7 @@ impl Asked {
             | Self::Keys
             | Self::Unproven
             | Self::Numbers(..)
+            | Self::AddressPicture
             | Self::TakeUnproven { .. }
             | Self::RenameKey { .. }
             | Self::RevokeKey { .. }
@@ -127,6 +130,7 @@ impl Asked {
     pub(super) fn new(command: &Command) -> Option<Self> {
         Some(match command {
             Command::Status => Self::Status,
+            Command::AddressPicture => Self::AddressPicture,
             Command::Numbers { before, what } => Self::Numbers(*before, what.clone()),
             Command::Keys => Self::Keys,
             Command::List {
@@ -192,6 +196,7 @@ impl Asked {
     pub(super) fn command(&self) -> Command {
         match self {
             Self::Status => Command::Status,
+            Self::AddressPicture => Command::AddressPicture,
             Self::Numbers(before, what) => Command::Numbers {
                 before: *before,
                 what: what.clone(),

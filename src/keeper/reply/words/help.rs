@@ -116,7 +116,8 @@ const TOPICS: &[(&str, &str)] = &[
     ),
     (
         "fingerprints",
-        "\"fingerprints\" shows all digits of my fingerprint and your phones', to compare.",
+        "\"fingerprints\" shows all digits of my fingerprint and your phones', to compare; \
+         \"fingerprints qr\" sends my address as a picture to scan.",
     ),
     (
         "trust",
