@@ -39,6 +39,7 @@ mod bundles;
 mod chat;
 mod client;
 pub mod console;
+mod contacts;
 pub mod dialogue;
 mod drive;
 mod effects;
@@ -93,6 +94,8 @@ enum Happening {
         page: Page,
         handled: oneshot::Sender<()>,
     },
+    /// An account of somebody else was looked up.
+    Contact(Box<contacts::Found>),
     /// Somebody typed at the console.
     Console(Typing),
     /// The archive is read to its end, or there is none.
@@ -167,6 +170,7 @@ struct Daemon {
     programs: pictures::Programs,
     /// Whoever typed at the console, until the vault process has it.
     typing: Option<Typing>,
+    contacts: contacts::Contacts,
     /// The owner's programs that are there.
     clients: chat::Clients,
     /// The owner wants a restart.
@@ -361,6 +365,7 @@ impl Daemon {
             Happening::VaultEnded { generation } => self.vault_ended(generation),
             Happening::Page { page, handled } => self.page(page, handled),
             Happening::Console(typing) => self.console(typing),
+            Happening::Contact(found) => self.contact_found(*found),
             Happening::CaughtUp => self.caught_up(),
             Happening::OwnBundle {
                 namespace,

@@ -5,12 +5,13 @@
 use chrono::NaiveDate;
 
 use super::{
-    client::lines::Which, keeping::Keeping, labels::Labels, machine::Errand, notices::Wish,
-    pictures::Pictures, verify::Asked, zone::Zone,
+    client::lines::Which, contacts::Wish as ContactWish, keeping::Keeping, labels::Labels,
+    machine::Errand, notices::Wish, pictures::Pictures, verify::Asked, zone::Zone,
 };
 
 mod album;
 mod checks;
+mod contacts;
 mod dates;
 mod devices;
 mod files;
@@ -117,6 +118,8 @@ pub enum Command {
     Notices(Wish),
     /// Do something to the machine.
     Machine(Errand),
+    /// Something about other people.
+    Contact(ContactWish),
     /// End the vault process at once.
     Lock,
     /// Who has a way in.
@@ -263,6 +266,11 @@ pub enum NotACommand {
     },
     /// `quiet` with what are no hours.
     QuietHow,
+    /// An address was wanted.
+    Whom {
+        /// What stood there; empty for nothing.
+        word: String,
+    },
     /// `eject` with something behind it that does not belong there.
     EjectHow,
     /// A word about pictures that was used without what it needs.

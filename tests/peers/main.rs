@@ -17,6 +17,7 @@ mod bad_input;
 mod canary;
 mod check;
 mod client;
+mod contacts;
 mod crash;
 mod custody;
 mod daemon;
