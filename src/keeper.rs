@@ -17,6 +17,7 @@ pub mod chat;
 pub mod client;
 pub mod command;
 pub mod confirm;
+pub mod contacts;
 pub mod custody;
 pub mod delivery;
 pub mod described;
@@ -49,6 +50,7 @@ use self::{
     arrivals::Arrivals,
     chat::News,
     confirm::{Confirmations, Heard},
+    contacts::Contacts,
     custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
     devices::{Devices, Known, Own},
@@ -128,6 +130,7 @@ pub struct Keeper {
     verify: verify::Verify,
     confirmations: Confirmations,
     changes: Changes,
+    contacts: Contacts,
     notices: Notices,
     evening: Evening,
     settings: Settings,
@@ -182,6 +185,7 @@ impl Keeper {
             verify: verify::Verify::new(memory.plan, memory.checks),
             confirmations: Confirmations::default(),
             changes: Changes::default(),
+            contacts: Contacts::default(),
             notices: Notices::default(),
             evening: Evening::default(),
             settings: Settings::default(),
@@ -345,6 +349,7 @@ impl Keeper {
             | Input::Files(_)
             | Input::Machine(_)
             | Input::Prepared(_)
+            | Input::Contact(_)
             | Input::Picture(_)
             | Input::Woke => None,
         }
@@ -445,6 +450,7 @@ impl Keeper {
             Input::Files(heard) => self.heard_of_files(heard),
             Input::Machine(heard) => self.heard_of_machine(heard),
             Input::Prepared(outcome) => self.prepared(outcome),
+            Input::Contact(news) => self.heard_of_contact(news, at),
             Input::Picture(news) => self.picture_news(news),
         }
     }

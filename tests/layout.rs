@@ -42,6 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "keydevice",
             "keys",
             "lamp",
+            "pictures",
             "service",
             "state",
             "transfer",

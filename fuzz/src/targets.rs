@@ -325,6 +325,7 @@ pub fn command(bytes: &[u8]) -> Verdict {
         Err(NotACommand::Keep(_)) => return Refused("keep-how"),
         Err(NotACommand::WhichNotice { .. }) => return Refused("which-notice"),
         Err(NotACommand::QuietHow) => return Refused("quiet-how"),
+        Err(NotACommand::Whom { .. }) => return Refused("whom"),
         Err(NotACommand::EjectHow) => return Refused("eject-how"),
         Err(NotACommand::PrepareHow) => return Refused("prepare-how"),
     };
@@ -348,6 +349,7 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Unproven => ("unproven", "unproven".to_owned()),
         Command::Devices => ("devices", "devices".to_owned()),
         Command::Fingerprints => ("fingerprints", "fingerprints".to_owned()),
+        Command::AddressPicture => ("fingerprints-qr", "fingerprints qr".to_owned()),
         Command::Trust { digits } => {
             assert!((4..=64).contains(&digits.len()));
             ("trust", format!("trust {digits}"))
@@ -375,6 +377,7 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Notices(wish) => plain::wished(*wish),
         Command::Machine(errand) => plain::errand(*errand),
         Command::Prepare(wanted) => plain::prepared(wanted),
+        Command::Contact(wish) => plain::contact(wish),
         Command::Verify(asked) => match asked {
             Asked::All => ("verify", "verify".to_owned()),
             Asked::Stop => ("verify", "verify stop".to_owned()),

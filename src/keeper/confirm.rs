@@ -4,7 +4,14 @@
 //! Knows neither what is confirmed nor any words. Nothing here outlives the process: after a
 //! restart the owner asks again.
 
-use super::{Device, JobId, command::Command, evening::Request, keeping::Keeping, machine::Errand};
+use super::{
+    Device, JobId,
+    command::{Command, Pick},
+    contacts::{Shown, Wish},
+    evening::Request,
+    keeping::Keeping,
+    machine::Errand,
+};
 
 /// How long a number is good, in seconds.
 pub const CONFIRM_SECONDS: i64 = 5 * 60;
@@ -35,6 +42,15 @@ pub enum Task {
     Errand(Errand),
     /// Make a drive and sticks a vault.
     Prepare(Request),
+    /// Send to these devices of somebody from now on, and these files at once.
+    Befriend {
+        /// The bare address.
+        jid: String,
+        /// The devices.
+        devices: Vec<Shown>,
+        /// Which entries.
+        picks: Vec<Pick>,
+    },
     /// Let the device with this fingerprint in.
     Vouch {
         /// 64 hex digits.
@@ -56,6 +72,7 @@ impl Command {
             | Self::Trust { .. }
             | Self::RevokeDevice { .. } => true,
             Self::Keep(keeping) => keeping.asks_back(),
+            Self::Contact(wish) => matches!(wish, Wish::Send { .. }),
             Self::Machine(errand) => errand.asks_back(),
             Self::Prepare(wanted) => wanted.asks_back(),
             Self::Help
@@ -79,6 +96,7 @@ impl Command {
             | Self::AddKey
             | Self::Devices
             | Self::Fingerprints
+            | Self::AddressPicture
             | Self::Numbers { .. }
             | Self::TakeUnproven { .. } => false,
         }

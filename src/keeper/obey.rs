@@ -7,8 +7,9 @@ use super::{
     labels::Labels,
     moment::Moment,
     reply::{
-        ArrivalReply, CustodyReply, DeviceReply, EveningReply, Facts, FindingReply, GrammarReply,
-        KeepReply, KeyReply, MachineReply, NoticeReply, PictureReply, Reply, VerifyReply, WayIn,
+        ArrivalReply, ContactReply, CustodyReply, DeviceReply, EveningReply, Facts, FindingReply,
+        GrammarReply, KeepReply, KeyReply, MachineReply, NoticeReply, PictureReply, Reply,
+        VerifyReply, WayIn,
     },
     unlock,
 };
@@ -142,6 +143,7 @@ impl Keeper {
             Command::AddKey => vec![Effect::Say(Reply::Key(KeyReply::HowToAdd))],
             Command::Devices => self.list_devices(),
             Command::Fingerprints => self.list_fingerprints(),
+            Command::AddressPicture => self.deliveries.ask_address(job),
             Command::Trust { digits } => self.ask_trust(job, &digits, at.wall),
             Command::RevokeDevice { digits } => self.ask_revoke(job, &digits, at.wall),
             Command::Next => match self.deliveries.device().and_then(|it| self.pages.next(it)) {
@@ -152,6 +154,7 @@ impl Keeper {
             Command::Notices(wish) => self.wish(wish, at.wall),
             Command::Machine(errand) => self.errand(job, errand, at),
             Command::Prepare(wanted) => self.prepare(job, wanted, at),
+            Command::Contact(wish) => self.contact(job, wish, at),
             Command::Verify(asked) => {
                 let is_opening = self.custody.way_in() == WayIn::Wait;
                 self.verify.ask(asked, is_opening, self.needs_key())
@@ -196,6 +199,11 @@ impl Keeper {
             Task::Keep(keeping) => self.command(told.job, Command::Keep(keeping), at),
             Task::Errand(errand) => self.confirmed_errand(errand, at),
             Task::Prepare(wanted) => Self::confirmed_prepare(wanted),
+            Task::Befriend {
+                jid,
+                devices,
+                picks,
+            } => self.befriend(told, jid, devices, picks, at),
             Task::DropKey { slot } => self.command(told.job, Command::DropKey { slot }, at),
             Task::Vouch { fingerprint } => self.vouch(&fingerprint, at),
             Task::Revoke { fingerprint } => self.revoke(&fingerprint, told.from.id, at.wall),
@@ -225,6 +233,7 @@ pub(super) fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::Keep(verb) => Reply::Keep(KeepReply::How(verb)),
         NotACommand::WhichNotice { word } => Reply::Notice(NoticeReply::Which { word }),
         NotACommand::QuietHow => Reply::Notice(NoticeReply::QuietHow),
+        NotACommand::Whom { word } => Reply::Contact(ContactReply::Whom { word }),
         NotACommand::EjectHow => Reply::Machine(MachineReply::EjectHow),
         NotACommand::PrepareHow => Reply::Evening(EveningReply::PrepareHow),
         NotACommand::RenameHow => Reply::Key(KeyReply::RenameHow),

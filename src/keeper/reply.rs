@@ -13,6 +13,7 @@ use super::{
 };
 
 mod arrivals;
+mod contacts;
 mod delivery;
 mod devices;
 mod evening;
@@ -28,6 +29,7 @@ mod verify;
 mod words;
 
 pub use arrivals::ArrivalReply;
+pub use contacts::{ContactLine, ContactReply};
 pub use delivery::DeliveryReply;
 pub use devices::{DeviceLine, DeviceReply, Revocation};
 pub use evening::EveningReply;
@@ -369,6 +371,8 @@ pub enum Reply {
     Keep(KeepReply),
     /// A notice, or something about notices.
     Notice(NoticeReply),
+    /// Something about other people.
+    Contact(ContactReply),
     /// Something about the machine.
     Machine(MachineReply),
     /// Something about drives and sticks that are to be a vault.

@@ -2,6 +2,7 @@
 
 use strongroom::keeper::{
     command::MAX_PICKED,
+    contacts::Wish as ContactWish,
     evening::{Home, Request},
     keeping::Keeping,
     machine::Errand,
@@ -104,4 +105,18 @@ pub(super) fn prepared(wanted: &Request) -> (&'static str, String) {
         Request::Live(Home::Pi) => "prepare pi".to_owned(),
     };
     ("prepare", line)
+}
+
+/// Writes the line that a wish about other people is read from.
+pub(super) fn contact(wish: &ContactWish) -> (&'static str, String) {
+    match wish {
+        ContactWish::Send { picks, jid } => (
+            "send-to",
+            format!("send{} to {jid}", super::plain_picks(picks)),
+        ),
+        // No line says it.
+        ContactWish::Deliver { .. } => ("deliver", String::new()),
+        ContactWish::List => ("contacts", "contacts".to_owned()),
+        ContactWish::Forget { jid } => ("forget", format!("forget {jid}")),
+    }
 }
