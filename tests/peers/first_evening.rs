@@ -170,7 +170,7 @@ fn a_flashed_card_an_empty_drive_and_a_stick_become_a_vault_by_chat_alone() {
     let back = fs::read(phone.wait_file().path).unwrap();
 
     assert!(
-        shown.contains(&format!("{drive}: {drive}, 1.1 GB (empty)")),
+        shown.contains(&format!("{drive}: {drive}, 1.0 GB (empty)")),
         "{shown}"
     );
     assert!(
