@@ -20,7 +20,7 @@ FUZZ_SECONDS ?= 60
 MUTANTS_VERSION := 27.1.0
 MUTANTS := $(TARGET)/tools/bin/cargo-mutants
 
-.PHONY: help setup check test demo pictures bench units unit-test package package-test cross faults hostile servers fuzz mutants advisories image image-test boot-test
+.PHONY: help setup check test demo clients pictures bench units unit-test package package-test cross image image-test boot-test faults hostile servers fuzz mutants advisories
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,8 +50,11 @@ test: setup ## all tests, with a real Prosody and a foreign phone
 demo: setup ## a vault, its owner's phone and a chat between them, to read along
 	scripts/demo.sh
 
+clients: setup ## real clients from Debian pair, share a photo and get it back: 3 minutes (root)
+	scripts/clients.sh
+
 pictures: setup ## docs/pictures anew: a real client's window, a contact sheet: 3 minutes (root)
-	scripts/pictures.sh
+	scripts/clients.sh pictures
 
 bench: setup ## ratios measured in one run
 	scripts/bench.sh
