@@ -25,8 +25,9 @@ use vault::IntakeKey;
 use crate::{
     clock,
     config::Config,
-    keeper::{Input, JobId, Keeper, Moment},
+    keeper::{Input, JobId, Keeper, Moment, machine::Heard},
     keydevice::{KeyDevice, Presence},
+    lamp::Lamp,
     service,
     state::State,
     transfer,
@@ -43,6 +44,7 @@ mod contacts;
 pub mod dialogue;
 mod drive;
 mod effects;
+pub mod evening;
 mod inbox;
 mod keeping;
 mod life;
@@ -57,6 +59,7 @@ mod receive;
 mod send;
 mod settle;
 pub mod start;
+mod starts;
 mod trust;
 pub mod verify;
 mod worked;
@@ -175,6 +178,8 @@ struct Daemon {
     clients: chat::Clients,
     /// The owner wants a restart.
     begins_anew: bool,
+    lamp: Lamp,
+    starts: starts::Starts,
 }
 
 /// What we are to others.
@@ -265,6 +270,7 @@ impl Daemon {
             if self.begins_anew {
                 return Ok(Ended::Anew);
             }
+            self.lamp.show(self.sign());
             if was_shown != self.keeper.is_open() {
                 self.show_state();
             }
@@ -459,6 +465,9 @@ impl Daemon {
         } else {
             self.send_outbox()?;
         }
+        if let Some(starts) = self.starts.came_up() {
+            self.handle(Input::Machine(Heard::Recovered { starts }))?;
+        }
         self.handle(Input::Online)
     }
 
@@ -473,6 +482,7 @@ impl Daemon {
     /// Ends everything that runs, within [`STOP_SECONDS`].
     async fn stop(mut self) {
         service::stopping();
+        self.starts.forget();
         for (_, task) in self.receiving.drain(..) {
             task.abort();
         }

@@ -23,6 +23,7 @@ pub mod delivery;
 pub mod described;
 pub mod devices;
 mod effect;
+pub mod evening;
 mod input;
 pub mod intake;
 pub mod keeping;
@@ -53,6 +54,7 @@ use self::{
     custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
     devices::{Devices, Known, Own},
+    evening::Evening,
     intake::{Intake, Intakes},
     keeping::Changes,
     life::Life,
@@ -130,6 +132,7 @@ pub struct Keeper {
     changes: Changes,
     contacts: Contacts,
     notices: Notices,
+    evening: Evening,
     settings: Settings,
     storage: Storage,
     /// The card's public half was not this vault's when the vault was last opened.
@@ -184,6 +187,7 @@ impl Keeper {
             changes: Changes::default(),
             contacts: Contacts::default(),
             notices: Notices::default(),
+            evening: Evening::default(),
             settings: Settings::default(),
             storage: Storage::new(memory.pace),
             alarm: memory.alarm,
@@ -344,6 +348,7 @@ impl Keeper {
             | Input::Chat(News::TookBack { .. } | News::Program { .. })
             | Input::Files(_)
             | Input::Machine(_)
+            | Input::Prepared(_)
             | Input::Contact(_)
             | Input::Picture(_)
             | Input::Woke => None,
@@ -444,6 +449,7 @@ impl Keeper {
             Input::Verify(heard) => self.heard_of_checks(heard, at),
             Input::Files(heard) => self.heard_of_files(heard),
             Input::Machine(heard) => self.heard_of_machine(heard),
+            Input::Prepared(outcome) => self.prepared(outcome),
             Input::Contact(news) => self.heard_of_contact(news, at),
             Input::Picture(news) => self.picture_news(news),
         }
@@ -472,6 +478,7 @@ impl Keeper {
         let mut effects = match self.owner.judge(&told.from, judged, has_files, now) {
             Verdict::Silence => return Vec::new(),
             Verdict::Answer(mut effects) => {
+                effects.extend(self.invite(&effects));
                 effects.extend(self.release(told.from.id));
                 return effects;
             }

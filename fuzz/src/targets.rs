@@ -327,6 +327,7 @@ pub fn command(bytes: &[u8]) -> Verdict {
         Err(NotACommand::QuietHow) => return Refused("quiet-how"),
         Err(NotACommand::Whom { .. }) => return Refused("whom"),
         Err(NotACommand::EjectHow) => return Refused("eject-how"),
+        Err(NotACommand::PrepareHow) => return Refused("prepare-how"),
     };
     let (what, plain) = plain_form(&command);
     let again = command::parse(&plain, &context);
@@ -375,6 +376,7 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Keep(keeping) => plain::kept(keeping),
         Command::Notices(wish) => plain::wished(*wish),
         Command::Machine(errand) => plain::errand(*errand),
+        Command::Prepare(wanted) => plain::prepared(wanted),
         Command::Contact(wish) => plain::contact(wish),
         Command::Verify(asked) => match asked {
             Asked::All => ("verify", "verify".to_owned()),

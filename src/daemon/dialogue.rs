@@ -116,6 +116,7 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::Keep(_)
         | Command::Notices(_)
         | Command::Machine(_)
+        | Command::Prepare(_)
         | Command::Contact(Wish::List | Wish::Forget { .. })
         | Command::Next
         | Command::Verify(_)

@@ -175,6 +175,7 @@ impl Desk<'_> {
                 | Effect::Verify(_)
                 | Effect::PurgeOld { .. }
                 | Effect::Machine(_)
+                | Effect::Prepare(_)
                 | Effect::Contact(_)
                 | Effect::Open
                 | Effect::OpenByCode
@@ -232,6 +233,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Verify(_)
         | Effect::PurgeOld { .. }
         | Effect::Machine(_)
+        | Effect::Prepare(_)
         | Effect::Contact(_)
         | Effect::Open
         | Effect::OpenByCode
@@ -349,6 +351,7 @@ impl Daemon {
             Effect::Verify(act) => self.verify(act),
             Effect::PurgeOld { days } => self.purge_old(days),
             Effect::Machine(errand) => self.errand(errand),
+            Effect::Prepare(request) => self.ask_to_prepare(request),
             Effect::Contact(act) => self.begin_contact(act),
             Effect::Open => self.open(None),
             Effect::OpenByCode => self.open_by_code(),

@@ -16,7 +16,9 @@ use super::{
     drive::DriveState,
     effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, ORIGINALS, PACE, PAIRING, REMEMBERED},
     inbox::rng,
-    life, omemo_now, trust, worked,
+    life, omemo_now,
+    starts::Starts,
+    trust, worked,
 };
 use crate::{
     clock,
@@ -34,6 +36,7 @@ use crate::{
     },
     keydevice,
     keys::card::{self, PEPPER_FILE, PUBLIC_HALF_FILE, SLOTS_FOLDER},
+    lamp::Lamp,
     service,
     state::{JobKind, State, write_private},
     transfer::{self, HostPort, Patience},
@@ -77,6 +80,8 @@ fn key_source(config: &Config) -> anyhow::Result<keydevice::Source> {
 ///
 /// What nobody but the owner can mend, in words for the journal.
 pub async fn run(config: Config) -> anyhow::Result<Ended> {
+    let starts = Starts::begin(&config.vault.system);
+    let lamp = Lamp::new(config.commands.lamp.clone());
     let mut state = State::open(&config.vault.system).context("while opening the state")?;
     let life::Begun { own, record, life } = life::begin(&mut state, &config)?;
     let memory = memory(&mut state, &config, &own)?;
@@ -141,12 +146,15 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
         contacts,
         clients: Clients::default(),
         begins_anew: false,
+        lamp,
+        starts,
     };
     daemon.keeper.set_local_time(clock::ahead_of_utc());
     // The keeper is told how it is.
     let _ = daemon.look_at_drive();
     daemon.look_after_device()?;
     daemon.read_pairing_file()?;
+    daemon.read_answer();
     service::ready();
     let ended = daemon.turn(arrivals, happenings, presence).await;
     daemon.stop().await;
@@ -330,6 +338,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         trash_days: config.vault.trash_days,
         switches_off: config.commands.requests.is_some(),
+        prepares: config.commands.requests.is_some(),
     }
 }
 

@@ -5,8 +5,8 @@
 use chrono::NaiveDate;
 
 use super::{
-    client::lines::Which, contacts::Wish as ContactWish, keeping::Keeping, labels::Labels,
-    machine::Errand, notices::Wish, pictures::Pictures, verify::Asked, zone::Zone,
+    client::lines::Which, contacts::Wish as ContactWish, evening::Request, keeping::Keeping,
+    labels::Labels, machine::Errand, notices::Wish, pictures::Pictures, verify::Asked, zone::Zone,
 };
 
 mod album;
@@ -14,6 +14,7 @@ mod checks;
 mod contacts;
 mod dates;
 mod devices;
+mod evening;
 mod files;
 mod filter;
 mod help;
@@ -118,6 +119,8 @@ pub enum Command {
     Notices(Wish),
     /// Do something to the machine.
     Machine(Errand),
+    /// Choose drive and stick.
+    Prepare(Request),
     /// Something about other people.
     Contact(ContactWish),
     /// End the vault process at once.
@@ -273,6 +276,8 @@ pub enum NotACommand {
     },
     /// `eject` with something behind it that does not belong there.
     EjectHow,
+    /// `prepare` with something behind it that is not enough or too much.
+    PrepareHow,
     /// A word about pictures that was used without what it needs.
     Picture(Slip),
     /// `verify` with something that names no files.

@@ -8,6 +8,7 @@ use super::{
     Device, JobId,
     command::{Command, Pick},
     contacts::{Shown, Wish},
+    evening::Request,
     keeping::Keeping,
     machine::Errand,
 };
@@ -39,6 +40,8 @@ pub enum Task {
     Keep(Keeping),
     /// Do something to the machine.
     Errand(Errand),
+    /// Make a drive and sticks a vault.
+    Prepare(Request),
     /// Send to these devices of somebody from now on, and these files at once.
     Befriend {
         /// The bare address.
@@ -71,6 +74,7 @@ impl Command {
             Self::Keep(keeping) => keeping.asks_back(),
             Self::Contact(wish) => matches!(wish, Wish::Send { .. }),
             Self::Machine(errand) => errand.asks_back(),
+            Self::Prepare(wanted) => wanted.asks_back(),
             Self::Help
             | Self::HelpOn { .. }
             | Self::Status

@@ -92,6 +92,8 @@ pub enum Effect {
     Contact(Act),
     /// Do something to the machine.
     Machine(Errand),
+    /// Ask whoever may mount and format.
+    Prepare(super::evening::Request),
     /// Start the vault process with the key device that is there.
     Open,
     /// Start the vault process with the code that [`Keeper::take_code`](super::Keeper::take_code)
@@ -156,6 +158,7 @@ impl Effect {
             | Self::Verify(_)
             | Self::PurgeOld { .. }
             | Self::Machine(_)
+            | Self::Prepare(_)
             | Self::Open
             | Self::OpenByCode
             | Self::OpenByConsole

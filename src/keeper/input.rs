@@ -320,6 +320,8 @@ pub enum Input {
     Contact(super::contacts::News),
     /// News of the machine.
     Machine(super::machine::Heard),
+    /// What came of a request to look at drives or prepare them.
+    Prepared(super::evening::Outcome),
     /// News about pictures.
     Picture(super::pictures::PictureNews),
     /// News of a check.

@@ -16,6 +16,7 @@ mod arrivals;
 mod contacts;
 mod delivery;
 mod devices;
+mod evening;
 mod finding;
 mod grammar;
 mod keeping;
@@ -31,6 +32,7 @@ pub use arrivals::ArrivalReply;
 pub use contacts::{ContactLine, ContactReply};
 pub use delivery::DeliveryReply;
 pub use devices::{DeviceLine, DeviceReply, Revocation};
+pub use evening::EveningReply;
 pub use finding::{About, FindingReply, Shot};
 pub use grammar::GrammarReply;
 pub use keeping::KeepReply;
@@ -373,6 +375,8 @@ pub enum Reply {
     Contact(ContactReply),
     /// Something about the machine.
     Machine(MachineReply),
+    /// Something about drives and sticks that are to be a vault.
+    Evening(EveningReply),
     /// Something about pictures.
     Picture(PictureReply),
     /// Something about checks.

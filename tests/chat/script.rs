@@ -17,6 +17,7 @@
 //! 6 minutes pass                       seconds, minutes, hours, days; the daemon wakes every minute
 //! restart                              the daemon ends and begins again, the key as it was
 //! the drive goes | comes | is full
+//! plugged in: SanDisk Ultra, 32 GB, vfat, 3 files   or "empty", "unreadable"; unplugged: SanDisk
 //! the line goes down | comes up
 //! the server takes files up to SIZE | offers no upload | fails
 //! a new phone writes TEXT              device 27183, which nobody has let in
@@ -93,6 +94,7 @@ fn set(start: &mut Start, setting: &str) -> bool {
         }
         "the key is out" => start.key_is_in = false,
         "the machine can be switched off" => start.switches_off = true,
+        "there is no vault" => start.has_vault = false,
         other => {
             if let Some(code) = other.strip_prefix("the code is ") {
                 start.code = Some(code.to_owned());
@@ -129,6 +131,13 @@ fn happen(stage: &mut Stage, event: &str) -> Option<()> {
 
 /// What happens to something that is named.
 fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
+    if let Some(described) = event.strip_prefix("plugged in: ") {
+        return stage.is_plugged_in(described);
+    }
+    if let Some(name) = event.strip_prefix("unplugged: ") {
+        stage.is_unplugged(name);
+        return Some(());
+    }
     if let Some((jid, devices)) = event.split_once(" has the devices") {
         stage.account_shows(jid, devices.trim())?;
     } else if let Some((jid, devices)) = event.split_once(" has ")

@@ -28,6 +28,7 @@ use strongroom::{
         custody::{Mode, Rules},
         delivery::Delivery,
         devices::{Known, Level, Own},
+        evening::{Holds, Offer, Outcome, Request},
         intake::Intake,
         machine::{self, Errand},
         notices,
@@ -66,6 +67,7 @@ pub(crate) struct Start {
     pub(crate) code: Option<String>,
     pub(crate) pairing: Option<String>,
     pub(crate) switches_off: bool,
+    pub(crate) has_vault: bool,
 }
 
 impl Default for Start {
@@ -76,6 +78,7 @@ impl Default for Start {
             code: None,
             pairing: None,
             switches_off: false,
+            has_vault: true,
         }
     }
 }
@@ -95,6 +98,7 @@ struct Card {
     arrivals: arrivals::Record,
     notices: notices::Record,
     switches_off: bool,
+    prepares: bool,
     originals: Record,
     contacts: BTreeMap<String, Vec<Recipient>>,
 }
@@ -121,6 +125,7 @@ pub(crate) struct Stage {
     key_is_in: bool,
     key_fits: bool,
     drive: Option<DriveTrouble>,
+    plugged_in: Vec<Offer>,
     is_online: bool,
     uploads: Uploads,
     messages: u64,
@@ -172,6 +177,7 @@ impl Stage {
             key_is_in: start.key_is_in,
             key_fits: true,
             drive: None,
+            plugged_in: Vec::new(),
             is_online: true,
             uploads: Uploads::Work,
             messages: 0,
@@ -186,6 +192,10 @@ impl Stage {
             said: Vec::new(),
         };
         stage.card.switches_off = start.switches_off;
+        if !start.has_vault {
+            stage.card.prepares = true;
+            stage.drive = Some(DriveTrouble::NotSetUp);
+        }
         if let Some(code) = &start.pairing {
             stage.card.pairing = Some(Pairing::new(code));
         } else {
@@ -429,6 +439,7 @@ impl Stage {
                 }
             }
             Effect::Machine(errand) => self.errand(errand),
+            Effect::Prepare(request) => self.prepare(request),
             Effect::Contact(ContactAct::LookUp { jid }) => {
                 let otherwise = || contacts::News::NotFound { jid: jid.clone() };
                 let found = self.accounts.get(&jid).cloned();
@@ -871,6 +882,61 @@ impl Stage {
         }
     }
 
+    /// Whoever may mount and format does what a request says with what is plugged in.
+    fn prepare(&mut self, request: Request) {
+        let outcome = match request {
+            Request::Look => Outcome::Found(self.plugged_in.clone()),
+            Request::Make { drive, stick } => {
+                self.plugged_in.retain(|it| it.name != drive);
+                self.holds_a_key(&stick);
+                self.drive = None;
+                self.look_at_drive();
+                Outcome::Made
+            }
+            Request::Spare { stick } => {
+                self.holds_a_key(&stick);
+                Outcome::SpareMade
+            }
+            Request::Live(home) => Outcome::Lives(home),
+        };
+        self.decide(Input::Prepared(outcome));
+    }
+
+    /// A stick that was chosen is a key.
+    fn holds_a_key(&mut self, name: &str) {
+        for stick in self.plugged_in.iter_mut().filter(|it| it.name == name) {
+            stick.holds = Holds::Key;
+        }
+    }
+
+    /// "SanDisk Ultra, 32 GB, vfat, 3 files" or "Samsung T7, 1000 GB, empty".
+    pub(crate) fn is_plugged_in(&mut self, described: &str) -> Option<()> {
+        let parts: Vec<&str> = described.split(", ").collect();
+        let (model, size) = (parts.first()?, parts.get(1)?.strip_suffix(" GB")?);
+        let (file_system, holds) = match parts.get(2..)? {
+            ["empty"] => (None, Holds::Nothing),
+            ["unreadable"] => (None, Holds::Something),
+            [kind, "empty"] => (Some((*kind).to_owned()), Holds::Nothing),
+            [kind, files] => {
+                let count = files.strip_suffix(" files")?.parse().ok()?;
+                (Some((*kind).to_owned()), Holds::Files { count })
+            }
+            _ => return None,
+        };
+        self.plugged_in.push(Offer {
+            name: model.split(' ').next()?.to_owned(),
+            model: (*model).to_owned(),
+            bytes: size.parse::<u64>().ok()? * 1_000_000_000,
+            file_system,
+            holds,
+        });
+        Some(())
+    }
+
+    pub(crate) fn is_unplugged(&mut self, name: &str) {
+        self.plugged_in.retain(|it| it.name != name);
+    }
+
     pub(crate) fn drive_goes(&mut self) {
         self.drive = Some(DriveTrouble::Missing);
         self.look_at_drive();
@@ -1065,6 +1131,7 @@ fn keeper(rules: Rules, card: &Card) -> Keeper {
         .with_manners(manners, card.arrivals.clone())
         .set_up(Settings {
             switches_off: card.switches_off,
+            prepares: card.prepares,
             ..Settings::default()
         })
         .with_notices(card.notices.clone())

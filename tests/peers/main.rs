@@ -25,6 +25,8 @@ mod described;
 mod devices;
 mod dns;
 mod federation;
+mod first_boot;
+mod first_evening;
 mod home;
 mod host;
 mod hostile;

@@ -1,7 +1,11 @@
 //! The plain form of commands about kept files, notices and the machine.
 
 use strongroom::keeper::{
-    command::MAX_PICKED, contacts::Wish as ContactWish, keeping::Keeping, machine::Errand,
+    command::MAX_PICKED,
+    contacts::Wish as ContactWish,
+    evening::{Home, Request},
+    keeping::Keeping,
+    machine::Errand,
     notices::Wish,
 };
 use vault::Label;
@@ -89,6 +93,18 @@ pub(super) fn errand(errand: Errand) -> (&'static str, String) {
         Errand::TakeBack => "eject off",
     };
     ("machine", word.to_owned())
+}
+
+/// Writes the line that a wish about drives and sticks is read from.
+pub(super) fn prepared(wanted: &Request) -> (&'static str, String) {
+    let line = match wanted {
+        Request::Look => "drives".to_owned(),
+        Request::Make { drive, stick } => format!("prepare {drive} {stick}"),
+        Request::Spare { stick } => format!("prepare spare {stick}"),
+        Request::Live(Home::Drawer) => "prepare drawer".to_owned(),
+        Request::Live(Home::Pi) => "prepare pi".to_owned(),
+    };
+    ("prepare", line)
 }
 
 /// Writes the line that a wish about other people is read from.

@@ -191,6 +191,7 @@ impl Asked {
             | Command::Next
             | Command::Notices(_)
             | Command::Machine(_)
+            | Command::Prepare(_)
             | Command::Verify(_)
             | Command::Devices
             | Command::Fingerprints

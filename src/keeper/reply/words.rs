@@ -12,6 +12,7 @@ mod contacts;
 mod custody;
 mod delivery;
 mod devices;
+mod evening;
 mod files;
 mod finding;
 mod help;
@@ -114,6 +115,7 @@ impl Reply {
             Self::Keep(reply) => reply.text(),
             Self::Notice(reply) => reply.text(),
             Self::Machine(reply) => reply.text(),
+            Self::Evening(reply) => reply.text(),
             Self::Contact(reply) => reply.text(),
             Self::Picture(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),

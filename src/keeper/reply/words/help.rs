@@ -16,7 +16,7 @@ pub(super) const HELP: &str = "Share a photo or file here and I keep it.\n\
      Keys: keys, rename key OLD to NEW, revoke key NAME, add key\n\
      Phones: devices, fingerprints, trust 8c1f, revoke 8c1f\n\
      What I say by myself: notices, quiet 22-7\n\
-     The Pi: eject, restart, off\n\
+     The Pi: drives, prepare, eject, restart, off\n\
      \"help find\" tells more about find, and so on for each.";
 
 /// Each verb with how it is used, one a row.
@@ -197,6 +197,16 @@ const TOPICS: &[(&str, &str)] = &[
     (
         "eject",
         "\"eject\" lets go of the data drive so that it can be pulled, \"eject off\" uses it again.",
+    ),
+    (
+        "drives",
+        "\"drives\" shows which drives and sticks are plugged in and not used yet.",
+    ),
+    (
+        "prepare",
+        "\"prepare T7 SanDisk\" makes the empty drive T7 a vault, and the stick SanDisk its key, after a \
+         number is sent back. \"prepare spare Kingston\" makes a second key. \"prepare drawer\" or \
+         \"prepare pi\" says where the key lives.",
     ),
     (
         "restart",
