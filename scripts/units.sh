@@ -1,6 +1,6 @@
 #!/bin/bash
 # Reads the units as the service manager does, and holds their exposure: 1.1 for the daemon, which
-# the network reaches, and 1.5 for the key agent, which mounts. Skipped where there is no systemd.
+# the network reaches, and 1.5 for the key agent, which mounts; more for those that write to the system. Skipped where there is no systemd.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +11,7 @@ command -v systemd-analyze > /dev/null || {
 copies=$(mktemp -d)
 trap 'rm -rf "$copies"' EXIT
 # The programs need not be installed for their units to be read.
-for unit in systemd/*.service systemd/*.path; do
+for unit in systemd/*.service systemd/*.path systemd/*.socket; do
     [ -e "$unit" ] || continue
     sed 's|^ExecStart=/usr/bin/strongroom |ExecStart=/bin/true |' "$unit" > "$copies/${unit#systemd/}"
 done
@@ -36,3 +36,7 @@ held() {
 }
 held 11 strongroom.service
 held 15 strongroom-key@.service
+held 12 strongroom-lamp.service
+held 20 strongroom-trouble@.service
+held 40 strongroom-first-boot.service
+held 50 strongroom-prepare.service

@@ -296,6 +296,12 @@ pub struct Verify {
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commands {
+    /// The pipe in which the daemon says how it is, one word a line: "locked", "open", "busy" or
+    /// "trouble", for a lamp.
+    ///
+    /// Default: none
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lamp: Option<PathBuf>,
     /// The folder for requests to whoever may do what the daemon may not: a file "poweroff" that
     /// appears in it asks for the machine to be switched off. Without it "off" is refused.
     ///

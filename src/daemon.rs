@@ -25,8 +25,9 @@ use vault::IntakeKey;
 use crate::{
     clock,
     config::Config,
-    keeper::{Input, JobId, Keeper, Moment},
+    keeper::{Input, JobId, Keeper, Moment, machine::Heard},
     keydevice::{KeyDevice, Presence},
+    lamp::Lamp,
     service,
     state::State,
     transfer,
@@ -39,9 +40,11 @@ mod bundles;
 mod chat;
 mod client;
 pub mod console;
+mod contacts;
 pub mod dialogue;
 mod drive;
 mod effects;
+pub mod evening;
 mod inbox;
 mod keeping;
 mod life;
@@ -56,6 +59,7 @@ mod receive;
 mod send;
 mod settle;
 pub mod start;
+mod starts;
 mod trust;
 pub mod verify;
 mod worked;
@@ -93,6 +97,8 @@ enum Happening {
         page: Page,
         handled: oneshot::Sender<()>,
     },
+    /// An account of somebody else was looked up.
+    Contact(Box<contacts::Found>),
     /// Somebody typed at the console.
     Console(Typing),
     /// The archive is read to its end, or there is none.
@@ -167,10 +173,13 @@ struct Daemon {
     programs: pictures::Programs,
     /// Whoever typed at the console, until the vault process has it.
     typing: Option<Typing>,
+    contacts: contacts::Contacts,
     /// The owner's programs that are there.
     clients: chat::Clients,
     /// The owner wants a restart.
     begins_anew: bool,
+    lamp: Lamp,
+    starts: starts::Starts,
 }
 
 /// What we are to others.
@@ -207,6 +216,16 @@ pub enum RunError {
 
 /// The version, for `--version`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Says the version, and how AES is computed on this machine: a Pi 4 lacks what a Pi 5 has.
+#[must_use]
+pub fn long_version() -> &'static str {
+    if start::aes_path() == "in hardware" {
+        concat!(env!("CARGO_PKG_VERSION"), "\nAES: in hardware")
+    } else {
+        concat!(env!("CARGO_PKG_VERSION"), "\nAES: in software")
+    }
+}
 
 /// Returns the exit status for an error: 78 (EX_CONFIG, sysexits.h) where starting again would not
 /// help before a person has changed something, else 1.
@@ -251,6 +270,7 @@ impl Daemon {
             if self.begins_anew {
                 return Ok(Ended::Anew);
             }
+            self.lamp.show(self.sign());
             if was_shown != self.keeper.is_open() {
                 self.show_state();
             }
@@ -351,6 +371,7 @@ impl Daemon {
             Happening::VaultEnded { generation } => self.vault_ended(generation),
             Happening::Page { page, handled } => self.page(page, handled),
             Happening::Console(typing) => self.console(typing),
+            Happening::Contact(found) => self.contact_found(*found),
             Happening::CaughtUp => self.caught_up(),
             Happening::OwnBundle {
                 namespace,
@@ -444,6 +465,9 @@ impl Daemon {
         } else {
             self.send_outbox()?;
         }
+        if let Some(starts) = self.starts.came_up() {
+            self.handle(Input::Machine(Heard::Recovered { starts }))?;
+        }
         self.handle(Input::Online)
     }
 
@@ -458,6 +482,7 @@ impl Daemon {
     /// Ends everything that runs, within [`STOP_SECONDS`].
     async fn stop(mut self) {
         service::stopping();
+        self.starts.forget();
         for (_, task) in self.receiving.drain(..) {
             task.abort();
         }

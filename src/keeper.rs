@@ -17,11 +17,13 @@ pub mod chat;
 pub mod client;
 pub mod command;
 pub mod confirm;
+pub mod contacts;
 pub mod custody;
 pub mod delivery;
 pub mod described;
 pub mod devices;
 mod effect;
+pub mod evening;
 mod input;
 pub mod intake;
 pub mod keeping;
@@ -48,9 +50,11 @@ use self::{
     arrivals::Arrivals,
     chat::News,
     confirm::{Confirmations, Heard},
+    contacts::Contacts,
     custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
     devices::{Devices, Known, Own},
+    evening::Evening,
     intake::{Intake, Intakes},
     keeping::Changes,
     life::Life,
@@ -126,7 +130,9 @@ pub struct Keeper {
     verify: verify::Verify,
     confirmations: Confirmations,
     changes: Changes,
+    contacts: Contacts,
     notices: Notices,
+    evening: Evening,
     settings: Settings,
     storage: Storage,
     /// The card's public half was not this vault's when the vault was last opened.
@@ -179,7 +185,9 @@ impl Keeper {
             verify: verify::Verify::new(memory.plan, memory.checks),
             confirmations: Confirmations::default(),
             changes: Changes::default(),
+            contacts: Contacts::default(),
             notices: Notices::default(),
+            evening: Evening::default(),
             settings: Settings::default(),
             storage: Storage::new(memory.pace),
             alarm: memory.alarm,
@@ -340,6 +348,8 @@ impl Keeper {
             | Input::Chat(News::TookBack { .. } | News::Program { .. })
             | Input::Files(_)
             | Input::Machine(_)
+            | Input::Prepared(_)
+            | Input::Contact(_)
             | Input::Picture(_)
             | Input::Woke => None,
         }
@@ -439,6 +449,8 @@ impl Keeper {
             Input::Verify(heard) => self.heard_of_checks(heard, at),
             Input::Files(heard) => self.heard_of_files(heard),
             Input::Machine(heard) => self.heard_of_machine(heard),
+            Input::Prepared(outcome) => self.prepared(outcome),
+            Input::Contact(news) => self.heard_of_contact(news, at),
             Input::Picture(news) => self.picture_news(news),
         }
     }
@@ -466,6 +478,7 @@ impl Keeper {
         let mut effects = match self.owner.judge(&told.from, judged, has_files, now) {
             Verdict::Silence => return Vec::new(),
             Verdict::Answer(mut effects) => {
+                effects.extend(self.invite(&effects));
                 effects.extend(self.release(told.from.id));
                 return effects;
             }

@@ -24,6 +24,7 @@ pub mod disk;
 pub mod keeper;
 pub mod keydevice;
 pub mod keys;
+pub mod lamp;
 pub mod manual;
 pub mod names;
 pub mod pictures;

@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 #[cfg(feature = "peers")]
 use strongroom::vault_process::sandbox::probe;
 use strongroom::{
-    carry, check, client, config, console, daemon, keydevice, keys, manual, pictures, service,
-    setup, vault_process, verify, xmpp,
+    carry, check, client, config, console, daemon, keydevice, keys, lamp, manual, pictures,
+    service, setup, vault_process, verify, xmpp,
 };
 
 /// What is freed is overwritten: a name that was once on the way stays in no corner of the heap.
@@ -18,7 +18,7 @@ static HEAP: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
 
 /// A home file vault whose only interface is an encrypted chat.
 #[derive(Parser)]
-#[command(version = daemon::VERSION)]
+#[command(version = daemon::VERSION, long_version = daemon::long_version())]
 struct Line {
     /// The settings file
     #[arg(long, global = true, value_name = "FILE", default_value = config::DEFAULT_PATH)]
@@ -48,7 +48,21 @@ enum Command {
     /// Make a new pairing code
     Pair,
     /// Show the vault's address and its QR code
-    Address,
+    Address {
+        /// The address alone
+        #[arg(long)]
+        plain: bool,
+    },
+    /// Write the file that a flashed card is set up from, with a new pairing code
+    ImageConfig(Box<setup::ImageConfig>),
+    /// Set the system up from the file on its card, as root; the service manager starts this
+    FirstBoot(setup::FirstBoot),
+    /// Look at drives, or make one a vault, as the daemon has asked; the service manager starts this
+    Prepare(setup::Prepare),
+    /// Show by the machine's lamp what the daemon says on standard input; the service manager starts this
+    Lamp(lamp::Leds),
+    /// Say on the card that the daemon does not start; the service manager starts this
+    Trouble(setup::Trouble),
     /// Send files to a vault from a laptop or phone, over the same encrypted chat
     Send(Box<client::Send>),
     /// Fetch files from a vault to a laptop or phone, over the same encrypted chat
@@ -62,7 +76,11 @@ enum Command {
     /// Tell what a server can do for a vault, and what is wrong with it
     Check(check::Check),
     /// Print what the settings file may say
-    Config,
+    Config {
+        /// Print what the file may say that a flashed card is set up from
+        #[arg(long)]
+        first_boot: bool,
+    },
     /// Tell the daemon of a key stick and read it, as root; the service manager starts this
     #[command(name = keydevice::SUBCOMMAND)]
     KeyAgent(keydevice::agent::Agent),
@@ -89,6 +107,8 @@ impl Command {
             "key-agent"
         } else if matches!(self, Self::Decoder) {
             "decoder"
+        } else if matches!(self, Self::FirstBoot(_)) {
+            "first-boot"
         } else {
             "command"
         }
@@ -123,7 +143,14 @@ fn act(line: Line) -> anyhow::Result<ExitCode> {
             console::unlock(&config::Config::read(&line.config)?, words)?;
         }
         Command::Pair => setup::pair(&config::Config::read(&line.config)?)?,
-        Command::Address => setup::address(&config::Config::read(&line.config)?)?,
+        Command::Address { plain } => {
+            setup::address(&config::Config::read(&line.config)?, plain)?;
+        }
+        Command::ImageConfig(wanted) => setup::image_config(*wanted)?,
+        Command::Prepare(told) => setup::prepare(&line.config, &told)?,
+        Command::Lamp(told) => lamp::run(&told, std::io::stdin().lock())?,
+        Command::Trouble(told) => setup::trouble(&told, std::io::stdin().lock())?,
+        Command::FirstBoot(told) => return setup::first_boot(&told),
         Command::Check(check) => return check::run(&line.config, &check),
         Command::Send(send) => return client::send(*send),
         Command::Fetch(fetch) => return client::fetch(*fetch),
@@ -133,11 +160,14 @@ fn act(line: Line) -> anyhow::Result<ExitCode> {
         Command::Export(export) => {
             return carry::export(&config::Config::read(&line.config)?, &export);
         }
-        Command::Config => setup::reference()?,
+        Command::Config { first_boot } => setup::reference(first_boot)?,
         Command::Verify(verify) => {
             return verify::run(&config::Config::read(&line.config)?, &verify);
         }
-        Command::Manual { folder } => manual::write(&folder, Line::command())?,
+        // The same pages, whatever machine makes them.
+        Command::Manual { folder } => {
+            manual::write(&folder, Line::command().long_version(daemon::VERSION))?;
+        }
         Command::KeyAgent(agent) => keydevice::agent::run(&agent, daemon::start::KEY_FILE)?,
         Command::VaultProcess => vault_process::serve::serve()?,
         Command::Decoder => pictures::decoder::run()?,

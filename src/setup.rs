@@ -37,11 +37,19 @@ use crate::{
     state::write_private,
 };
 
+mod first_boot;
+mod image_config;
 mod mode;
+mod prepare;
 mod recover;
 mod register;
+mod trouble;
 
+pub use first_boot::{FirstBoot, FirstBootError, first_boot};
+pub use image_config::{ImageConfig, image_config};
+pub use prepare::{Prepare, prepare};
 pub use recover::{Recover, recover};
+pub use trouble::{Trouble, trouble};
 
 /// The name of the first stick's slot.
 const KEY_NAME: &str = "key device";
@@ -203,7 +211,10 @@ fn config(init: Init) -> anyhow::Result<Config> {
         network: Network {
             socks5: init.socks5,
         },
-        commands: Commands { requests },
+        commands: Commands {
+            lamp: None,
+            requests,
+        },
     })
 }
 
@@ -368,11 +379,15 @@ fn write_settings(path: &Path, config: &Config) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| format!("while making {}", folder.display()))?;
     }
-    let text = format!(
-        "# Made by \"strongroom init\". What every line means: strongroom config\n\n{}",
-        toml::to_string(config).context("while writing the settings")?
-    );
+    let text = settings_text(config, "\"strongroom init\"")?;
     fs::write(path, text).with_context(|| format!("while writing {}", path.display()))
+}
+
+fn settings_text(config: &Config, made_by: &str) -> anyhow::Result<String> {
+    Ok(format!(
+        "# Made by {made_by}. What every line means: strongroom config\n\n{}",
+        toml::to_string(config).context("while writing the settings")?
+    ))
 }
 
 /// Makes a new pairing code and lays it down for the daemon.
@@ -418,19 +433,23 @@ fn new_code(system: &Path) -> anyhow::Result<Zeroizing<String>> {
     Ok(code)
 }
 
-/// Prints the vault's address, with a QR code.
+/// Prints the vault's address, with a QR code unless it is wanted `plain`.
 ///
 /// # Errors
 ///
 /// The state's; also while the daemon runs, which holds the state alone.
-pub fn address(config: &Config) -> anyhow::Result<()> {
+pub fn address(config: &Config, plain: bool) -> anyhow::Result<()> {
     let (device, fingerprint) = own_address(config)?;
-    print_address(
-        &mut io::stdout().lock(),
-        &config.account.jid,
+    let (mut out, jid) = (io::stdout().lock(), config.account.jid.clone());
+    if !plain {
+        return print_address(&mut out, &jid, device, &fingerprint);
+    }
+    let own = Own {
+        jid,
         device,
-        &fingerprint,
-    )
+        fingerprint,
+    };
+    Ok(writeln!(out, "{own}")?)
 }
 
 fn print_address(
@@ -540,17 +559,18 @@ fn report_way_in(
     Ok(())
 }
 
-/// Prints the commented reference of all settings.
+/// Prints the commented reference of all settings, or of the file that a card is set up from.
 ///
 /// # Errors
 ///
 /// Standard output's.
-pub fn reference() -> anyhow::Result<()> {
+pub fn reference(first_boot: bool) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    if out
-        .write_all(crate::config::reference().as_bytes())
-        .is_err()
-    {
+    let text = match first_boot {
+        true => first_boot::fields::reference(),
+        false => crate::config::reference(),
+    };
+    if out.write_all(text.as_bytes()).is_err() {
         bail!("the reference could not be printed");
     }
     Ok(())

@@ -41,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "keeper",
             "keydevice",
             "keys",
+            "lamp",
             "pictures",
             "service",
             "state",
@@ -53,6 +54,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("keeper", &[]),
     ("keydevice", &[]),
     ("keys", &["config", "crash", "daemon", "disk", "state"]),
+    ("lamp", &[]),
     ("manual", &[]),
     ("names", &[]),
     ("pictures", &[]),
@@ -62,7 +64,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "setup",
         &[
-            "config", "daemon", "disk", "keeper", "keys", "state", "xmpp",
+            "config", "daemon", "disk", "keeper", "keys", "lamp", "state", "xmpp",
         ],
     ),
     ("state", &[]),

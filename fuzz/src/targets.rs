@@ -325,7 +325,9 @@ pub fn command(bytes: &[u8]) -> Verdict {
         Err(NotACommand::Keep(_)) => return Refused("keep-how"),
         Err(NotACommand::WhichNotice { .. }) => return Refused("which-notice"),
         Err(NotACommand::QuietHow) => return Refused("quiet-how"),
+        Err(NotACommand::Whom { .. }) => return Refused("whom"),
         Err(NotACommand::EjectHow) => return Refused("eject-how"),
+        Err(NotACommand::PrepareHow) => return Refused("prepare-how"),
     };
     let (what, plain) = plain_form(&command);
     let again = command::parse(&plain, &context);
@@ -374,6 +376,8 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Keep(keeping) => plain::kept(keeping),
         Command::Notices(wish) => plain::wished(*wish),
         Command::Machine(errand) => plain::errand(*errand),
+        Command::Prepare(wanted) => plain::prepared(wanted),
+        Command::Contact(wish) => plain::contact(wish),
         Command::Verify(asked) => match asked {
             Asked::All => ("verify", "verify".to_owned()),
             Asked::Stop => ("verify", "verify stop".to_owned()),

@@ -13,6 +13,7 @@ use crate::{
         Answer, Input, JobId, Packed, Placed,
         chat::News,
         command::{Command, Pick},
+        contacts::Wish,
         intake::Intake,
         labels,
         pictures::{Made, PictureNews, Pictures, Seen},
@@ -65,6 +66,7 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         Command::Albums { after } => Question::Find(FindAsk::Albums { after }),
         Command::Tags { after } => Question::Find(FindAsk::Tags { after }),
         Command::Get { picks }
+        | Command::Contact(Wish::Send { picks, .. } | Wish::Deliver { picks, .. })
         | Command::Picture(Pictures::Sheet { picks } | Pictures::Small { picks }) => {
             let range = |pick| match pick {
                 Pick::Range { first, last } => (first, last),
@@ -114,6 +116,8 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::Keep(_)
         | Command::Notices(_)
         | Command::Machine(_)
+        | Command::Prepare(_)
+        | Command::Contact(Wish::List | Wish::Forget { .. })
         | Command::Next
         | Command::Verify(_)
         | Command::Picture(Pictures::Originals(_))

@@ -148,13 +148,17 @@ fn seen(config: &Config, found: &Result<(Arc<Sealer>, Drive), DriveTrouble>) -> 
 
 fn find(config: &Config) -> Result<(Arc<Sealer>, Drive), DriveTrouble> {
     let path = start::public_half_path(config);
-    let public_half = fs::read(&path)
-        .map_err(|error| log::error!("{} could not be read: {error}", path.display()))
-        .and_then(|bytes| {
-            PublicHalf::from_bytes(&bytes)
-                .map_err(|error| log::error!("{} cannot be used: {error}", path.display()))
-        })
-        .map_err(|()| DriveTrouble::Failing)?;
+    let bytes = fs::read(&path).map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            return DriveTrouble::NotSetUp;
+        }
+        log::error!("{} could not be read: {error}", path.display());
+        DriveTrouble::Failing
+    })?;
+    let public_half = PublicHalf::from_bytes(&bytes).map_err(|error| {
+        log::error!("{} cannot be used: {error}", path.display());
+        DriveTrouble::Failing
+    })?;
     let folder = VaultFolder::open(&config.vault.folder).map_err(|error| match error {
         FolderError::NotAVault => what_else(config),
         FolderError::TooNew { .. } => DriveTrouble::OtherVault,

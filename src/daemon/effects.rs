@@ -5,7 +5,9 @@ use std::{io, os::fd::OwnedFd, path::PathBuf};
 use anyhow::Context as _;
 use omemo::{Address, DeviceId, Namespace, Trust};
 
-use super::{Daemon, Happening, dialogue, life::LIFE, moment, outbox::Saying, trust};
+use super::{
+    Daemon, Happening, contacts::Contacts, dialogue, life::LIFE, moment, outbox::Saying, trust,
+};
 use crate::{
     config::Config,
     keeper::{
@@ -46,6 +48,7 @@ pub(super) const ORIGINALS: &str = "originals";
 pub(super) struct Desk<'a> {
     pub(super) keeper: &'a mut Keeper,
     pub(super) config: &'a Config,
+    pub(super) contacts: &'a mut Contacts,
     /// Whether the owner's device list has to be fetched before anything is said.
     pub(super) list_is_old: bool,
     /// Who asked for what is decided.
@@ -141,6 +144,9 @@ impl Desk<'_> {
                     };
                     self.said(step, &reply, &ids)?;
                 }
+                Effect::Contact(act) if act.is_saved() => {
+                    self.save_contact(step, act, &mut after)?;
+                }
                 Effect::Chat(chat) if chat.is_saved() => self.save_chat(step, chat, &mut after)?,
                 Effect::SayTo(device, reply) => {
                     let to = Address::new(device.jid, DeviceId(device.id));
@@ -169,6 +175,8 @@ impl Desk<'_> {
                 | Effect::Verify(_)
                 | Effect::PurgeOld { .. }
                 | Effect::Machine(_)
+                | Effect::Prepare(_)
+                | Effect::Contact(_)
                 | Effect::Open
                 | Effect::OpenByCode
                 | Effect::OpenByConsole
@@ -225,6 +233,8 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Verify(_)
         | Effect::PurgeOld { .. }
         | Effect::Machine(_)
+        | Effect::Prepare(_)
+        | Effect::Contact(_)
         | Effect::Open
         | Effect::OpenByCode
         | Effect::OpenByConsole
@@ -258,6 +268,7 @@ impl Daemon {
             state,
             keeper,
             config,
+            contacts,
             ..
         } = self;
         let after = if effects.iter().any(Effect::is_saved) || keeper.has_to_remember() {
@@ -265,6 +276,7 @@ impl Daemon {
             let mut desk = Desk {
                 keeper,
                 config,
+                contacts,
                 list_is_old,
                 asker,
             };
@@ -339,6 +351,8 @@ impl Daemon {
             Effect::Verify(act) => self.verify(act),
             Effect::PurgeOld { days } => self.purge_old(days),
             Effect::Machine(errand) => self.errand(errand),
+            Effect::Prepare(request) => self.ask_to_prepare(request),
+            Effect::Contact(act) => self.begin_contact(act),
             Effect::Open => self.open(None),
             Effect::OpenByCode => self.open_by_code(),
             Effect::OpenByConsole => self.open_by_console(),

@@ -38,6 +38,7 @@ impl Daemon {
     pub(super) fn message(&mut self, message: Message) -> anyhow::Result<()> {
         // A stranger gets silence: nothing of theirs is even decrypted. Nor may a flood of them cost
         // a write each; what is passed over is passed over again after a restart.
+        self.came_back(&message)?;
         let is_owners = message.from_bare == self.config.owner.jid && !message.is_error;
         if !is_owners {
             self.passed_over = self.passed_over.saturating_add(1) % PASSED_OVER;
@@ -57,11 +58,13 @@ impl Daemon {
             state,
             keeper,
             config,
+            contacts,
             ..
         } = self;
         let mut desk = Desk {
             keeper,
             config,
+            contacts,
             list_is_old,
             asker: None,
         };

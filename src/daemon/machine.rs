@@ -12,6 +12,7 @@ use crate::{
         reply::{IntakeFailure, SHOWN_LOCKED, SHOWN_OPEN},
         storage::DriveTrouble,
     },
+    lamp::Sign,
 };
 
 /// The file in the folder of requests that asks for the machine to be switched off.
@@ -33,6 +34,23 @@ impl Daemon {
                 // What has changed is told.
                 let _ = self.look_at_drive();
             }
+        }
+    }
+
+    /// Returns what a lamp is to show.
+    pub(super) fn sign(&self) -> Sign {
+        let trouble = self.drive.seen.and_then(|seen| seen.trouble);
+        let is_sending = |it: &super::Vault| it.sending.is_some();
+        if trouble.is_some_and(|it| it != DriveTrouble::Ejected) {
+            Sign::Trouble
+        } else if self.receiving.iter().any(|(_, task)| !task.is_finished())
+            || self.vault.as_ref().is_some_and(is_sending)
+        {
+            Sign::Busy
+        } else if self.keeper.is_open() {
+            Sign::Open
+        } else {
+            Sign::Locked
         }
     }
 

@@ -12,10 +12,13 @@ use super::{
     CatchUp, Daemon, Ended, Own,
     chat::{ARRIVED, Clients},
     console,
+    contacts::{self, Contacts},
     drive::DriveState,
     effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, ORIGINALS, PACE, PAIRING, REMEMBERED},
     inbox::rng,
-    life, omemo_now, trust, worked,
+    life, omemo_now,
+    starts::Starts,
+    trust, worked,
 };
 use crate::{
     clock,
@@ -33,6 +36,7 @@ use crate::{
     },
     keydevice,
     keys::card::{self, PEPPER_FILE, PUBLIC_HALF_FILE, SLOTS_FOLDER},
+    lamp::Lamp,
     service,
     state::{JobKind, State, write_private},
     transfer::{self, HostPort, Patience},
@@ -76,12 +80,15 @@ fn key_source(config: &Config) -> anyhow::Result<keydevice::Source> {
 ///
 /// What nobody but the owner can mend, in words for the journal.
 pub async fn run(config: Config) -> anyhow::Result<Ended> {
+    let starts = Starts::begin(&config.vault.system);
+    let lamp = Lamp::new(config.commands.lamp.clone());
     let mut state = State::open(&config.vault.system).context("while opening the state")?;
     let life::Begun { own, record, life } = life::begin(&mut state, &config)?;
     let memory = memory(&mut state, &config, &own)?;
     let remembered = remembered(&mut state)?;
     let notices = notices(&mut state)?;
     let originals = originals(&mut state)?;
+    let (known, contacts) = (contacts::known(&mut state)?, Contacts::begin(&mut state)?);
     let rules = rules(&config);
     let (manners, arrived) = (manners(&config), arrived(&mut state)?);
     let settings = settings(&config);
@@ -115,6 +122,7 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
             .with_notices(notices)
             .with_life(record)
             .with_originals(originals)
+            .with_contacts(known)
             .in_zone(local_zone()),
         link,
         transfer,
@@ -135,14 +143,18 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
         receiving: Vec::new(),
         programs: super::pictures::Programs::default(),
         typing: None,
+        contacts,
         clients: Clients::default(),
         begins_anew: false,
+        lamp,
+        starts,
     };
     daemon.keeper.set_local_time(clock::ahead_of_utc());
     // The keeper is told how it is.
     let _ = daemon.look_at_drive();
     daemon.look_after_device()?;
     daemon.read_pairing_file()?;
+    daemon.read_answer();
     service::ready();
     let ended = daemon.turn(arrivals, happenings, presence).await;
     daemon.stop().await;
@@ -326,6 +338,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         trash_days: config.vault.trash_days,
         switches_off: config.commands.requests.is_some(),
+        prepares: config.commands.requests.is_some(),
     }
 }
 

@@ -5,14 +5,16 @@
 use chrono::NaiveDate;
 
 use super::{
-    client::lines::Which, keeping::Keeping, labels::Labels, machine::Errand, notices::Wish,
-    pictures::Pictures, verify::Asked, zone::Zone,
+    client::lines::Which, contacts::Wish as ContactWish, evening::Request, keeping::Keeping,
+    labels::Labels, machine::Errand, notices::Wish, pictures::Pictures, verify::Asked, zone::Zone,
 };
 
 mod album;
 mod checks;
+mod contacts;
 mod dates;
 mod devices;
+mod evening;
 mod files;
 mod filter;
 mod help;
@@ -117,6 +119,10 @@ pub enum Command {
     Notices(Wish),
     /// Do something to the machine.
     Machine(Errand),
+    /// Choose drive and stick.
+    Prepare(Request),
+    /// Something about other people.
+    Contact(ContactWish),
     /// End the vault process at once.
     Lock,
     /// Who has a way in.
@@ -263,8 +269,15 @@ pub enum NotACommand {
     },
     /// `quiet` with what are no hours.
     QuietHow,
+    /// An address was wanted.
+    Whom {
+        /// What stood there; empty for nothing.
+        word: String,
+    },
     /// `eject` with something behind it that does not belong there.
     EjectHow,
+    /// `prepare` with something behind it that is not enough or too much.
+    PrepareHow,
     /// A word about pictures that was used without what it needs.
     Picture(Slip),
     /// `verify` with something that names no files.

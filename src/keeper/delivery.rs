@@ -27,6 +27,7 @@ use super::{
 mod address;
 mod asked;
 mod client;
+mod contacts;
 mod finding;
 mod kept;
 mod packs;
@@ -201,7 +202,10 @@ impl Deliveries {
             return Vec::new();
         };
         let reply = match (answer, &delivery.command) {
-            (Answer::Picked { found, missing }, Asked::Get { .. } | Asked::Picture(_)) => {
+            (
+                Answer::Picked { found, missing },
+                Asked::Get { .. } | Asked::SendTo { .. } | Asked::Picture(_),
+            ) => {
                 return self.picked(job, found, missing);
             }
             (Answer::Numbers { numbers, more }, _) => delivery.tell_numbers(numbers, more),
@@ -345,14 +349,16 @@ impl Deliveries {
                 numbers: numbers.clone(),
                 bytes,
             };
-            return self.finish(job, &numbers, vec![Reply::Delivery(caption), file]);
+            let said = self.hand_over(&job, &numbers, vec![Reply::Delivery(caption), file]);
+            return self.finish(job, &numbers, said);
         }
         let (caption, shown) = match self.looking(&job) {
             _ if self.sends_address(&job) => (address::caption(), vec![number]),
             Some((look, shown)) => (look.caption(line, shown), shown.to_vec()),
             None => (Reply::Caption { line }, vec![number]),
         };
-        self.finish(job, &shown, vec![caption, file])
+        let said = self.hand_over(&job, &shown, vec![caption, file]);
+        self.finish(job, &shown, said)
     }
 
     pub(super) fn not_uploaded(
@@ -377,17 +383,17 @@ impl Deliveries {
                 numbers: numbers.clone(),
                 why,
             };
-            return self.finish(job, &numbers, vec![Reply::Delivery(failed)]);
+            return self.finish(job, &numbers, vec![Effect::Say(Reply::Delivery(failed))]);
         }
         let (reply, shown) = match self.looking(&job) {
             _ if self.sends_address(&job) => (address::not_sent(why), vec![number]),
             Some((look, shown)) => (look.not_sent(number, why), shown.to_vec()),
             None => (Reply::NotSent { number, why }, vec![number]),
         };
-        self.finish(job, &shown, vec![reply])
+        self.finish(job, &shown, vec![Effect::Say(reply)])
     }
 
-    fn finish(&mut self, job: JobId, numbers: &[u64], replies: Vec<Reply>) -> Vec<Effect> {
+    fn finish(&mut self, job: JobId, numbers: &[u64], said: Vec<Effect>) -> Vec<Effect> {
         if self.sending == Some(job) {
             self.sending = None;
         }
@@ -404,7 +410,7 @@ impl Deliveries {
             } else {
                 effects.push(Effect::SaveDelivery(delivery.clone()));
             }
-            effects.extend(replies.into_iter().map(Effect::Say));
+            effects.extend(said);
         }
         let next = self.send_next();
         if next.is_empty() {

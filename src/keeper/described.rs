@@ -175,6 +175,9 @@ impl Keeper {
     /// `urn:xmpp:omemo:2` do.
     #[must_use]
     pub fn is_for_a_description(&self, job: &JobId) -> bool {
+        if let Some(jid) = self.deliveries.contact(job) {
+            return self.contacts.read_descriptions(jid);
+        }
         let asker = self.deliveries.asker(job);
         asker.is_some_and(|it| it.namespace == Namespace::Omemo2)
     }

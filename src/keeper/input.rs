@@ -316,8 +316,12 @@ pub enum Input {
     Chat(chat::News),
     /// News about kept files.
     Files(keeping::Heard),
+    /// News of other people's accounts.
+    Contact(super::contacts::News),
     /// News of the machine.
     Machine(super::machine::Heard),
+    /// What came of a request to look at drives or prepare them.
+    Prepared(super::evening::Outcome),
     /// News about pictures.
     Picture(super::pictures::PictureNews),
     /// News of a check.

@@ -40,6 +40,11 @@ pub enum Heard {
     NotEjected,
     /// Nobody could be asked to switch the machine off.
     NotOff,
+    /// We are up after starts that came to nothing.
+    Recovered {
+        /// How many.
+        starts: u32,
+    },
 }
 
 impl Keeper {
@@ -98,6 +103,7 @@ impl Keeper {
             Heard::Ejected => MachineReply::Ejected,
             Heard::NotEjected => MachineReply::NotEjected,
             Heard::NotOff => MachineReply::NotOff,
+            Heard::Recovered { starts } => MachineReply::Recovered { starts },
         })]
     }
 

@@ -13,8 +13,10 @@ use super::{
 };
 
 mod arrivals;
+mod contacts;
 mod delivery;
 mod devices;
+mod evening;
 mod finding;
 mod grammar;
 mod keeping;
@@ -27,8 +29,10 @@ mod verify;
 mod words;
 
 pub use arrivals::ArrivalReply;
+pub use contacts::{ContactLine, ContactReply};
 pub use delivery::DeliveryReply;
 pub use devices::{DeviceLine, DeviceReply, Revocation};
+pub use evening::EveningReply;
 pub use finding::{About, FindingReply, Shot};
 pub use grammar::GrammarReply;
 pub use keeping::KeepReply;
@@ -367,8 +371,12 @@ pub enum Reply {
     Keep(KeepReply),
     /// A notice, or something about notices.
     Notice(NoticeReply),
+    /// Something about other people.
+    Contact(ContactReply),
     /// Something about the machine.
     Machine(MachineReply),
+    /// Something about drives and sticks that are to be a vault.
+    Evening(EveningReply),
     /// Something about pictures.
     Picture(PictureReply),
     /// Something about checks.

@@ -7,6 +7,8 @@ pub struct Settings {
     pub trash_days: u32,
     /// Whether somebody can be asked to switch the machine off.
     pub switches_off: bool,
+    /// Whether somebody can be asked to look at drives and prepare them.
+    pub prepares: bool,
 }
 
 impl Default for Settings {
@@ -14,6 +16,7 @@ impl Default for Settings {
         Self {
             trash_days: 30,
             switches_off: false,
+            prepares: false,
         }
     }
 }

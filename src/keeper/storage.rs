@@ -34,6 +34,8 @@ pub enum DriveTrouble {
     Failing,
     /// The owner wants to pull it: it is left alone.
     Ejected,
+    /// There is no vault yet: neither drive nor stick were ever chosen.
+    NotSetUp,
 }
 
 /// How the drive was found.

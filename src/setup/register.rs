@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Letters of a password: 160 random bits.
-const PASSWORD_LETTERS: usize = 32;
+pub(super) const PASSWORD_LETTERS: usize = 32;
 /// Letters of a name: it says nothing, and nobody else has it.
 const NAME_LETTERS: usize = 12;
 /// How often another name is drawn when somebody has the first.
@@ -202,14 +202,14 @@ fn for_the_daemon(path: &Path, system: &Path) -> io::Result<()> {
     chown(path, Some(folder.uid()), Some(folder.gid()))
 }
 
-fn name() -> anyhow::Result<String> {
+pub(super) fn name() -> anyhow::Result<String> {
     let mut name = letters::<NAME_LETTERS>()?.to_ascii_lowercase();
     // Some servers want a letter first.
     name.replace_range(..1, "v");
     Ok(name)
 }
 
-fn letters<const COUNT: usize>() -> anyhow::Result<Zeroizing<String>> {
+pub(super) fn letters<const COUNT: usize>() -> anyhow::Result<Zeroizing<String>> {
     let mut bytes = Zeroizing::new([0_u8; COUNT]);
     getrandom::fill(&mut *bytes).context("while drawing a name or a password")?;
     let letters = bytes.iter().map(|byte| {

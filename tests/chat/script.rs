@@ -17,11 +17,15 @@
 //! 6 minutes pass                       seconds, minutes, hours, days; the daemon wakes every minute
 //! restart                              the daemon ends and begins again, the key as it was
 //! the drive goes | comes | is full
+//! plugged in: SanDisk Ultra, 32 GB, vfat, 3 files   or "empty", "unreadable"; unplugged: SanDisk
 //! the line goes down | comes up
 //! the server takes files up to SIZE | offers no upload | fails
 //! a new phone writes TEXT              device 27183, which nobody has let in
 //! somebody writes in clear             the owner's address, without encryption
 //! somebody puts NAME on the drive      a sealed file that the daemon did not seal
+//! JID has the devices 5 0a2b8c1f, 6 ?  id and end of the fingerprint of each; one shows no key
+//! JID has 40 devices                   more than anybody would compare
+//! file 7 comes back from JID           the other server gives it back
 //! file 7 is scratched                  one bit of its blob turns
 //! the drive is looked through          the vault process tells what nobody vouches for
 //! the machine can be switched off      first of all
@@ -90,6 +94,7 @@ fn set(start: &mut Start, setting: &str) -> bool {
         }
         "the key is out" => start.key_is_in = false,
         "the machine can be switched off" => start.switches_off = true,
+        "there is no vault" => start.has_vault = false,
         other => {
             if let Some(code) = other.strip_prefix("the code is ") {
                 start.code = Some(code.to_owned());
@@ -126,7 +131,20 @@ fn happen(stage: &mut Stage, event: &str) -> Option<()> {
 
 /// What happens to something that is named.
 fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
-    if let Some(photo) = event.strip_prefix("photo ") {
+    if let Some(described) = event.strip_prefix("plugged in: ") {
+        return stage.is_plugged_in(described);
+    }
+    if let Some(name) = event.strip_prefix("unplugged: ") {
+        stage.is_unplugged(name);
+        return Some(());
+    }
+    if let Some((jid, devices)) = event.split_once(" has the devices") {
+        stage.account_shows(jid, devices.trim())?;
+    } else if let Some((jid, devices)) = event.split_once(" has ")
+        && let Some(devices) = devices.strip_suffix(" devices")
+    {
+        stage.account_lists_too_many(jid, devices.parse().ok()?);
+    } else if let Some(photo) = event.strip_prefix("photo ") {
         if let Some((name, other)) = photo.split_once(" arrives again as ") {
             return stage.photo_arrives_again(name, other);
         }
@@ -152,6 +170,10 @@ fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
         stage.new_phone_writes(text);
     } else if let Some(file) = event.strip_prefix("somebody puts ") {
         stage.somebody_plants(file.strip_suffix(" on the drive")?);
+    } else if let Some(file) = event.strip_prefix("file ")
+        && let Some((number, jid)) = file.split_once(" comes back from ")
+    {
+        stage.file_comes_back(number.parse().ok()?, jid);
     } else if let Some(file) = event.strip_prefix("file ") {
         stage.file_is_scratched(file.strip_suffix(" is scratched")?.parse().ok()?);
     } else {

@@ -24,9 +24,11 @@ use strongroom::{
         Uploaded,
         arrivals::{self, Manners},
         chat::{Beside, Chat},
+        contacts::{self, Act as ContactAct, Recipient, Shown},
         custody::{Mode, Rules},
         delivery::Delivery,
         devices::{Known, Level, Own},
+        evening::{Holds, Offer, Outcome, Request},
         intake::Intake,
         machine::{self, Errand},
         notices,
@@ -65,6 +67,7 @@ pub(crate) struct Start {
     pub(crate) code: Option<String>,
     pub(crate) pairing: Option<String>,
     pub(crate) switches_off: bool,
+    pub(crate) has_vault: bool,
 }
 
 impl Default for Start {
@@ -75,6 +78,7 @@ impl Default for Start {
             code: None,
             pairing: None,
             switches_off: false,
+            has_vault: true,
         }
     }
 }
@@ -94,7 +98,9 @@ struct Card {
     arrivals: arrivals::Record,
     notices: notices::Record,
     switches_off: bool,
+    prepares: bool,
     originals: Record,
+    contacts: BTreeMap<String, Vec<Recipient>>,
 }
 
 /// What uploads come to.
@@ -119,6 +125,7 @@ pub(crate) struct Stage {
     key_is_in: bool,
     key_fits: bool,
     drive: Option<DriveTrouble>,
+    plugged_in: Vec<Offer>,
     is_online: bool,
     uploads: Uploads,
     messages: u64,
@@ -131,6 +138,10 @@ pub(crate) struct Stage {
     program: Option<String>,
     /// Of everything that was ever shared.
     hashes: BTreeSet<[u8; 32]>,
+    /// What other people's accounts show when they are looked up.
+    accounts: BTreeMap<String, contacts::News>,
+    /// What the server is about to take for other people.
+    handed: VecDeque<contacts::News>,
     effects: VecDeque<Effect>,
     said: Vec<String>,
 }
@@ -166,6 +177,7 @@ impl Stage {
             key_is_in: start.key_is_in,
             key_fits: true,
             drive: None,
+            plugged_in: Vec::new(),
             is_online: true,
             uploads: Uploads::Work,
             messages: 0,
@@ -174,10 +186,16 @@ impl Stage {
             pictures: BTreeMap::new(),
             program: None,
             hashes: BTreeSet::new(),
+            accounts: BTreeMap::new(),
+            handed: VecDeque::new(),
             effects: VecDeque::new(),
             said: Vec::new(),
         };
         stage.card.switches_off = start.switches_off;
+        if !start.has_vault {
+            stage.card.prepares = true;
+            stage.drive = Some(DriveTrouble::NotSetUp);
+        }
         if let Some(code) = &start.pairing {
             stage.card.pairing = Some(Pairing::new(code));
         } else {
@@ -226,8 +244,14 @@ impl Stage {
     }
 
     fn carry_on(&mut self) {
-        while let Some(effect) = self.effects.pop_front() {
-            self.carry_out(effect);
+        loop {
+            if let Some(effect) = self.effects.pop_front() {
+                self.carry_out(effect);
+            } else if let Some(news) = self.handed.pop_front() {
+                self.decide(Input::Contact(news));
+            } else {
+                return;
+            }
         }
     }
 
@@ -268,6 +292,7 @@ impl Stage {
             Effect::Revoke(device) => self.set(&device, Level::Revoked),
             Effect::Quarantine(device) => self.set(&device, Level::New),
             Effect::SavePairing(pairing) => card.pairing = pairing,
+            Effect::Contact(act) => self.save_contact(act),
             Effect::SaveLockedByOwner(locked) => card.locked_by_owner = locked,
             Effect::SaveVerify(record) => card.checks = record,
             Effect::SavePace(pace) => card.pace = Some(pace),
@@ -284,6 +309,73 @@ impl Stage {
             Effect::SayPlainRefused => self.said.push(format!("(in clear) {PLAIN_REFUSED}")),
             _ => {}
         }
+    }
+
+    fn save_contact(&mut self, act: ContactAct) {
+        match act {
+            ContactAct::Save { jid, devices } => {
+                self.card.contacts.insert(jid, devices);
+            }
+            ContactAct::Forget { jid } => {
+                self.card.contacts.remove(&jid);
+            }
+            ContactAct::Send { jid, numbers, file } => {
+                let listed = self.card.contacts[&jid].iter();
+                let listed = listed.filter(|it| it.namespace.is_some());
+                let ids: Vec<String> = listed.map(|it| it.id.to_string()).collect();
+                assert!(matches!(
+                    *file,
+                    Reply::File { .. } | Reply::Described { .. }
+                ));
+                self.said
+                    .push(format!("(to {jid}: {}) [file]", ids.join(", ")));
+                let news = contacts::News::Handed { jid, numbers };
+                self.handed.push_back(news);
+            }
+            _ => {}
+        }
+    }
+
+    /// An account lists these devices, each with the end of its fingerprint; `?` for one without a
+    /// key.
+    pub(crate) fn account_shows(&mut self, jid: &str, devices: &str) -> Option<()> {
+        let (mut shown, mut without_key) = (Vec::new(), Vec::new());
+        for device in devices.split(", ").filter(|it| !it.is_empty()) {
+            let (id, tail) = device.split_once(' ')?;
+            if tail == "?" {
+                without_key.push(id.parse().ok()?);
+                continue;
+            }
+            shown.push(Shown {
+                id: id.parse().ok()?,
+                fingerprint: format!("{}{tail}", "0".repeat(56)),
+                namespace: omemo::Namespace::Legacy,
+            });
+        }
+        let jid = jid.to_owned();
+        let found = contacts::News::Found {
+            jid: jid.clone(),
+            devices: shown,
+            without_key,
+        };
+        self.accounts.insert(jid, found);
+        Some(())
+    }
+
+    pub(crate) fn account_lists_too_many(&mut self, jid: &str, devices: usize) {
+        let jid = jid.to_owned();
+        let news = contacts::News::TooMany {
+            jid: jid.clone(),
+            devices,
+        };
+        self.accounts.insert(jid, news);
+    }
+
+    pub(crate) fn file_comes_back(&mut self, number: u64, jid: &str) {
+        self.tell(Input::Contact(contacts::News::Bounced {
+            jid: jid.to_owned(),
+            numbers: vec![number],
+        }));
     }
 
     fn set(&mut self, device: &Device, level: Level) {
@@ -347,6 +439,12 @@ impl Stage {
                 }
             }
             Effect::Machine(errand) => self.errand(errand),
+            Effect::Prepare(request) => self.prepare(request),
+            Effect::Contact(ContactAct::LookUp { jid }) => {
+                let otherwise = || contacts::News::NotFound { jid: jid.clone() };
+                let found = self.accounts.get(&jid).cloned();
+                self.decide(Input::Contact(found.unwrap_or_else(otherwise)));
+            }
             Effect::AskClient(device) => {
                 let name = self.program.clone();
                 self.decide(Input::Picture(PictureNews::Client { device, name }));
@@ -784,6 +882,61 @@ impl Stage {
         }
     }
 
+    /// Whoever may mount and format does what a request says with what is plugged in.
+    fn prepare(&mut self, request: Request) {
+        let outcome = match request {
+            Request::Look => Outcome::Found(self.plugged_in.clone()),
+            Request::Make { drive, stick } => {
+                self.plugged_in.retain(|it| it.name != drive);
+                self.holds_a_key(&stick);
+                self.drive = None;
+                self.look_at_drive();
+                Outcome::Made
+            }
+            Request::Spare { stick } => {
+                self.holds_a_key(&stick);
+                Outcome::SpareMade
+            }
+            Request::Live(home) => Outcome::Lives(home),
+        };
+        self.decide(Input::Prepared(outcome));
+    }
+
+    /// A stick that was chosen is a key.
+    fn holds_a_key(&mut self, name: &str) {
+        for stick in self.plugged_in.iter_mut().filter(|it| it.name == name) {
+            stick.holds = Holds::Key;
+        }
+    }
+
+    /// "SanDisk Ultra, 32 GB, vfat, 3 files" or "Samsung T7, 1000 GB, empty".
+    pub(crate) fn is_plugged_in(&mut self, described: &str) -> Option<()> {
+        let parts: Vec<&str> = described.split(", ").collect();
+        let (model, size) = (parts.first()?, parts.get(1)?.strip_suffix(" GB")?);
+        let (file_system, holds) = match parts.get(2..)? {
+            ["empty"] => (None, Holds::Nothing),
+            ["unreadable"] => (None, Holds::Something),
+            [kind, "empty"] => (Some((*kind).to_owned()), Holds::Nothing),
+            [kind, files] => {
+                let count = files.strip_suffix(" files")?.parse().ok()?;
+                (Some((*kind).to_owned()), Holds::Files { count })
+            }
+            _ => return None,
+        };
+        self.plugged_in.push(Offer {
+            name: model.split(' ').next()?.to_owned(),
+            model: (*model).to_owned(),
+            bytes: size.parse::<u64>().ok()? * 1_000_000_000,
+            file_system,
+            holds,
+        });
+        Some(())
+    }
+
+    pub(crate) fn is_unplugged(&mut self, name: &str) {
+        self.plugged_in.retain(|it| it.name != name);
+    }
+
     pub(crate) fn drive_goes(&mut self) {
         self.drive = Some(DriveTrouble::Missing);
         self.look_at_drive();
@@ -965,6 +1118,10 @@ fn keeper(rules: Rules, card: &Card) -> Keeper {
         alarm: card.alarm,
         aes: "in hardware",
     };
+    let known = card.contacts.iter();
+    let contacts: Vec<_> = known
+        .flat_map(|(jid, devices)| devices.iter().map(|it| (jid.clone(), it.clone())))
+        .collect();
     let manners = Manners {
         reactions: true,
         gather_seconds: 0,
@@ -974,8 +1131,10 @@ fn keeper(rules: Rules, card: &Card) -> Keeper {
         .with_manners(manners, card.arrivals.clone())
         .set_up(Settings {
             switches_off: card.switches_off,
+            prepares: card.prepares,
             ..Settings::default()
         })
         .with_notices(card.notices.clone())
         .with_originals(card.originals.clone())
+        .with_contacts(contacts)
 }

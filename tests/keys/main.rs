@@ -12,6 +12,7 @@
 mod carry;
 mod kit;
 mod place;
+mod prepare;
 mod recover;
 mod secrets;
 mod slots;

@@ -707,6 +707,17 @@ class Phone(ClientXMPP):
              "active": any(dict(it.active).get(name, False) for name in self.namespaces)}
             for it in await manager.get_device_information(jid)]}
 
+    async def do_show_bundle_of(self, jid: str, device: int) -> dict[str, Any]:
+        """Publishes the bundle of somebody else's device as our own, as only a server should be
+        able to."""
+        pubsub = self.plugin["xep_0060"]
+        answer = await pubsub.get_items(JID(jid), f"{LEGACY}.bundles:{device}", timeout=20)
+        bundle = next(answer.xml.iter(f"{{{LEGACY}}}bundle"))
+        own = (await self.own_device())["device"]
+        await pubsub.publish(JID(self.boundjid.bare), f"{LEGACY}.bundles:{own}", id="current",
+                             payload=bundle)
+        return {}
+
     async def do_trust(self, jid: str, device: int, trusted: bool) -> dict[str, Any]:
         manager = await self.manager()
         level = TrustLevel.TRUSTED if trusted else TrustLevel.DISTRUSTED

@@ -15,7 +15,7 @@ use crate::{
     prosody::{DOMAIN, Prosody, jid},
 };
 
-const OPEN: [(&str, &str); 2] = [
+pub(crate) const OPEN: [(&str, &str); 2] = [
     ("allow_registration = false", "allow_registration = true"),
     (
         "\"limits\",",

@@ -73,6 +73,14 @@ pub fn words() -> Result<SlotSecret, AskError> {
 /// # Errors
 /// When there is no input.
 pub fn passphrase(prompt: &str) -> Result<Passphrase, AskError> {
+    Ok(Passphrase::new(&secret(prompt)?))
+}
+
+/// Asks for something that is not shown when it is typed at a terminal, up to the line's end.
+///
+/// # Errors
+/// When there is no input.
+pub fn secret(prompt: &str) -> Result<Zeroizing<String>, AskError> {
     let line = match Terminal::open() {
         Some(mut terminal) => terminal.ask_hidden(prompt)?,
         None => read_line(&mut io::stdin().lock())?,
@@ -80,7 +88,7 @@ pub fn passphrase(prompt: &str) -> Result<Passphrase, AskError> {
     if line.is_empty() {
         return Err(AskError::NoInput);
     }
-    Ok(Passphrase::new(&line))
+    Ok(line)
 }
 
 /// Asks for a new passphrase of at least `letters` characters, at a terminal twice.

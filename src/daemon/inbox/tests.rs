@@ -12,7 +12,7 @@ use omemo::{
     store::suite::FixedRng,
 };
 
-use super::*;
+use super::{super::contacts::Contacts, *};
 use crate::{
     config::{Config, reference},
     keeper::{
@@ -33,6 +33,7 @@ struct Bench {
     state: State,
     keeper: Keeper,
     config: Config,
+    contacts: Contacts,
     own: Address,
     phone: Phone,
     _folder: tempfile::TempDir,
@@ -150,6 +151,7 @@ impl Bench {
             state,
             keeper,
             config,
+            contacts: Contacts::default(),
             own: Address::new(OURS, own.device()),
             phone: Phone::new(2, namespace),
             _folder: folder,
@@ -213,6 +215,7 @@ impl Bench {
         let mut desk = Desk {
             keeper: &mut self.keeper,
             config: &self.config,
+            contacts: &mut self.contacts,
             list_is_old: false,
             asker: None,
         };
@@ -226,6 +229,7 @@ impl Bench {
         let mut desk = Desk {
             keeper: &mut self.keeper,
             config: &self.config,
+            contacts: &mut self.contacts,
             list_is_old: false,
             asker: None,
         };
@@ -627,6 +631,7 @@ fn where_the_owners_list_is_not_pushed_the_answer_waits_until_it_was_fetched() {
     let mut desk = Desk {
         keeper: &mut bench.keeper,
         config: &bench.config,
+        contacts: &mut bench.contacts,
         list_is_old: true,
         asker: None,
     };

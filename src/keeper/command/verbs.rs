@@ -1,10 +1,10 @@
 //! The words that commands begin with.
 
 use super::{
-    Command, Context, NotACommand, album, alone, checks, devices, files, help, keeping, keys,
-    machine, notices, pictures,
+    Command, Context, NotACommand, album, alone, checks, contacts, devices, evening, files, help,
+    keeping, keys, machine, notices, pictures,
 };
-use crate::keeper::{keeping::Keeping, machine::Errand};
+use crate::keeper::{contacts::Wish, evening::Request, keeping::Keeping, machine::Errand};
 
 /// Reads what follows a verb.
 type Read = fn(&str, &Context) -> Result<Command, NotACommand>;
@@ -34,6 +34,8 @@ pub const VERBS: &[Verb] = &[
     verb("albums", &[], |rest, _| alone("albums", rest, Command::Albums { after: String::new() })),
     verb("tags", &[], |rest, _| alone("tags", rest, Command::Tags { after: String::new() })),
     verb("get", &["send", "fetch", "download"], files::get),
+    verb("contacts", &["friends"], |rest, _| alone("contacts", rest, Command::Contact(Wish::List))),
+    verb("forget", &[], |rest, _| contacts::forget(rest)),
     verb("last", &[], files::last),
     verb("album", &[], album::album),
     verb("sheet", &["sheets", "thumbnails"], pictures::sheet),
@@ -60,6 +62,8 @@ pub const VERBS: &[Verb] = &[
     verb("notices", &["notice"], |rest, _| notices::notices(rest)),
     verb("quiet", &[], |rest, _| notices::quiet(rest)),
     verb("eject", &[], |rest, _| machine::eject(rest)),
+    verb("drives", &["disks", "sticks"], |rest, _| alone("drives", rest, Command::Prepare(Request::Look))),
+    verb("prepare", &[], |rest, _| evening::prepare(rest)),
     verb("restart", &["reboot"], |rest, _| alone("restart", rest, Command::Machine(Errand::Restart))),
     verb("off", &["poweroff", "shutdown"], |rest, _| alone("off", rest, Command::Machine(Errand::Off))),
 ];

@@ -19,6 +19,11 @@ pub enum MachineReply {
     Back,
     /// The machine is being switched off.
     SwitchingOff,
+    /// It is up after starts that came to nothing.
+    Recovered {
+        /// How many.
+        starts: u32,
+    },
     /// Nobody could be asked to switch it off.
     NotOff,
     /// Switching it off is not set up.

@@ -8,9 +8,11 @@ use super::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, Way
 
 mod arrivals;
 mod client;
+mod contacts;
 mod custody;
 mod delivery;
 mod devices;
+mod evening;
 mod files;
 mod finding;
 mod help;
@@ -113,6 +115,8 @@ impl Reply {
             Self::Keep(reply) => reply.text(),
             Self::Notice(reply) => reply.text(),
             Self::Machine(reply) => reply.text(),
+            Self::Evening(reply) => reply.text(),
+            Self::Contact(reply) => reply.text(),
             Self::Picture(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),
             Self::Client(reply) => reply.text(),

@@ -72,6 +72,16 @@ fn switching_off_locks_first_and_is_refused_where_nobody_can_do_it() {
 }
 
 #[test]
+fn starts_that_came_to_nothing_are_told_by_their_number() {
+    let mut keeper = started(memory());
+
+    let told = keeper.handle(Input::Machine(machine::Heard::Recovered { starts: 4 }), NOW);
+
+    assert_eq!(said(&told), [MachineReply::Recovered { starts: 4 }]);
+    assert!(says(&told)[0].text().contains("after 4 starts"));
+}
+
+#[test]
 fn ejecting_locks_and_takes_nothing_in_until_the_drive_is_back() {
     let mut keeper = started(memory());
     let _ = open(&mut keeper);

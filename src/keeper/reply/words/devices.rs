@@ -162,7 +162,7 @@ fn files(count: u64) -> String {
 }
 
 /// Writes a fingerprint as apps show it.
-fn groups(fingerprint: &str) -> String {
+pub(super) fn groups(fingerprint: &str) -> String {
     let characters: Vec<char> = fingerprint.chars().collect();
     let groups: Vec<String> = characters
         .chunks(8)

@@ -8,6 +8,7 @@ use super::show;
 pub(super) const HELP: &str = "Share a photo or file here and I keep it.\n\
      See: list, next, find photos june 2025 rome, info 7, albums, tags, sheet\n\
      Get back: get 7, get 7 9-12, get last 3, get 7 small\n\
+     To others: send 7 to bob@example.org, contacts, forget bob@example.org\n\
      Albums: album Norway, album off\n\
      Keep in order: rename, move, tag, note, delete 7, undo, trash, restore 7\n\
      How it is: status, verify, unproven\n\
@@ -15,7 +16,7 @@ pub(super) const HELP: &str = "Share a photo or file here and I keep it.\n\
      Keys: keys, rename key OLD to NEW, revoke key NAME, add key\n\
      Phones: devices, fingerprints, trust 8c1f, revoke 8c1f\n\
      What I say by myself: notices, quiet 22-7\n\
-     The Pi: eject, restart, off\n\
+     The Pi: drives, prepare, eject, restart, off\n\
      \"help find\" tells more about find, and so on for each.";
 
 /// Each verb with how it is used, one a row.
@@ -43,7 +44,18 @@ const TOPICS: &[(&str, &str)] = &[
         "get",
         "\"get 7\" sends file 7 back, \"get 7 9-12\" several, \"get last\" the newest and \"get last \
          3\" the three newest. Or answer to the line of a file with \"get\". 100 files at most; \
-         more than ten come as a zip. \"get 7 small\" sends a preview of a picture.",
+         more than ten come as a zip. \"get 7 small\" sends a preview of a picture, \"send 7 to \
+         bob@example.org\" sends it to somebody else.",
+    ),
+    (
+        "contacts",
+        "\"contacts\" shows to whose devices I send, after you have compared them. I read nothing \
+         that they write.",
+    ),
+    (
+        "forget",
+        "\"forget bob@example.org\" ends that: the next file goes there only after you have compared \
+         anew.",
     ),
     (
         "next",
@@ -185,6 +197,16 @@ const TOPICS: &[(&str, &str)] = &[
     (
         "eject",
         "\"eject\" lets go of the data drive so that it can be pulled, \"eject off\" uses it again.",
+    ),
+    (
+        "drives",
+        "\"drives\" shows which drives and sticks are plugged in and not used yet.",
+    ),
+    (
+        "prepare",
+        "\"prepare T7 SanDisk\" makes the empty drive T7 a vault, and the stick SanDisk its key, after a \
+         number is sent back. \"prepare spare Kingston\" makes a second key. \"prepare drawer\" or \
+         \"prepare pi\" says where the key lives.",
     ),
     (
         "restart",

@@ -16,6 +16,13 @@ impl MachineReply {
                  with their servers."
             }
             Self::Back => "I am back.",
+            Self::Recovered { starts } => {
+                return format!(
+                    "I am back, after {starts} starts in a row that came to nothing. If it happens \
+                     again, look at the power supply and the card; \"journalctl -u strongroom\" on \
+                     the Pi says more."
+                );
+            }
             Self::SwitchingOff => {
                 "The vault is locked and the Pi switches off now. Wait until its green light has \
                  stopped blinking before you pull the plug."

@@ -57,6 +57,10 @@ pub(super) fn drive(trouble: DriveTrouble) -> (&'static str, &'static str) {
             "I let go of the data drive, as you asked",
             "Plug it in anew, or send \"eject off\".",
         ),
+        DriveTrouble::NotSetUp => (
+            "there is no vault yet",
+            "Plug an empty drive and a USB stick in, and send \"drives\".",
+        ),
         DriveTrouble::Failing => (
             "the data drive does not answer as it should",
             "Check the drive; the journal on the Pi says more.",
