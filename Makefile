@@ -83,7 +83,7 @@ image: setup $(CARGO_DEB) ## the image for the Pi's card: half an hour, then 5 m
 image-test: setup $(CARGO_DEB) ## the same, assembled twice and compared
 	PATH=$(dir $(CARGO_DEB)):$$PATH pi-image/image.sh --twice
 
-boot-test: setup $(CARGO_DEB) ## boot the image, pull its stick and cut its power 20 times: 90 minutes (root)
+boot-test: setup $(CARGO_DEB) ## boot the image, pull its stick and cut its power 20 times: hours (root)
 	PATH=$(dir $(CARGO_DEB)):$$PATH scripts/boot-test.sh
 
 cross: ## build for the Raspberry Pi and start the program under qemu

@@ -2,7 +2,7 @@
 # Boots the very image in QEMU and plays with it: a stick and a drive are plugged in, the owner's
 # phone pairs and shares photos, the stick is pulled in the middle, the power is cut in the middle,
 # the clock starts in 1970; then the same card boots on an emulated Pi 3. A table at the end. Needs
-# root; about an hour and a half on two processors.
+# root; hours, since each power cut is a boot (STRONGROOM_PULLS=2 STRONGROOM_CUTS=1: half an hour).
 #
 #   scripts/boot-test.sh [IMAGE]      the image, if it is made already
 #

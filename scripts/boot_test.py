@@ -180,7 +180,7 @@ class Play:
         self.phone.befriend(VAULT)
         self.phone.order("send_text", to=VAULT, text=pairing_code(told))
         self.phone.reply("Paired", LONG)
-        self.holds("drive mounted, stick seen, vault open, phone paired", "")
+        self.holds("the drive is mounted, the stick seen, the vault opens", "the phone is paired")
 
     def a_photo(self):
         self.send(self.photos[0])
@@ -199,8 +199,9 @@ class Play:
             photo = self.small_photo()
             going_out = turn % 2
             if going_out:
-                self.phone.order("send_text", LONG, to=VAULT,
-                                 text=f"get {self.chance.choice(sorted(self.acknowledged))}")
+                number = self.chance.choice(sorted(self.acknowledged))
+                # Under way: what is asked for later waits for the key, and is sent once it is there.
+                self.ask(f"get {number}", f"#{number} ")
             else:
                 self.send(photo)
             time.sleep(self.chance.uniform(0, 3))
@@ -211,8 +212,8 @@ class Play:
             told.append(time.monotonic() - began)
             # From here on nothing is read; what was let out before may still arrive.
             self.drain("message")
-            self.ask("get 1", "The vault is locked")
-            self.ask("list", "The vault is locked")
+            for reading in ("list", "info 1", f"find {self.photos[0].stem[:4]}"):
+                self.ask(reading, "The vault is locked")
             files = self.drain("file")
             check(files <= going_out, f"{files} files came out of a locked vault")
             self.pi.plug("stick")

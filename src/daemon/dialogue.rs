@@ -68,13 +68,8 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         Command::Get { picks }
         | Command::Contact(Wish::Send { picks, .. } | Wish::Deliver { picks, .. })
         | Command::Picture(Pictures::Sheet { picks } | Pictures::Small { picks }) => {
-            let range = |pick| match pick {
-                Pick::Range { first, last } => (first, last),
-                Pick::Last { count } => (0, count),
-            };
-            Question::Pick {
-                ranges: picks.into_iter().map(range).collect(),
-            }
+            let ranges = picks.into_iter().map(range).collect();
+            Question::Pick { ranges }
         }
         Command::RenameKey { name, to } => {
             let ask = SlotAsk::Rename { name, to };
@@ -129,6 +124,13 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::RevokeDevice { .. } => Question::Totals,
     };
     Order::Ask { job, question }
+}
+
+fn range(pick: Pick) -> (u64, u64) {
+    match pick {
+        Pick::Range { first, last } => (first, last),
+        Pick::Last { count } => (0, count),
+    }
 }
 
 /// Returns the order that notes labels with a file on its way in.

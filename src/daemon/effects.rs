@@ -14,7 +14,7 @@ use crate::{
         Answer, Asker, Effect, Input, JobId, Keeper,
         command::Command,
         intake::Intake,
-        reply::{DeliveryFailure, OpenFailure, PLAIN_REFUSED},
+        reply::{DeliveryFailure, OpenFailure, PLAIN_REFUSED, Reply},
     },
     keydevice::Key,
     keys::card::PEPPER_FILE,
@@ -131,19 +131,7 @@ impl Desk<'_> {
                 Effect::SaveLife(record) => step.set_note(LIFE, Some(&record))?,
                 Effect::SaveNotices(record) => step.set_note(NOTICES, Some(&record))?,
                 Effect::SaveOriginals(record) => step.set_note(ORIGINALS, Some(&record))?,
-                Effect::Say(reply) => {
-                    let ids = match reply.described_file() {
-                        // It is good for the device that asked just now, and cannot wait as words can.
-                        Some(file) => {
-                            let recipients = self.recipients(step)?;
-                            let words = reply.text();
-                            let saying = Saying::File(&file, &words);
-                            self.post(step, &recipients, &saying, &mut after)?
-                        }
-                        None => self.say(step, &reply.text(), &mut after)?,
-                    };
-                    self.said(step, &reply, &ids)?;
-                }
+                Effect::Say(reply) => self.save_reply(step, &reply, &mut after)?,
                 Effect::Contact(act) if act.is_saved() => {
                     self.save_contact(step, act, &mut after)?;
                 }
@@ -184,6 +172,24 @@ impl Desk<'_> {
             }
         }
         Ok(after)
+    }
+
+    fn save_reply(
+        &mut self,
+        step: &mut Step<'_>,
+        reply: &Reply,
+        after: &mut After,
+    ) -> anyhow::Result<()> {
+        let ids = match reply.described_file() {
+            // It is good for the device that asked just now, and cannot wait as words can.
+            Some(file) => {
+                let recipients = self.recipients(step)?;
+                let words = reply.text();
+                self.post(step, &recipients, &Saying::File(&file, &words), after)?
+            }
+            None => self.say(step, &reply.text(), after)?,
+        };
+        self.said(step, reply, &ids)
     }
 
     fn post_plain(&self, step: &Step<'_>, after: &mut After) -> anyhow::Result<()> {

@@ -48,28 +48,3 @@ fn the_picture_of_the_address_is_read_as_the_address_open_and_locked_in_both_nam
         assert_eq!([&open, &locked], [&address, &address], "{namespaces}");
     }
 }
-
-#[test]
-fn a_picture_of_the_address_that_a_crash_kept_back_comes_after_the_restart() {
-    let mut home = Home::new();
-    home.start();
-    let mut phone = home.paired_phone();
-    let address = told(&mut phone);
-    home.stop();
-
-    home.start_to_crash("delivery saved");
-    phone.send_text(&jid(VAULT), "fingerprints qr");
-    home.daemon
-        .take()
-        .unwrap()
-        .wait_exit(crate::journal::PATIENCE);
-    home.start();
-    phone.wait_reply("My address as a picture");
-
-    assert!(address.contains("omemo-sid-"));
-    assert!(
-        fs::read(phone.wait_file().path)
-            .unwrap()
-            .starts_with(b"\x89PNG")
-    );
-}
