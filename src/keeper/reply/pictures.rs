@@ -12,8 +12,10 @@ pub enum PictureReply {
         first: u64,
         /// The number of its last tile.
         last: u64,
-        /// Size of the sheet, in bytes.
-        bytes: u64,
+        /// How many tiles it has.
+        files: u64,
+        /// Whether `next` shows more.
+        more: bool,
     },
     /// A contact sheet was not sent.
     SheetNotSent(DeliveryFailure),

@@ -198,7 +198,8 @@ fn rows(lines: &[Line]) -> String {
                 line.number,
                 show(&line.name),
                 bytes(line.bytes),
-                day(line.received_at),
+                line.taken_at
+                    .map_or_else(|| day(line.received_at), |at| format!("taken {}", day(at))),
                 verify::mark(line.damaged)
             )
         })
@@ -526,11 +527,13 @@ mod tests {
             bytes: 1,
             received_at: 1_777_888_999,
             damaged: false,
+            taken_at: None,
         };
         let lines = vec![
             line.clone(),
             Line {
                 damaged: true,
+                taken_at: None,
                 ..line
             },
         ];

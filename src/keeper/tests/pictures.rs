@@ -170,7 +170,7 @@ fn slips_are_told_in_words() {
     };
 
     assert_eq!(
-        say(1, "sheet of paper"),
+        say(1, "sheet 7-"),
         Reply::Picture(PictureReply::SheetOfWhat)
     );
     assert_eq!(

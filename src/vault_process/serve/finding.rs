@@ -55,6 +55,8 @@ impl Clerk {
         let is_damaged = self.index.damage_of(entry.number)?.is_some();
         let mut row = row(entry);
         row.damaged = is_damaged;
+        let picture = self.index.picture_of(entry.number)?;
+        row.taken_at = picture.as_ref().and_then(|it| seconds(it.taken_at?));
         let given = entry.labels.name.is_some();
         let told = &entry.metadata;
         Ok(About {
@@ -69,7 +71,7 @@ impl Clerk {
             tags: entry.labels.tags.clone(),
             album: entry.labels.album.clone(),
             trashed_at: entry.labels.trashed_at.and_then(seconds),
-            shot: self.index.picture_of(entry.number)?.map(shot),
+            shot: picture.map(shot),
             row,
         })
     }

@@ -12,16 +12,13 @@ impl PictureReply {
             Self::Sheet {
                 first,
                 last,
-                bytes: _,
-            } if first == last => format!("Contact sheet of #{first}:"),
-            Self::Sheet {
-                first,
-                last,
-                bytes: _,
-            } => format!("Contact sheet, #{first} to #{last}:"),
+                files,
+                more,
+            } => sheet((*first, *last), *files, *more),
             Self::SheetNotSent(why) => sheet_not_sent(*why),
             Self::SheetOfWhat => "I do not know which files you mean. Send \"sheet\" for the \
-                                  newest 20, or for example \"sheet 7-30\" or \"sheet last 40\"."
+                                  newest 20, or for example \"sheet 7-30\" or \"sheet june \
+                                  2025\"."
                 .to_owned(),
             Self::Shrunk(shrunk) => told_shrunk(shrunk),
             Self::Originals(true) => "From now on I say it once for each phone when it sends \
@@ -35,6 +32,20 @@ impl PictureReply {
                 .to_owned(),
         }
     }
+}
+
+/// Tells from where to where a sheet goes, and how many files that are where numbers are left out.
+fn sheet((first, last): (u64, u64), files: u64, more: bool) -> String {
+    let next = if more { ". Send \"next\" for more" } else { "" };
+    if first == last {
+        return format!("Contact sheet of #{first}{next}:");
+    }
+    let of = if first.abs_diff(last) + 1 == files {
+        String::new()
+    } else {
+        format!(" of {files} files")
+    };
+    format!("Contact sheet{of}, #{first} to #{last}{next}:")
 }
 
 pub(super) fn nothing_to_show(number: u64) -> String {
