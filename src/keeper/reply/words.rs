@@ -96,7 +96,7 @@ impl Reply {
                 "Which file? Send for example \"get 7\"; \"list\" shows the numbers.".to_owned()
             }
             Self::BadNumber { word } => format!(
-                "\"{}\" is no number I know. Send for example \"get 7\" or \"get 7-9\".",
+                "\"{}\" is no number I know. Send numbers like 7 or 7-9; \"list\" shows them.",
                 show(word)
             ),
             Self::TooMany => "That is more than 100 files at once. Ask for fewer.".to_owned(),
