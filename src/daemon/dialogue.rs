@@ -268,6 +268,7 @@ fn picture(word: PictureWord) -> Input {
             name,
             bytes,
             picture,
+            is_film,
         } => Input::Picture(PictureNews::Seen(Seen {
             number,
             name,
@@ -275,6 +276,7 @@ fn picture(word: PictureWord) -> Input {
             width: picture.width,
             height: picture.height,
             is_described: picture.is_described,
+            is_film,
         })),
         PictureWord::NotMade { job, number } => Input::NotUploaded {
             job: JobId(job),

@@ -178,8 +178,10 @@ pub struct Seen {
     pub width: u32,
     /// How high it is, in pixels.
     pub height: u32,
-    /// Whether it carries a camera's notes.
+    /// Whether it carries a camera's notes; for a film, whether it may be as a camera made it.
     pub is_described: bool,
+    /// Whether it is a film.
+    pub is_film: bool,
 }
 
 /// News about pictures.
@@ -271,8 +273,9 @@ fn remember<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
 fn shrunk(seen: &Seen, client: Client) -> Shrunk {
     Shrunk {
         number: seen.number,
-        longest: seen.width.max(seen.height),
+        size: (seen.width, seen.height),
         bytes: seen.bytes,
         client,
+        is_film: seen.is_film,
     }
 }

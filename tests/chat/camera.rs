@@ -65,3 +65,28 @@ fn angle(tag: Tag, parts: [(u32, u32); 3]) -> Field {
     let parts = parts.map(|(num, denom)| Rational { num, denom });
     field(tag, Value::Rational(parts.to_vec()))
 }
+
+/// A film without content, as Android's own writer makes it where no camera is at work.
+pub(crate) fn film(width: u32, height: u32) -> Vec<u8> {
+    let mut tkhd = vec![0; 84];
+    tkhd[40..44].copy_from_slice(&0x1_0000_u32.to_be_bytes());
+    tkhd[76..80].copy_from_slice(&(width << 16).to_be_bytes());
+    tkhd[80..84].copy_from_slice(&(height << 16).to_be_bytes());
+    let keys = [[0; 8].as_slice(), &boxed(b"mdta", b"com.android.version")].concat();
+    let meta = [[0; 4].as_slice(), &boxed(b"keys", &keys)].concat();
+    let head = [
+        boxed(b"trak", &boxed(b"tkhd", &tkhd)),
+        boxed(b"meta", &meta),
+    ];
+    [
+        boxed(b"ftyp", b"mp42\0\0\0\0isommp42"),
+        boxed(b"mdat", &[7; 100_000]),
+        boxed(b"moov", &head.concat()),
+    ]
+    .concat()
+}
+
+fn boxed(kind: &[u8; 4], inside: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(inside.len() + 8).unwrap();
+    [length.to_be_bytes().as_slice(), kind, inside].concat()
+}

@@ -11,6 +11,7 @@
 //! picture NAME WIDTHxHEIGHT arrives    one that can be opened; it has no camera's notes
 //! picture NAME 800x600 taken 2025-06-03 14:05 arrives
 //!                                      the same with a camera's notes, from Rome
+//! film NAME WIDTHxHEIGHT arrives       one that a phone's program wrote
 //! the phone is PROGRAM                 what it says of itself when it is asked
 //! photo NAME arrives again as OTHER    the same content under another name
 //! 12 photos of SIZE arrive             IMG_0001.jpg …, one after another
@@ -154,6 +155,11 @@ fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
             None => camera::picture(width, height),
         };
         stage.picture_arrives(name, picture);
+    } else if let Some(film) = event.strip_prefix("film ") {
+        let (name, size) = film.strip_suffix(" arrives")?.rsplit_once(' ')?;
+        let (width, height) = size.split_once('x')?;
+        let film = camera::film(width.parse().ok()?, height.parse().ok()?);
+        stage.picture_arrives(name, film);
     } else if let Some(program) = event.strip_prefix("the phone is ") {
         stage.phone_says_it_is(program);
     } else if let Some(photos) = event.strip_suffix(" arrive") {

@@ -85,6 +85,7 @@ fn known(about: About) -> reply::About {
         album,
         trashed_at,
         shot: shot.map(|it| reply::Shot {
+            is_film: it.is_film,
             size: it.size,
             taken_at: it.taken_at,
             camera: it.camera,

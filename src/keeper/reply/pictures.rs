@@ -34,10 +34,12 @@ pub enum PictureReply {
 pub struct Shrunk {
     /// Its number.
     pub number: u64,
-    /// Its longest side, in pixels.
-    pub longest: u32,
+    /// Its width and height, in pixels.
+    pub size: (u32, u32),
     /// Its size, in bytes.
     pub bytes: u64,
     /// The program that sent it.
     pub client: Client,
+    /// Whether it is a film, of which less is sure.
+    pub is_film: bool,
 }

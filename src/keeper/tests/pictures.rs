@@ -122,6 +122,7 @@ fn came(keeper: &mut Keeper, number: u8, name: &str) -> Vec<Effect> {
         width: 1920,
         height: 1080,
         is_described: false,
+        is_film: false,
     };
     keeper.handle(Input::Picture(PictureNews::Seen(seen)), NOW)
 }

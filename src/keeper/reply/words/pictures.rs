@@ -74,12 +74,24 @@ fn sheet_not_sent(why: DeliveryFailure) -> String {
 }
 
 fn told_shrunk(shrunk: &Shrunk) -> String {
+    let (width, height) = shrunk.size;
+    if shrunk.is_film {
+        return format!(
+            "The video #{} came with {width} x {height} pixels, {}, and without a camera's notes, \
+             which is how your app sends videos that it makes smaller. If your camera made a larger \
+             one, this is not the original. {} I say this once for each phone; \"originals off\" \
+             ends it.",
+            shrunk.number,
+            bytes(shrunk.bytes),
+            setting(shrunk.client)
+        );
+    }
     format!(
         "Your phone made #{} smaller before it sent it: its longest side is {} pixels, it is {}, \
          and what the camera noted (when, where) is gone. {} I say this once for each phone; \
          \"originals off\" ends it.",
         shrunk.number,
-        shrunk.longest,
+        width.max(height),
         bytes(shrunk.bytes),
         setting(shrunk.client)
     )
@@ -116,9 +128,10 @@ mod tests {
     fn shrunk(client: Client) -> String {
         let shrunk = Shrunk {
             number: 12,
-            longest: 1920,
+            size: (1440, 1920),
             bytes: 412_000,
             client,
+            is_film: false,
         };
         PictureReply::Shrunk(shrunk).text()
     }
