@@ -20,7 +20,7 @@ FUZZ_SECONDS ?= 60
 MUTANTS_VERSION := 27.1.0
 MUTANTS := $(TARGET)/tools/bin/cargo-mutants
 
-.PHONY: help setup check test demo bench units unit-test package package-test cross faults hostile servers fuzz mutants advisories
+.PHONY: help setup check test demo clients pictures bench units unit-test package package-test cross image image-test boot-test faults hostile servers fuzz mutants advisories
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,12 @@ test: setup ## all tests, with a real Prosody and a foreign phone
 demo: setup ## a vault, its owner's phone and a chat between them, to read along
 	scripts/demo.sh
 
+clients: setup ## real clients from Debian pair, share a photo and get it back: 3 minutes (root)
+	scripts/clients.sh
+
+pictures: setup ## docs/pictures anew: a real client's window, a contact sheet: 3 minutes (root)
+	scripts/clients.sh pictures
+
 bench: setup ## ratios measured in one run
 	scripts/bench.sh
 
@@ -69,6 +75,16 @@ $(CARGO_DEB):
 	cargo install cargo-deb --version $(CARGO_DEB_VERSION) --locked --debug \
 	    --root $(TARGET)/tools --target-dir $(TARGET)/tools/build
 	rm -rf $(TARGET)/tools/build
+
+# The package for arm64 comes from scripts/package.sh, which asks scripts/cross.sh.
+image: setup $(CARGO_DEB) ## the image for the Pi's card: half an hour, then 5 minutes (root)
+	PATH=$(dir $(CARGO_DEB)):$$PATH pi-image/image.sh
+
+image-test: setup $(CARGO_DEB) ## the same, assembled twice and compared
+	PATH=$(dir $(CARGO_DEB)):$$PATH pi-image/image.sh --twice
+
+boot-test: setup $(CARGO_DEB) ## boot the image, pull its stick and cut its power 20 times: 90 minutes (root)
+	PATH=$(dir $(CARGO_DEB)):$$PATH scripts/boot-test.sh
 
 cross: ## build for the Raspberry Pi and start the program under qemu
 	scripts/cross.sh

@@ -87,6 +87,8 @@ for program in "${programs[@]}"; do
 
     version=$(qemu-aarch64 -L "/usr/$triple" "$file" --version) || fail "$program does not start"
     echo "says: $version"
+    [ "$program" != strongroom ] || grep -q '^AES: in ' <<< "$version" ||
+        fail "it does not say how it computes AES"
 done
 
 if [ $run_tests = yes ]; then

@@ -23,8 +23,8 @@ if ! grep -qw vfat /proc/filesystems && [ ! -e /usr/bin/linux.uml ]; then
     export STRONGROOM_UML
 fi
 cargo test --workspace --features peers --locked --test keys -- vfat:: || failed=1
-cargo test --features peers --locked --test faults -- --all || failed=1
-cargo test --features peers --locked --test peers -- power:: crash:: memory:: --test-threads 1 || failed=1
+cargo test --workspace --features peers --locked --test faults -- --all || failed=1
+cargo test --workspace --features peers --locked --test peers -- power:: crash:: memory:: --test-threads 1 || failed=1
 
 printf '\n'
 {

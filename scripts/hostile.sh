@@ -10,6 +10,7 @@ export STRONGROOM_HOSTILE=all STRONGROOM_HOSTILE_TABLE=$table
 failed=0
 
 cargo test --workspace --features peers --locked --test peers -- hostile:: lines:: middle:: \
+    client::files_that_appear \
     --test-threads 2 || failed=1
 
 printf '\n%-68s %8s %6s\n' attack accepted twin

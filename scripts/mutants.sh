@@ -4,7 +4,8 @@
 #
 #   scripts/mutants.sh [ARGUMENTS OF cargo mutants]
 #
-# What survives is in target/mutants/mutants.out/missed.txt.
+# What survives is in target/mutants/mutants.out/missed.txt. A run
+# that was cut off goes on where it ended: what a test noticed is not broken again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,5 +21,5 @@ export CARGO_PROFILE_DEV_DEBUG=false CARGO_INCREMENTAL=1
 files=(ratchet.rs ratchet/record.rs session.rs kdf.rs)
 cargo mutants --package strongroom-omemo "${files[@]/#/--file=crates/omemo/src/}" \
     --cargo-arg=--config=profile.dev.package.strongroom-omemo.opt-level=0 \
-    --jobs 1 --minimum-test-timeout 60 --no-shuffle --output "$target/mutants" "$@" \
+    --jobs 1 --minimum-test-timeout 300 --iterate --no-shuffle --output "$target/mutants" "$@" \
     -- --lib --test two_party --test transcripts

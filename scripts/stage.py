@@ -121,12 +121,13 @@ def free_ports(count):
 class Prosody:
     """A server of our own in a folder of its own, on free ports of the loopback address.
 
-    With `host_port` it grants slots on another host of files on this machine, for those who find
+    With `c2s` clients find it on that port. With `host_port` it grants slots on another host of files on this machine, for those who find
     its own, which takes in few megabytes a second, too slow.
     """
 
-    def __init__(self, folder, limit_mib=64, host_port=None):
+    def __init__(self, folder, limit_mib=64, host_port=None, c2s=None):
         self.folder, self.process, self.host_port = Path(folder), None, host_port
+        self.wanted_c2s = c2s
         for name in ("data", "certs"):
             (self.folder / name).mkdir(parents=True)
         run(["bash", PEERS / "mkca.sh", self.folder])
@@ -140,6 +141,7 @@ class Prosody:
 
     def _configure(self, limit_mib):
         self.c2s, self.direct_tls, self.https = free_ports(3)
+        self.c2s = self.wanted_c2s or self.c2s
         words = {"BASE": self.folder, "RUN_AS_ROOT": str(os.geteuid() == 0).lower(),
                  "C2S": self.c2s, "DIRECT_TLS": self.direct_tls, "HTTPS": self.https,
                  "LIMIT_MIB": limit_mib, "LOG_LEVEL": "info"}

@@ -3,7 +3,10 @@
 //! In a test build (feature `peers`) a test can have the clock stand wrong, as it does in a computer
 //! without a clock chip; in every other build it is the system's.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 /// Returns the time of day.
 #[cfg(not(feature = "peers"))]
@@ -21,7 +24,7 @@ pub fn now() -> SystemTime {
     let Some(offset) = offset.and_then(|text| text.parse::<i64>().ok()) else {
         return now;
     };
-    let by = std::time::Duration::from_secs(offset.unsigned_abs());
+    let by = Duration::from_secs(offset.unsigned_abs());
     let moved = if offset < 0 {
         now.checked_sub(by)
     } else {
@@ -32,6 +35,34 @@ pub fn now() -> SystemTime {
 
 /// The variable that moves the clock of a test build; any other build does not look at it.
 pub const VARIABLE: &str = "STRONGROOM_CLOCK_OFFSET";
+
+/// The variable that has a test build's steady clock run so many times as fast.
+pub const RATE_VARIABLE: &str = "STRONGROOM_CLOCK_RATE";
+
+/// Returns how long this program has been running, in seconds, by a clock that nobody sets.
+#[must_use]
+pub fn steady() -> i64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let seconds = START.elapsed().saturating_mul(rate()).as_secs();
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+/// Returns how long one has to wait for so many seconds to pass on the steady clock.
+#[must_use]
+pub fn span(seconds: u64) -> Duration {
+    Duration::from_secs(seconds) / rate()
+}
+
+#[cfg(not(feature = "peers"))]
+fn rate() -> u32 {
+    1
+}
+
+#[cfg(feature = "peers")]
+fn rate() -> u32 {
+    let rate = std::env::var(RATE_VARIABLE).ok();
+    rate.and_then(|text| text.parse().ok()).unwrap_or(1).max(1)
+}
 
 /// Returns how many seconds the clocks on the walls here are ahead of UTC now; 0 where that is not
 /// known. localtime(5)

@@ -8,7 +8,7 @@ use std::{
     collections::HashSet,
     net::SocketAddr,
     process::ExitCode,
-    sync::{Arc, LazyLock},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -34,10 +34,12 @@ use crate::{
     xmpp::{Arrival, Client, FatalReason, Link, Page, RequestError},
 };
 
+mod address;
 mod bundles;
 mod chat;
 mod client;
 pub mod console;
+mod contacts;
 pub mod dialogue;
 mod drive;
 mod effects;
@@ -92,6 +94,8 @@ enum Happening {
         page: Page,
         handled: oneshot::Sender<()>,
     },
+    /// An account of somebody else was looked up.
+    Contact(Box<contacts::Found>),
     /// Somebody typed at the console.
     Console(Typing),
     /// The archive is read to its end, or there is none.
@@ -166,6 +170,7 @@ struct Daemon {
     programs: pictures::Programs,
     /// Whoever typed at the console, until the vault process has it.
     typing: Option<Typing>,
+    contacts: contacts::Contacts,
     /// The owner's programs that are there.
     clients: chat::Clients,
     /// The owner wants a restart.
@@ -206,6 +211,16 @@ pub enum RunError {
 
 /// The version, for `--version`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Says the version, and how AES is computed on this machine: a Pi 4 lacks what a Pi 5 has.
+#[must_use]
+pub fn long_version() -> &'static str {
+    if start::aes_path() == "in hardware" {
+        concat!(env!("CARGO_PKG_VERSION"), "\nAES: in hardware")
+    } else {
+        concat!(env!("CARGO_PKG_VERSION"), "\nAES: in software")
+    }
+}
 
 /// Returns the exit status for an error: 78 (EX_CONFIG, sysexits.h) where starting again would not
 /// help before a person has changed something, else 1.
@@ -350,6 +365,7 @@ impl Daemon {
             Happening::VaultEnded { generation } => self.vault_ended(generation),
             Happening::Page { page, handled } => self.page(page, handled),
             Happening::Console(typing) => self.console(typing),
+            Happening::Contact(found) => self.contact_found(*found),
             Happening::CaughtUp => self.caught_up(),
             Happening::OwnBundle {
                 namespace,
@@ -404,7 +420,7 @@ impl Daemon {
         };
         if let Some(at) = self.keeper.next_tick() {
             let seconds = u64::try_from(at.saturating_sub(moment().steady)).unwrap_or(0);
-            wait = wait.min(Duration::from_secs(seconds.max(1)));
+            wait = wait.min(clock::span(seconds.max(1)));
         }
         if let Some(at) = self.keeper.next_wake() {
             let seconds = u64::try_from(at.saturating_sub(now())).unwrap_or(0);
@@ -417,7 +433,7 @@ impl Daemon {
             && self.online
         {
             let seconds = u64::try_from(due.saturating_sub(moment().steady)).unwrap_or(0);
-            at = at.min(Instant::now() + Duration::from_secs(seconds.max(1)));
+            at = at.min(Instant::now() + clock::span(seconds.max(1)));
         }
         at
     }
@@ -489,10 +505,9 @@ fn now() -> i64 {
 
 /// Returns what both clocks show.
 fn moment() -> Moment {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     Moment {
         wall: now(),
-        steady: i64::try_from(START.elapsed().as_secs()).unwrap_or(i64::MAX),
+        steady: clock::steady(),
     }
 }
 

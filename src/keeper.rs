@@ -17,6 +17,7 @@ pub mod chat;
 pub mod client;
 pub mod command;
 pub mod confirm;
+pub mod contacts;
 pub mod custody;
 pub mod delivery;
 pub mod described;
@@ -48,6 +49,7 @@ use self::{
     arrivals::Arrivals,
     chat::News,
     confirm::{Confirmations, Heard},
+    contacts::Contacts,
     custody::{Custody, Mode, Rules},
     delivery::{Deliveries, Delivery},
     devices::{Devices, Known, Own},
@@ -126,6 +128,7 @@ pub struct Keeper {
     verify: verify::Verify,
     confirmations: Confirmations,
     changes: Changes,
+    contacts: Contacts,
     notices: Notices,
     settings: Settings,
     storage: Storage,
@@ -179,6 +182,7 @@ impl Keeper {
             verify: verify::Verify::new(memory.plan, memory.checks),
             confirmations: Confirmations::default(),
             changes: Changes::default(),
+            contacts: Contacts::default(),
             notices: Notices::default(),
             settings: Settings::default(),
             storage: Storage::new(memory.pace),
@@ -341,6 +345,7 @@ impl Keeper {
             | Input::Chat(News::TookBack { .. } | News::Program { .. })
             | Input::Files(_)
             | Input::Machine(_)
+            | Input::Contact(_)
             | Input::Picture(_)
             | Input::Woke => None,
         }
@@ -440,6 +445,7 @@ impl Keeper {
             Input::Verify(heard) => self.heard_of_checks(heard, at),
             Input::Files(heard) => self.heard_of_files(heard),
             Input::Machine(heard) => self.heard_of_machine(heard),
+            Input::Contact(news) => self.heard_of_contact(news, at),
             Input::Picture(news) => self.picture_news(news),
         }
     }

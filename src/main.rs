@@ -18,7 +18,7 @@ static HEAP: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
 
 /// A home file vault whose only interface is an encrypted chat.
 #[derive(Parser)]
-#[command(version = daemon::VERSION)]
+#[command(version = daemon::VERSION, long_version = daemon::long_version())]
 struct Line {
     /// The settings file
     #[arg(long, global = true, value_name = "FILE", default_value = config::DEFAULT_PATH)]
@@ -137,7 +137,10 @@ fn act(line: Line) -> anyhow::Result<ExitCode> {
         Command::Verify(verify) => {
             return verify::run(&config::Config::read(&line.config)?, &verify);
         }
-        Command::Manual { folder } => manual::write(&folder, Line::command())?,
+        // The same pages, whatever machine makes them.
+        Command::Manual { folder } => {
+            manual::write(&folder, Line::command().long_version(daemon::VERSION))?;
+        }
         Command::KeyAgent(agent) => keydevice::agent::run(&agent, daemon::start::KEY_FILE)?,
         Command::VaultProcess => vault_process::serve::serve()?,
         Command::Decoder => pictures::decoder::run()?,

@@ -4,7 +4,7 @@
 //! Knows image formats, and neither vaults nor chats nor keys. Whoever has a picture to show asks
 //! the daemon for a decoder and gets one end of its socket: the daemon starts and ends decoders and
 //! never sees what passes. What comes back is measured before it is used, and never opened again
-//! outside of a decoder.
+//! outside of a decoder. Pictures that the vault makes of itself are drawn here too, dot by dot.
 //!
 //! ```text
 //! vault process -- 1 byte --> daemon: starts "strongroom decoder", ends it after [`MAX_SECONDS`]
@@ -19,6 +19,8 @@ pub mod decoder;
 mod draw;
 mod exif;
 mod film;
+pub mod png;
+pub mod qr;
 mod sheet;
 pub mod starter;
 pub mod studio;

@@ -17,11 +17,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 mod about;
+mod contacts;
 mod omemo_store;
 #[cfg(test)]
 mod tests;
 mod uploads;
 
+pub use contacts::{ContactDevice, ContactLetter};
 pub use uploads::{Upload, UploadStage};
 
 /// The database's file name in the system folder.
@@ -30,7 +32,7 @@ pub const STATE_FILE: &str = "state.db";
 pub const STATE_KEY_FILE: &str = "state.key";
 
 /// Each step that brought the tables to their present form, with the version it leads to.
-const MIGRATIONS: [(i64, &str); 8] = [
+const MIGRATIONS: [(i64, &str); 9] = [
     (1, include_str!("state/migrations/001_init.sql")),
     (30, include_str!("state/migrations/030_intake_mac.sql")),
     (40, include_str!("state/migrations/040_asker.sql")),
@@ -39,6 +41,7 @@ const MIGRATIONS: [(i64, &str); 8] = [
     (55, include_str!("state/migrations/055_devices.sql")),
     (80, include_str!("state/migrations/080_chat.sql")),
     (100, include_str!("state/migrations/100_client.sql")),
+    (140, include_str!("state/migrations/140_contacts.sql")),
 ];
 
 /// Why the state could not be read or written. Every write error is final for the process: what

@@ -41,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "keeper",
             "keydevice",
             "keys",
+            "pictures",
             "service",
             "state",
             "transfer",

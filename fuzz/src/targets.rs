@@ -325,6 +325,7 @@ pub fn command(bytes: &[u8]) -> Verdict {
         Err(NotACommand::Keep(_)) => return Refused("keep-how"),
         Err(NotACommand::WhichNotice { .. }) => return Refused("which-notice"),
         Err(NotACommand::QuietHow) => return Refused("quiet-how"),
+        Err(NotACommand::Whom { .. }) => return Refused("whom"),
         Err(NotACommand::EjectHow) => return Refused("eject-how"),
     };
     let (what, plain) = plain_form(&command);
@@ -347,6 +348,7 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Unproven => ("unproven", "unproven".to_owned()),
         Command::Devices => ("devices", "devices".to_owned()),
         Command::Fingerprints => ("fingerprints", "fingerprints".to_owned()),
+        Command::AddressPicture => ("fingerprints-qr", "fingerprints qr".to_owned()),
         Command::Trust { digits } => {
             assert!((4..=64).contains(&digits.len()));
             ("trust", format!("trust {digits}"))
@@ -373,6 +375,7 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Keep(keeping) => plain::kept(keeping),
         Command::Notices(wish) => plain::wished(*wish),
         Command::Machine(errand) => plain::errand(*errand),
+        Command::Contact(wish) => plain::contact(wish),
         Command::Verify(asked) => match asked {
             Asked::All => ("verify", "verify".to_owned()),
             Asked::Stop => ("verify", "verify stop".to_owned()),

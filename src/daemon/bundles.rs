@@ -164,6 +164,7 @@ impl Daemon {
             state,
             keeper,
             config,
+            contacts,
             ..
         } = self;
         let mut step = state.begin().context("while beginning a step")?;
@@ -209,6 +210,7 @@ impl Daemon {
             let desk = Desk {
                 keeper,
                 config,
+                contacts,
                 list_is_old: false,
                 asker: None,
             };

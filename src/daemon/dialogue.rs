@@ -12,6 +12,7 @@ use crate::{
     keeper::{
         Answer, Input, JobId, Packed, Placed,
         command::{Command, Pick},
+        contacts::Wish,
         intake::Intake,
         labels::Labels,
         pictures::{Made, PictureNews, Pictures, SHEET_FILES, Seen},
@@ -69,6 +70,7 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         Command::Albums { after } => Question::Find(FindAsk::Albums { after }),
         Command::Tags { after } => Question::Find(FindAsk::Tags { after }),
         Command::Get { picks }
+        | Command::Contact(Wish::Send { picks, .. } | Wish::Deliver { picks, .. })
         | Command::Picture(Pictures::Sheet { picks } | Pictures::Small { picks }) => {
             let range = |pick| match pick {
                 Pick::Range { first, last } => (first, last),
@@ -113,12 +115,14 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::Keep(_)
         | Command::Notices(_)
         | Command::Machine(_)
+        | Command::Contact(Wish::List | Wish::Forget { .. })
         | Command::Next
         | Command::Verify(_)
         | Command::Picture(Pictures::Originals(_))
         | Command::AddKey
         | Command::Devices
         | Command::Fingerprints
+        | Command::AddressPicture
         | Command::Trust { .. }
         | Command::RevokeDevice { .. } => Question::Totals,
     };

@@ -5,7 +5,9 @@ use std::{io, os::fd::OwnedFd, path::PathBuf};
 use anyhow::Context as _;
 use omemo::{Address, DeviceId, Namespace, Trust};
 
-use super::{Daemon, Happening, dialogue, life::LIFE, moment, outbox::Saying, trust};
+use super::{
+    Daemon, Happening, contacts::Contacts, dialogue, life::LIFE, moment, outbox::Saying, trust,
+};
 use crate::{
     config::Config,
     keeper::{
@@ -46,6 +48,7 @@ pub(super) const ORIGINALS: &str = "originals";
 pub(super) struct Desk<'a> {
     pub(super) keeper: &'a mut Keeper,
     pub(super) config: &'a Config,
+    pub(super) contacts: &'a mut Contacts,
     /// Whether the owner's device list has to be fetched before anything is said.
     pub(super) list_is_old: bool,
     /// Who asked for what is decided.
@@ -141,6 +144,9 @@ impl Desk<'_> {
                     };
                     self.said(step, &reply, &ids)?;
                 }
+                Effect::Contact(act) if act.is_saved() => {
+                    self.save_contact(step, act, &mut after)?;
+                }
                 Effect::Chat(chat) if chat.is_saved() => self.save_chat(step, chat, &mut after)?,
                 Effect::SayTo(device, reply) => {
                     let to = Address::new(device.jid, DeviceId(device.id));
@@ -169,6 +175,7 @@ impl Desk<'_> {
                 | Effect::Verify(_)
                 | Effect::PurgeOld { .. }
                 | Effect::Machine(_)
+                | Effect::Contact(_)
                 | Effect::Open
                 | Effect::OpenByCode
                 | Effect::OpenByConsole
@@ -225,6 +232,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::Verify(_)
         | Effect::PurgeOld { .. }
         | Effect::Machine(_)
+        | Effect::Contact(_)
         | Effect::Open
         | Effect::OpenByCode
         | Effect::OpenByConsole
@@ -258,6 +266,7 @@ impl Daemon {
             state,
             keeper,
             config,
+            contacts,
             ..
         } = self;
         let after = if effects.iter().any(Effect::is_saved) || keeper.has_to_remember() {
@@ -265,6 +274,7 @@ impl Daemon {
             let mut desk = Desk {
                 keeper,
                 config,
+                contacts,
                 list_is_old,
                 asker,
             };
@@ -339,6 +349,7 @@ impl Daemon {
             Effect::Verify(act) => self.verify(act),
             Effect::PurgeOld { days } => self.purge_old(days),
             Effect::Machine(errand) => self.errand(errand),
+            Effect::Contact(act) => self.begin_contact(act),
             Effect::Open => self.open(None),
             Effect::OpenByCode => self.open_by_code(),
             Effect::OpenByConsole => self.open_by_console(),
@@ -366,7 +377,7 @@ impl Daemon {
     }
 
     /// Returns the form that the device reads which asked for a file.
-    fn form_for(&self, job: &JobId) -> Form {
+    pub(super) fn form_for(&self, job: &JobId) -> Form {
         if self.keeper.is_for_a_description(job) {
             Form::Description
         } else {
@@ -393,6 +404,9 @@ impl Daemon {
 
     /// Has a file encrypted in the form that the device reads which asked for it.
     fn deliver(&mut self, job: JobId, number: u64) {
+        if self.keeper.sends_address(&job) {
+            return self.draw_address(job, number);
+        }
         let form = self.form_for(&job);
         let otherwise = Input::NotUploaded {
             job,

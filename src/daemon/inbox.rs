@@ -38,6 +38,7 @@ impl Daemon {
     pub(super) fn message(&mut self, message: Message) -> anyhow::Result<()> {
         // A stranger gets silence: nothing of theirs is even decrypted. Nor may a flood of them cost
         // a write each; what is passed over is passed over again after a restart.
+        self.came_back(&message)?;
         let is_owners = message.from_bare == self.config.owner.jid && !message.is_error;
         if !is_owners {
             self.passed_over = self.passed_over.saturating_add(1) % PASSED_OVER;
@@ -57,11 +58,13 @@ impl Daemon {
             state,
             keeper,
             config,
+            contacts,
             ..
         } = self;
         let mut desk = Desk {
             keeper,
             config,
+            contacts,
             list_is_old,
             asker: None,
         };
@@ -298,17 +301,25 @@ fn inside(message: &Message, opened: &Opened) -> Result<Option<SceContent>, SceE
         return Ok(None);
     };
     let inside = SceContent::read(body, &message.from_bare, &message.to_bare)?;
-    let came_at = message.stamp.map_or_else(now, seconds);
-    let sent_at = inside.sent_at().map_or(came_at, seconds);
-    // No reason to refuse it: the ratchet opens nothing twice, and either clock may be wrong.
-    if came_at.abs_diff(sent_at) > FAR_SECONDS {
-        let device = opened.from.device;
-        log::warn!(
-            "device {device} dates a message {} s off",
-            came_at.abs_diff(sent_at)
-        );
-    }
     Ok(Some(inside))
+}
+
+/// Returns when a message was sent: as its device says, which no server can change, unless that is
+/// far from when it came.
+// XEP-0420 v0.5.0 4.2
+fn sent_at(message: &Message, opened: &Opened, inside: Option<&SceContent>) -> i64 {
+    let came_at = message.stamp.map_or_else(now, seconds);
+    let Some(said) = inside.and_then(SceContent::sent_at).map(seconds) else {
+        return came_at;
+    };
+    // No reason to refuse it: the ratchet opens nothing twice, and either clock may be wrong.
+    let off = came_at.abs_diff(said);
+    if off > FAR_SECONDS {
+        let device = opened.from.device;
+        log::warn!("device {device} dates a message {off} s off");
+        return came_at;
+    }
+    said
 }
 
 /// Turns what OMEMO opened into what the keeper is told; `None` for a message without a text.
@@ -356,7 +367,7 @@ fn told(
         blob: blob_id()?,
         text,
         files,
-        sent_at: message.stamp.map_or_else(now, seconds),
+        sent_at: sent_at(message, opened, inside),
         receipt: asks_receipt.then(|| message.id.clone()).flatten(),
         readers: Vec::new(),
         beside: Beside::default(),

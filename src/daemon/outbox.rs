@@ -12,8 +12,8 @@ use super::{
     omemo_now,
 };
 use crate::{
-    keeper::Asker,
-    state::{LetterContent, Step},
+    keeper::{Asker, Input, contacts::News},
+    state::{ContactLetter, LetterContent, Step},
     xmpp::{
         SceDraft, Sign, Stage,
         outgoing::{self, ChatState, Wrapping},
@@ -24,6 +24,8 @@ use crate::{
 pub(super) enum Saying<'a> {
     /// A text.
     Words(&'a str),
+    /// The address of a file, for somebody who is not listened to.
+    Link(&'a str),
     /// A file, and the text for those who cannot read its description.
     File(&'a SharedFile, &'a str),
     /// A text in the place of these messages, as far as there are any.
@@ -36,7 +38,10 @@ impl Saying<'_> {
     /// Returns the text, as the legacy namespace has it.
     fn words(&self) -> Option<&str> {
         match self {
-            Self::Words(words) | Self::Corrected(words, _) | Self::File(_, words) => Some(words),
+            Self::Words(words)
+            | Self::Link(words)
+            | Self::Corrected(words, _)
+            | Self::File(_, words) => Some(words),
             Self::Sign(_) => None,
         }
     }
@@ -174,7 +179,7 @@ impl Desk<'_> {
 
     /// Makes a stanza for each namespace in which somebody can be written to; the first one gets
     /// the id `first`.
-    fn encrypt_for_all(
+    pub(super) fn encrypt_for_all(
         &self,
         step: &mut Step<'_>,
         recipients: &Recipients,
@@ -223,7 +228,11 @@ impl Desk<'_> {
         after: &mut After,
     ) -> anyhow::Result<Option<String>> {
         let mut recipients = recipients.to_vec();
-        let Some((body, wrapping)) = self.put(namespace, saying) else {
+        // One stanza goes to one account.
+        let Some(to) = recipients.first().map(|it| it.jid.clone()) else {
+            return Ok(None);
+        };
+        let Some((body, wrapping)) = self.put(namespace, &to, saying) else {
             return Ok(None);
         };
         loop {
@@ -238,9 +247,8 @@ impl Desk<'_> {
             match encrypted {
                 Ok((envelope, changes)) => {
                     step.apply(changes).context("while saving a ratchet step")?;
-                    let to = &self.config.owner.jid;
                     return Ok(Some(outgoing::encrypted_message(
-                        to, id, &envelope, wrapping,
+                        &to, id, &envelope, wrapping,
                     )));
                 }
                 Err(EncryptError::NoSession { addresses }) if !addresses.is_empty() => {
@@ -259,9 +267,17 @@ impl Desk<'_> {
 
     /// Writes what is encrypted, and what goes around it: in the legacy namespace only the text is
     /// encrypted, in the other all that a message can say.
-    fn put(&self, namespace: Namespace, saying: &Saying<'_>) -> Option<(Vec<u8>, Wrapping)> {
+    fn put(
+        &self,
+        namespace: Namespace,
+        to: &str,
+        saying: &Saying<'_>,
+    ) -> Option<(Vec<u8>, Wrapping)> {
         if namespace == Namespace::Legacy {
             let words = saying.words()?;
+            if let Saying::Link(_) = saying {
+                return Some((words.as_bytes().to_vec(), Wrapping::default()));
+            }
             let wrapping = Wrapping {
                 ask_receipt: true,
                 chat_state: Some(ChatState::Active),
@@ -276,11 +292,12 @@ impl Desk<'_> {
                 .replace(saying.replaces(namespace))
                 .ask_receipt()
                 .chat_state(ChatState::Active),
+            Saying::Link(link) => SceDraft::default().body(link),
             // XEP-0447 v0.3.1 3.1: a text beside it is not needed
             Saying::File(file, _) => SceDraft::default().file(file).ask_receipt(),
             Saying::Sign(sign) => SceDraft::default().sign(*sign),
         };
-        let (from, to) = (&self.config.account.jid, &self.config.owner.jid);
+        let from = &self.config.account.jid;
         let inside = draft.write(from, to, crate::clock::now(), &mut rng());
         Some((inside, Wrapping::default()))
     }
@@ -304,11 +321,13 @@ impl Daemon {
             state,
             keeper,
             config,
+            contacts,
             ..
         } = self;
         let desk = Desk {
             keeper,
             config,
+            contacts,
             list_is_old: false,
             asker: None,
         };
@@ -349,24 +368,50 @@ impl Daemon {
         };
         match stage {
             Stage::Sent => Ok(()),
-            Stage::Acked => self.forget_letter(token),
+            Stage::Acked => self.forget_letter(token, true),
             Stage::Lost => {
                 self.under_way.remove(&token);
                 Ok(())
             }
             Stage::Refused => {
                 log::error!("a stanza of the outbox cannot be sent and was dropped");
-                self.forget_letter(token)
+                self.forget_letter(token, false)
             }
         }
     }
 
-    fn forget_letter(&mut self, token: i64) -> anyhow::Result<()> {
+    fn forget_letter(&mut self, token: i64, is_taken: bool) -> anyhow::Result<()> {
         crate::crash::point("letter acknowledged");
         self.under_way.remove(&token);
-        let step = self.state.begin().context("while beginning a step")?;
+        let list_is_old = self.list_is_old();
+        let Self {
+            state,
+            keeper,
+            config,
+            contacts,
+            ..
+        } = self;
+        let mut step = state.begin().context("while beginning a step")?;
+        let handed = step.contact_letter_acked(token)?;
         step.delivered(token)?;
-        step.commit().context("while saving the outbox")
+        let mut after = After::default();
+        if let Some(ContactLetter { jid, numbers }) = handed {
+            let mut desk = Desk {
+                keeper,
+                config,
+                contacts,
+                list_is_old,
+                asker: None,
+            };
+            let news = if is_taken {
+                News::Handed { jid, numbers }
+            } else {
+                News::Bounced { jid, numbers }
+            };
+            after = desk.decide(&mut step, Input::Contact(news))?;
+        }
+        step.commit().context("while saving the outbox")?;
+        self.after(after)
     }
 }
 

@@ -291,6 +291,7 @@ impl Taking {
         let source = FileSource {
             url: link.url,
             secret: link.secret,
+            hashes: Vec::new(),
         };
         Ok(SharedFile {
             sources: vec![source],
@@ -359,6 +360,8 @@ impl Taking {
         };
         let told = self.told()?;
         let mut check = ContentCheck::new(told.size, &told.hashes);
+        // What the message said of the ciphertext has to be true as well. // XEP-0448 v0.2.0 3.1
+        let mut outer = ContentCheck::new(None, &source.hashes);
         let mut decryptor = MediaDecryptor::new(&source.secret);
         let mut content = Vec::new();
         let mut whole = false;
@@ -368,8 +371,9 @@ impl Taking {
                 break;
             };
             content.clear();
+            let bytes = outer.update(&bytes);
             decryptor
-                .update(&bytes, &mut content)
+                .update(bytes, &mut content)
                 .map_err(|error| decrypt_failed(&error))?;
             writer
                 .write_all(check.update(&content))
@@ -386,6 +390,7 @@ impl Taking {
             .write_all(check.update(&content))
             .map_err(|error| write_failed(&error))?;
         let size = check.finish().map_err(|error| decrypt_failed(&error))?;
+        outer.finish().map_err(|error| decrypt_failed(&error))?;
         crate::crash::point("tag held");
         let header = writer.header_hash().map_err(|error| write_failed(&error))?;
         self.vouch(sealer, &header, size)?;

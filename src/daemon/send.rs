@@ -7,6 +7,7 @@
 use std::io;
 
 use omemo::media::{ContentHash, FileSource, HashAlgorithm, MediaSecret, SharedFile};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::{
@@ -25,13 +26,13 @@ use crate::{
     service,
     transfer::{self, PutError, Upload},
     vault_process::{Deliveries, Form, Order, Row, Shut, Word},
-    xmpp::{Link, RequestError, SlotError},
+    xmpp::{Link, RequestError, Slot, SlotError},
 };
 
 /// Pieces of ciphertext between the vault process and the network.
 const QUEUED_PIECES: usize = 2;
 /// Told to the upload server: it learns no type.
-const CONTENT_TYPE: &str = "application/octet-stream";
+pub(super) const CONTENT_TYPE: &str = "application/octet-stream";
 /// Longest ending taken over into the upload's name, in bytes.
 const MAX_ENDING_BYTES: usize = 5;
 
@@ -128,7 +129,7 @@ impl Daemon {
         let task = tokio::spawn(async move {
             let uploaded = upload(&link, &client, &outgoing, &mut deliveries).await;
             let input = match uploaded {
-                Ok(url) => uploaded_as(job, outgoing, &url, deliveries.sha256()),
+                Ok(lies) => uploaded_as(job, outgoing, lies, deliveries.sha256()),
                 Err(why) => {
                     // Whatever is left of this delivery must not be taken for the next one.
                     let _ = orders.send(Order::Abort);
@@ -185,18 +186,27 @@ fn stick_revokes(list: &str) -> Input {
     })
 }
 
-/// Makes what the phone is told of a file that lies at `url`.
-fn uploaded_as(job: JobId, outgoing: Outgoing, url: &str, sha256: Option<[u8; 32]>) -> Input {
+/// What lies on the server.
+struct Lies {
+    url: String,
+    /// What the ciphertext hashes to, where the phone is told.
+    sha256: Option<[u8; 32]>,
+}
+
+/// Makes what the phone is told of a file on the server.
+fn uploaded_as(job: JobId, outgoing: Outgoing, lies: Lies, sha256: Option<[u8; 32]>) -> Input {
     let number = outgoing.row.number;
+    let Lies { url, sha256: outer } = lies;
     let file = match outgoing.form {
         Form::Link => outgoing
             .secret
-            .link(url)
+            .link(&url)
             .ok()
             .map(|it| Uploaded::Link(it.to_string())),
         Form::Description => describe(&outgoing.row, outgoing.media_type, sha256)
-            .zip(FileSource::new(url, outgoing.secret).ok())
-            .map(|(mut file, source)| {
+            .zip(FileSource::new(&url, outgoing.secret).ok())
+            .map(|(mut file, mut source)| {
+                source.hashes = outer.and_then(sha256_hash).into_iter().collect();
                 file.sources = vec![source];
                 Uploaded::Described(Described::new(&file))
             }),
@@ -217,15 +227,21 @@ fn uploaded_as(job: JobId, outgoing: Outgoing, url: &str, sha256: Option<[u8; 32
 
 /// Describes a file, which needs the hash of its content.
 fn describe(row: &Row, media_type: Option<String>, sha256: Option<[u8; 32]>) -> Option<SharedFile> {
-    let hash = ContentHash::new(HashAlgorithm::Sha256, sha256?.to_vec())?;
+    let hash = sha256_hash(sha256?)?;
     let by_name = || super::media_type::of(&row.name).map(str::to_owned);
     Some(SharedFile {
         name: Some(row.name.clone()),
         media_type: media_type.or_else(by_name),
         size: Some(row.bytes),
+        // What is kept never changes; what was made for this has no time.
+        changed_at: Some(row.received_at).filter(|it| *it > 0),
         hashes: vec![hash],
         sources: Vec::new(),
     })
+}
+
+fn sha256_hash(digest: [u8; 32]) -> Option<ContentHash> {
+    ContentHash::new(HashAlgorithm::Sha256, digest.to_vec())
 }
 
 /// Puts one file into a slot and returns where it lies.
@@ -234,23 +250,9 @@ async fn upload(
     client: &transfer::Client,
     outgoing: &Outgoing,
     deliveries: &mut Deliveries,
-) -> Result<String, DeliveryFailure> {
-    let name = slot_name(&outgoing.row.name).map_err(|_| DeliveryFailure::ServerTrouble)?;
+) -> Result<Lies, DeliveryFailure> {
     let length = outgoing.ciphertext_bytes;
-    let slot = link
-        .request_slot(&name, length, CONTENT_TYPE)
-        .await
-        .map_err(|error| {
-            log::warn!("no upload slot: {error}");
-            match error {
-                SlotError::NoService => DeliveryFailure::NoUpload,
-                SlotError::TooLarge { max_bytes } => DeliveryFailure::TooLarge { limit: max_bytes },
-                SlotError::Request(RequestError::Offline) => DeliveryFailure::Offline,
-                SlotError::NotAllowed | SlotError::Later | SlotError::Request(_) => {
-                    DeliveryFailure::ServerTrouble
-                }
-            }
-        })?;
+    let slot = slot_for(link, &outgoing.row.name, length).await?;
     let upload = Upload {
         url: &slot.put_url,
         headers: &slot.headers,
@@ -258,6 +260,7 @@ async fn upload(
         content_type: CONTENT_TYPE,
     };
     let (pieces, body) = mpsc::channel(QUEUED_PIECES);
+    let mut hash = (outgoing.form == Form::Description).then(Sha256::new);
     let pump = async {
         let mut drained = false;
         loop {
@@ -266,7 +269,12 @@ async fn upload(
                     drained = true;
                     break;
                 }
-                Ok(Some(bytes)) => Ok(bytes),
+                Ok(Some(bytes)) => {
+                    if let Some(hash) = &mut hash {
+                        hash.update(&bytes);
+                    }
+                    Ok(bytes)
+                }
                 Err(error) => Err(error),
             };
             let failed = piece.is_err();
@@ -286,10 +294,34 @@ async fn upload(
         return Err(DeliveryFailure::Damaged);
     }
     crate::crash::point("uploaded");
-    Ok(slot.get_url)
+    Ok(Lies {
+        url: slot.get_url,
+        sha256: hash.map(|it| it.finalize().into()),
+    })
 }
 
-fn put_failure(error: &PutError) -> DeliveryFailure {
+/// Asks for a slot for a file of this name, and of so much ciphertext.
+pub(super) async fn slot_for(
+    link: &Link,
+    name: &str,
+    length: u64,
+) -> Result<Slot, DeliveryFailure> {
+    let name = slot_name(name).map_err(|_| DeliveryFailure::ServerTrouble)?;
+    let slot = link.request_slot(&name, length, CONTENT_TYPE).await;
+    slot.map_err(|error| {
+        log::warn!("no upload slot: {error}");
+        match error {
+            SlotError::NoService => DeliveryFailure::NoUpload,
+            SlotError::TooLarge { max_bytes } => DeliveryFailure::TooLarge { limit: max_bytes },
+            SlotError::Request(RequestError::Offline) => DeliveryFailure::Offline,
+            SlotError::NotAllowed | SlotError::Later | SlotError::Request(_) => {
+                DeliveryFailure::ServerTrouble
+            }
+        }
+    })
+}
+
+pub(super) fn put_failure(error: &PutError) -> DeliveryFailure {
     match error {
         PutError::TooLarge => DeliveryFailure::TooLarge { limit: None },
         PutError::Source(_) | PutError::Length { .. } => DeliveryFailure::Damaged,

@@ -12,6 +12,7 @@ use super::{
     CatchUp, Daemon, Ended, Own,
     chat::{ARRIVED, Clients},
     console,
+    contacts::{self, Contacts},
     drive::DriveState,
     effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, ORIGINALS, PACE, PAIRING, REMEMBERED},
     inbox::rng,
@@ -82,6 +83,7 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
     let remembered = remembered(&mut state)?;
     let notices = notices(&mut state)?;
     let originals = originals(&mut state)?;
+    let (known, contacts) = (contacts::known(&mut state)?, Contacts::begin(&mut state)?);
     let rules = rules(&config);
     let (manners, arrived) = (manners(&config), arrived(&mut state)?);
     let settings = settings(&config);
@@ -115,6 +117,7 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
             .with_notices(notices)
             .with_life(record)
             .with_originals(originals)
+            .with_contacts(known)
             .in_zone(local_zone()),
         link,
         transfer,
@@ -135,6 +138,7 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
         receiving: Vec::new(),
         programs: super::pictures::Programs::default(),
         typing: None,
+        contacts,
         clients: Clients::default(),
         begins_anew: false,
     };

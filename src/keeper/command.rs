@@ -5,12 +5,13 @@
 use chrono::NaiveDate;
 
 use super::{
-    client::lines::Which, keeping::Keeping, labels::Labels, machine::Errand, notices::Wish,
-    pictures::Pictures, verify::Asked, zone::Zone,
+    client::lines::Which, contacts::Wish as ContactWish, keeping::Keeping, labels::Labels,
+    machine::Errand, notices::Wish, pictures::Pictures, verify::Asked, zone::Zone,
 };
 
 mod album;
 mod checks;
+mod contacts;
 mod dates;
 mod devices;
 mod files;
@@ -117,6 +118,8 @@ pub enum Command {
     Notices(Wish),
     /// Do something to the machine.
     Machine(Errand),
+    /// Something about other people.
+    Contact(ContactWish),
     /// End the vault process at once.
     Lock,
     /// Who has a way in.
@@ -145,6 +148,8 @@ pub enum Command {
     Devices,
     /// The fingerprints of the vault and of its trusted devices.
     Fingerprints,
+    /// The vault's address, with its fingerprint, as a picture.
+    AddressPicture,
     /// Let a new device in.
     Trust {
         /// Last digits of its fingerprint, lower-case.
@@ -261,6 +266,11 @@ pub enum NotACommand {
     },
     /// `quiet` with what are no hours.
     QuietHow,
+    /// An address was wanted.
+    Whom {
+        /// What stood there; empty for nothing.
+        word: String,
+    },
     /// `eject` with something behind it that does not belong there.
     EjectHow,
     /// A word about pictures that was used without what it needs.

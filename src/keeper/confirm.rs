@@ -4,7 +4,13 @@
 //! Knows neither what is confirmed nor any words. Nothing here outlives the process: after a
 //! restart the owner asks again.
 
-use super::{Device, JobId, command::Command, keeping::Keeping, machine::Errand};
+use super::{
+    Device, JobId,
+    command::{Command, Pick},
+    contacts::{Shown, Wish},
+    keeping::Keeping,
+    machine::Errand,
+};
 
 /// How long a number is good, in seconds.
 pub const CONFIRM_SECONDS: i64 = 5 * 60;
@@ -33,6 +39,15 @@ pub enum Task {
     Keep(Keeping),
     /// Do something to the machine.
     Errand(Errand),
+    /// Send to these devices of somebody from now on, and these files at once.
+    Befriend {
+        /// The bare address.
+        jid: String,
+        /// The devices.
+        devices: Vec<Shown>,
+        /// Which entries.
+        picks: Vec<Pick>,
+    },
     /// Let the device with this fingerprint in.
     Vouch {
         /// 64 hex digits.
@@ -54,6 +69,7 @@ impl Command {
             | Self::Trust { .. }
             | Self::RevokeDevice { .. } => true,
             Self::Keep(keeping) => keeping.asks_back(),
+            Self::Contact(wish) => matches!(wish, Wish::Send { .. }),
             Self::Machine(errand) => errand.asks_back(),
             Self::Help
             | Self::HelpOn { .. }
@@ -76,6 +92,7 @@ impl Command {
             | Self::AddKey
             | Self::Devices
             | Self::Fingerprints
+            | Self::AddressPicture
             | Self::Numbers { .. }
             | Self::TakeUnproven { .. } => false,
         }

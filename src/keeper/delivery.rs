@@ -21,8 +21,10 @@ use super::{
     reply::{CustodyReply, DeliveryFailure, DeliveryReply, Facts, Line, Reply, StorageReply},
 };
 
+mod address;
 mod asked;
 mod client;
+mod contacts;
 mod finding;
 mod kept;
 mod packs;
@@ -197,7 +199,10 @@ impl Deliveries {
             return Vec::new();
         };
         let reply = match (answer, &delivery.command) {
-            (Answer::Picked { found, missing }, Asked::Get { .. } | Asked::Picture(_)) => {
+            (
+                Answer::Picked { found, missing },
+                Asked::Get { .. } | Asked::SendTo { .. } | Asked::Picture(_),
+            ) => {
                 return self.picked(job, found, missing);
             }
             (Answer::Rows { lines, more, .. }, Asked::Picture(Look::SheetOf { .. })) => {
@@ -271,14 +276,14 @@ impl Deliveries {
         } else if !missing.is_empty() {
             effects.push(Effect::Say(Reply::NoSuch { numbers: missing }));
         }
-        effects.extend(self.send_if_open());
+        effects.extend(self.send_next());
         effects
     }
 
     /// The stream is up: files can go.
     pub(super) fn online(&mut self) -> Vec<Effect> {
         self.online = true;
-        self.send_if_open()
+        self.send_next()
     }
 
     pub(super) fn offline(&mut self) {
@@ -294,25 +299,18 @@ impl Deliveries {
         let due = |at: i64| at <= now || at > now.saturating_add(RETRY_SECONDS);
         if self.retry_at.is_some_and(due) {
             self.retry_at = None;
-            return self.send_if_open();
+            return self.send_next();
         }
         Vec::new()
     }
 
-    /// While locked nothing is sent: what is open then waits for the vault that is being opened.
-    fn send_if_open(&mut self) -> Vec<Effect> {
-        if self.is_open {
-            self.send_next()
-        } else {
-            Vec::new()
-        }
-    }
-
+    /// While locked no entry is sent: what is open then waits for the vault that is being opened.
     fn send_next(&mut self) -> Vec<Effect> {
         if self.sending.is_some() || self.retry_at.is_some() || !self.online {
             return Vec::new();
         }
-        let next = self.open.iter().find_map(|it| {
+        let may_go = |it: &&Delivery| self.is_open || it.command.is_address();
+        let next = self.open.iter().filter(may_go).find_map(|it| {
             let number = it.remaining.as_ref()?.first()?;
             Some((it.job, *number))
         });
@@ -323,7 +321,7 @@ impl Deliveries {
         let all = self.open.iter().find(|it| it.job == job);
         // Sheets and previews are made of files, not packed.
         let all = all
-            .filter(|it| it.command.look().is_none())
+            .filter(|it| it.command.look().is_none() && !it.command.is_address())
             .and_then(|it| it.remaining.as_deref())
             .unwrap_or_default();
         let sent = self.packs.next(job, all);
@@ -345,13 +343,16 @@ impl Deliveries {
                 numbers: numbers.clone(),
                 bytes,
             };
-            return self.finish(job, &numbers, vec![Reply::Delivery(caption), file]);
+            let said = self.hand_over(&job, &numbers, vec![Reply::Delivery(caption), file]);
+            return self.finish(job, &numbers, said);
         }
         let (caption, shown) = match self.looking(&job) {
+            _ if self.sends_address(&job) => (address::caption(), vec![number]),
             Some((look, shown)) => (look.caption(line, shown), shown.to_vec()),
             None => (Reply::Caption { line }, vec![number]),
         };
-        self.finish(job, &shown, vec![caption, file])
+        let said = self.hand_over(&job, &shown, vec![caption, file]);
+        self.finish(job, &shown, said)
     }
 
     pub(super) fn not_uploaded(
@@ -370,22 +371,23 @@ impl Deliveries {
         if let Some(numbers) = self.packs.take(job) {
             if self.packs.smaller(&numbers, why) {
                 self.sending = None;
-                return self.send_if_open();
+                return self.send_next();
             }
             let failed = DeliveryReply::ZipNotSent {
                 numbers: numbers.clone(),
                 why,
             };
-            return self.finish(job, &numbers, vec![Reply::Delivery(failed)]);
+            return self.finish(job, &numbers, vec![Effect::Say(Reply::Delivery(failed))]);
         }
         let (reply, shown) = match self.looking(&job) {
+            _ if self.sends_address(&job) => (address::not_sent(why), vec![number]),
             Some((look, shown)) => (look.not_sent(number, why), shown.to_vec()),
             None => (Reply::NotSent { number, why }, vec![number]),
         };
-        self.finish(job, &shown, vec![reply])
+        self.finish(job, &shown, vec![Effect::Say(reply)])
     }
 
-    fn finish(&mut self, job: JobId, numbers: &[u64], replies: Vec<Reply>) -> Vec<Effect> {
+    fn finish(&mut self, job: JobId, numbers: &[u64], said: Vec<Effect>) -> Vec<Effect> {
         if self.sending == Some(job) {
             self.sending = None;
         }
@@ -402,9 +404,9 @@ impl Deliveries {
             } else {
                 effects.push(Effect::SaveDelivery(delivery.clone()));
             }
-            effects.extend(replies.into_iter().map(Effect::Say));
+            effects.extend(said);
         }
-        let next = self.send_if_open();
+        let next = self.send_next();
         if next.is_empty() {
             effects.push(Effect::Typing(false));
         }
@@ -415,7 +417,8 @@ impl Deliveries {
     /// The vault process is gone: what it was about to do is asked for again when there is one.
     pub(super) fn interrupted(&mut self) {
         self.is_open = false;
-        self.sending = None;
+        // Our address is sent without it.
+        self.sending = self.sending.filter(|job| self.sends_address(job));
         self.packs.interrupted();
     }
 
@@ -430,7 +433,7 @@ impl Deliveries {
         let mut effects = self.ask_again(|asked| *asked == Asked::Status);
         let mut ended = false;
         self.open.retain(|delivery| {
-            if delivery.command == Asked::Status || held(&delivery.job) {
+            if delivery.command.needs_no_key() || held(&delivery.job) {
                 return true;
             }
             effects.push(Effect::Close(delivery.job));

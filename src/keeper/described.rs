@@ -39,10 +39,14 @@ pub struct Described {
     /// Its media type.
     pub media_type: Option<String>,
     size: Option<u64>,
-    /// Names of algorithms, with what they yield.
-    hashes: Vec<(String, Vec<u8>)>,
+    /// When it was last changed, in seconds since 1970.
+    changed_at: Option<i64>,
+    hashes: Vec<NamedHash>,
     places: Vec<Place>,
 }
+
+/// An algorithm's name, with what it yields.
+type NamedHash = (String, Vec<u8>);
 
 /// One place where its ciphertext lies.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +55,8 @@ struct Place {
     cipher: String,
     /// IV and key, as [`MediaSecret::to_bytes`] writes them.
     secret: Vec<u8>,
+    /// Of the ciphertext.
+    hashes: Vec<NamedHash>,
 }
 
 impl Described {
@@ -61,6 +67,7 @@ impl Described {
             name: _,
             media_type,
             size,
+            changed_at,
             hashes,
             sources,
         } = file;
@@ -69,10 +76,12 @@ impl Described {
             url: it.url.clone(),
             cipher: it.secret.cipher().uri().to_owned(),
             secret: it.secret.to_bytes().to_vec(),
+            hashes: it.hashes.iter().map(hash).collect(),
         };
         Self {
             media_type: media_type.clone(),
             size: *size,
+            changed_at: *changed_at,
             hashes: hashes.iter().map(hash).collect(),
             places: sources.iter().map(place).collect(),
         }
@@ -82,18 +91,21 @@ impl Described {
     /// wrote, and this one does not know, is left out.
     #[must_use]
     pub fn file(&self) -> SharedFile {
-        let hash = |(name, digest): &(String, Vec<u8>)| {
+        let hash = |(name, digest): &NamedHash| {
             ContentHash::new(HashAlgorithm::named(name)?, digest.clone())
         };
         let source = |it: &Place| {
             let cipher = MediaCipher::named(&it.cipher)?;
             let secret = MediaSecret::from_bytes_for(cipher, &it.secret).ok()?;
-            FileSource::new(&it.url, secret).ok()
+            let mut source = FileSource::new(&it.url, secret).ok()?;
+            source.hashes = it.hashes.iter().filter_map(hash).collect();
+            Some(source)
         };
         SharedFile {
             name: None,
             media_type: self.media_type.clone(),
             size: self.size,
+            changed_at: self.changed_at,
             hashes: self.hashes.iter().filter_map(hash).collect(),
             sources: self.places.iter().filter_map(source).collect(),
         }
@@ -105,6 +117,7 @@ impl fmt::Debug for Described {
         let Self {
             media_type: _,
             size: _,
+            changed_at: _,
             hashes: _,
             places: _,
         } = self;
@@ -162,6 +175,9 @@ impl Keeper {
     /// `urn:xmpp:omemo:2` do.
     #[must_use]
     pub fn is_for_a_description(&self, job: &JobId) -> bool {
+        if let Some(jid) = self.deliveries.contact(job) {
+            return self.contacts.read_descriptions(jid);
+        }
         let asker = self.deliveries.asker(job);
         asker.is_some_and(|it| it.namespace == Namespace::Omemo2)
     }
@@ -241,14 +257,19 @@ mod tests {
             ];
             let secret = MediaSecret::new(cipher, &key, &[8; 16]).unwrap();
             let bytes = secret.to_bytes();
+            let hashes = |byte: u8| {
+                let hash = |it: HashAlgorithm| ContentHash::new(it, vec![byte; it.digest_bytes()]);
+                HashAlgorithm::ALL.map(|it| hash(it).unwrap()).to_vec()
+            };
+            let mut source = FileSource::new("https://up.example/x", secret).unwrap();
+            source.hashes = hashes(8);
             let file = SharedFile {
                 name: Some("a.jpg".to_owned()),
                 media_type: Some("image/jpeg".to_owned()),
                 size: Some(5),
-                hashes: HashAlgorithm::ALL
-                    .map(|it| ContentHash::new(it, vec![9; it.digest_bytes()]).unwrap())
-                    .to_vec(),
-                sources: vec![FileSource::new("https://up.example/x", secret).unwrap()],
+                changed_at: Some(-6),
+                hashes: hashes(9),
+                sources: vec![source],
             };
 
             let kept = postcard::to_stdvec(&Described::new(&file)).unwrap();
@@ -258,7 +279,9 @@ mod tests {
             assert_eq!(again.name, None);
             assert_eq!(again.media_type.as_deref(), Some("image/jpeg"));
             assert_eq!(again.size, Some(5));
+            assert_eq!(again.changed_at, Some(-6));
             assert_eq!(again.hashes, file.hashes);
+            assert_eq!(again.sources[0].hashes, file.sources[0].hashes);
             assert_eq!(again.sources.len(), 1);
             assert_eq!(again.sources[0].url, "https://up.example/x");
             assert_eq!(again.sources[0].secret.cipher(), cipher);

@@ -1,8 +1,9 @@
 //! What the event loop is to do, as plain data.
 
 use super::{
-    JobId, chat::Chat, command::Command, delivery::Delivery, input::Device, intake::Intake, life,
-    machine::Errand, notices, owner::Pairing, pictures, reply::Reply, storage::Pace, verify,
+    JobId, chat::Chat, command::Command, contacts::Act, delivery::Delivery, input::Device,
+    intake::Intake, life, machine::Errand, notices, owner::Pairing, pictures, reply::Reply,
+    storage::Pace, verify,
 };
 
 /// Something the event loop is to do.
@@ -87,6 +88,8 @@ pub enum Effect {
         /// How many.
         days: u32,
     },
+    /// Do something for other people's sake.
+    Contact(Act),
     /// Do something to the machine.
     Machine(Errand),
     /// Start the vault process with the key device that is there.
@@ -118,6 +121,7 @@ impl Effect {
     pub fn is_saved(&self) -> bool {
         match self {
             Self::Chat(chat) => chat.is_saved(),
+            Self::Contact(act) => act.is_saved(),
             Self::SaveIntake(_)
             | Self::SaveDelivery(_)
             | Self::Close(_)

@@ -311,6 +311,8 @@ pub enum Input {
     Chat(chat::News),
     /// News about kept files.
     Files(keeping::Heard),
+    /// News of other people's accounts.
+    Contact(super::contacts::News),
     /// News of the machine.
     Machine(super::machine::Heard),
     /// News about pictures.

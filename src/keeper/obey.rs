@@ -7,8 +7,8 @@ use super::{
     labels::Labels,
     moment::Moment,
     reply::{
-        ArrivalReply, CustodyReply, DeviceReply, Facts, FindingReply, GrammarReply, KeepReply,
-        KeyReply, MachineReply, NoticeReply, PictureReply, Reply, VerifyReply, WayIn,
+        ArrivalReply, ContactReply, CustodyReply, DeviceReply, Facts, FindingReply, GrammarReply,
+        KeepReply, KeyReply, MachineReply, NoticeReply, PictureReply, Reply, VerifyReply, WayIn,
     },
     unlock,
 };
@@ -148,6 +148,7 @@ impl Keeper {
             Command::AddKey => vec![Effect::Say(Reply::Key(KeyReply::HowToAdd))],
             Command::Devices => self.list_devices(),
             Command::Fingerprints => self.list_fingerprints(),
+            Command::AddressPicture => self.deliveries.ask_address(job),
             Command::Trust { digits } => self.ask_trust(job, &digits, at.wall),
             Command::RevokeDevice { digits } => self.ask_revoke(job, &digits, at.wall),
             Command::Next => match self.deliveries.device().and_then(|it| self.pages.next(it)) {
@@ -157,6 +158,7 @@ impl Keeper {
             Command::Keep(keeping) => self.keep(job, keeping),
             Command::Notices(wish) => self.wish(wish, at.wall),
             Command::Machine(errand) => self.errand(job, errand, at),
+            Command::Contact(wish) => self.contact(job, wish, at),
             Command::Verify(asked) => {
                 let is_opening = self.custody.way_in() == WayIn::Wait;
                 self.verify.ask(asked, is_opening, self.needs_key())
@@ -200,6 +202,11 @@ impl Keeper {
             }
             Task::Keep(keeping) => self.command(told.job, Command::Keep(keeping), at),
             Task::Errand(errand) => self.confirmed_errand(errand, at),
+            Task::Befriend {
+                jid,
+                devices,
+                picks,
+            } => self.befriend(told, jid, devices, picks, at),
             Task::DropKey { slot } => self.command(told.job, Command::DropKey { slot }, at),
             Task::Vouch { fingerprint } => self.vouch(&fingerprint, at),
             Task::Revoke { fingerprint } => self.revoke(&fingerprint, told.from.id, at.wall),
@@ -229,6 +236,7 @@ pub(super) fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::Keep(verb) => Reply::Keep(KeepReply::How(verb)),
         NotACommand::WhichNotice { word } => Reply::Notice(NoticeReply::Which { word }),
         NotACommand::QuietHow => Reply::Notice(NoticeReply::QuietHow),
+        NotACommand::Whom { word } => Reply::Contact(ContactReply::Whom { word }),
         NotACommand::EjectHow => Reply::Machine(MachineReply::EjectHow),
         NotACommand::RenameHow => Reply::Key(KeyReply::RenameHow),
         NotACommand::RevokeHow => Reply::Key(KeyReply::RevokeHow),

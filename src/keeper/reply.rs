@@ -13,6 +13,7 @@ use super::{
 };
 
 mod arrivals;
+mod contacts;
 mod delivery;
 mod devices;
 mod finding;
@@ -27,6 +28,7 @@ mod verify;
 mod words;
 
 pub use arrivals::ArrivalReply;
+pub use contacts::{ContactLine, ContactReply};
 pub use delivery::DeliveryReply;
 pub use devices::{DeviceLine, DeviceReply, Revocation};
 pub use finding::{About, FindingReply, Shot};
@@ -370,6 +372,8 @@ pub enum Reply {
     Keep(KeepReply),
     /// A notice, or something about notices.
     Notice(NoticeReply),
+    /// Something about other people.
+    Contact(ContactReply),
     /// Something about the machine.
     Machine(MachineReply),
     /// Something about pictures.

@@ -14,6 +14,8 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
 /// The wait where the other side asked to be left alone.
 const LONG: Duration = Duration::from_secs(60);
+/// How long a stream must hold to count as good, whatever it did.
+const GOOD: Duration = Duration::from_secs(60);
 
 /// Counts failures and says how long to wait.
 #[derive(Debug, Default)]
@@ -22,9 +24,12 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Begins anew, after a stream that held.
-    pub(crate) fn reset(&mut self) {
-        self.failures = 0;
+    /// Takes in how long a stream held, and whether it was of use: a line that breaks every half
+    /// minute, but carries something each time, is not to be met with longer and longer silence.
+    pub(crate) fn stream_over(&mut self, held: Duration, was_of_use: bool) {
+        if held >= GOOD || was_of_use {
+            self.failures = 0;
+        }
     }
 
     /// Returns the next wait. `random` spreads the clients of a server that comes back.
@@ -109,9 +114,32 @@ mod tests {
     fn a_stream_that_held_starts_the_waits_anew() {
         let mut backoff = Backoff { failures: 9 };
 
-        backoff.reset();
+        backoff.stream_over(GOOD, false);
 
         assert_eq!(backoff.next(u32::MAX), FIRST);
+    }
+
+    /// Streams of half a minute for an hour; returns how long we were away of it, in seconds.
+    fn away(was_of_use: bool) -> u64 {
+        let mut backoff = Backoff::default();
+        let (mut clock, mut away) = (Duration::ZERO, Duration::ZERO);
+        while clock < Duration::from_secs(60 * 60) {
+            let held = Duration::from_secs(30);
+            backoff.stream_over(held, was_of_use);
+            let wait = backoff.next(u32::MAX);
+            clock += held + wait;
+            away += wait;
+        }
+        away.as_secs()
+    }
+
+    #[test]
+    fn a_line_that_breaks_twice_a_minute_is_away_for_minutes_of_an_hour_if_it_is_of_use() {
+        let (of_use, useless) = (away(true), away(false));
+
+        assert!(of_use <= 120, "{of_use} s");
+        // The control: who lets us in and ends it each time is left alone.
+        assert!(useless >= 40 * 60, "{useless} s");
     }
 
     #[test]

@@ -203,7 +203,7 @@ pub fn read_described(bytes: &[u8]) -> Reading {
     for file in &described {
         let is_proven = |it: &FileSource| {
             let cipher = it.secret.cipher();
-            cipher.is_authenticated() || !file.hashes.is_empty()
+            cipher.is_authenticated() || !it.hashes.is_empty() || !file.hashes.is_empty()
         };
         if file.sources.is_empty() || !file.sources.iter().all(is_proven) {
             return Broken("a file was taken that nothing proves");

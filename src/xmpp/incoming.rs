@@ -316,5 +316,10 @@ pub(crate) fn read_stamp(delay: &Element) -> Option<SystemTime> {
     Some(SystemTime::from(stamp.0))
 }
 
+/// Reads a time as XEP-0082 has it, in seconds since 1970.
+pub(crate) fn read_time(text: &str) -> Option<i64> {
+    Some(DateTime::from_str(text).ok()?.0.timestamp())
+}
+
 #[cfg(test)]
 mod tests;

@@ -79,7 +79,11 @@ impl SceContent {
         if !says("from", from) || !says("to", to) {
             return Err(SceError::OtherStanza);
         }
-        let content = xml::child(&envelope, "content", SCE).ok_or(SceError::Malformed)?;
+        let mut contents = envelope.children().filter(|it| it.is("content", SCE));
+        // Of two, nobody could say which was meant.
+        let (Some(content), None) = (contents.next(), contents.next()) else {
+            return Err(SceError::Malformed);
+        };
         let time = xml::child(&envelope, "time", SCE);
         Ok(Self {
             elements: content

@@ -43,6 +43,8 @@ pub(crate) struct Session {
     pub(crate) parties: Parties,
     pub(crate) counts: Counts,
     online: bool,
+    /// A message came, or one of ours arrived, since somebody last asked.
+    carried: bool,
     /// Stanzas to be written.
     pub(crate) queue: VecDeque<Outgoing>,
     /// Counts and questions about counts, to be written before stanzas.
@@ -68,6 +70,7 @@ impl Session {
             parties,
             counts: Counts::default(),
             online: false,
+            carried: false,
             queue: VecDeque::new(),
             nonzas: VecDeque::new(),
             arrivals,
@@ -90,6 +93,11 @@ impl Session {
         self.online = online;
         // Nobody may be watching.
         let _ = self.shared.online.send_replace(online);
+    }
+
+    /// Returns whether a message came, or one of ours arrived, since this was last asked.
+    pub(crate) fn take_carried(&mut self) -> bool {
+        std::mem::take(&mut self.carried)
     }
 
     /// Whether an answer is awaited that somebody may be waiting for.
@@ -242,7 +250,7 @@ impl Session {
     }
 
     /// Notes that a stanza could not be written as XML.
-    pub(crate) fn note_unwritable(&self, stanza: &Outgoing) {
+    pub(crate) fn note_unwritable(&mut self, stanza: &Outgoing) {
         if let Some(token) = stanza.token {
             self.report(token, Stage::Refused);
         }
@@ -361,6 +369,7 @@ impl Session {
         match incoming::read_message(element, &self.parties, is_open) {
             Ok(Incoming::Message(mut message)) => {
                 message.handled = handled;
+                self.carried = true;
                 self.arrivals.push(Arrival::Message(message));
             }
             Ok(Incoming::Archived { query, message }) => {
@@ -368,6 +377,7 @@ impl Session {
                     && open.messages.len() < MAX_ARCHIVED
                 {
                     open.messages.push(*message);
+                    self.carried = true;
                 }
             }
             Ok(Incoming::ArchivedNothing) => self.drop_counted("an archived extra"),
@@ -489,7 +499,8 @@ impl Session {
         }
     }
 
-    fn report(&self, token: u64, stage: Stage) {
+    fn report(&mut self, token: u64, stage: Stage) {
+        self.carried |= stage == Stage::Acked;
         self.arrivals.push(Arrival::Stage { token, stage });
     }
 
@@ -498,3 +509,6 @@ impl Session {
         log::debug!("dropped {what}");
     }
 }
+
+#[cfg(test)]
+mod tests;

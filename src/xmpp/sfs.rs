@@ -5,14 +5,16 @@
 //!
 //! ```text
 //! <file-sharing xmlns='urn:xmpp:sfs:0'>
-//!   <file xmlns='urn:xmpp:file:metadata:0'> <name/> <media-type/> <size/> <hash algo=''/> </file>
+//!   <file xmlns='urn:xmpp:file:metadata:0'> <name/> <media-type/> <size/> <date/> <hash algo=''/> </file>
 //!   <sources>
-//!     <encrypted xmlns='urn:xmpp:esfs:0' cipher=''> <key/> <iv/>
+//!     <encrypted xmlns='urn:xmpp:esfs:0' cipher=''> <key/> <iv/> <hash algo=''/>
 //!       <sources xmlns='urn:xmpp:sfs:0'> <url-data target='https://…'/> </sources>
 //!     </encrypted>
 //!   </sources>
 //! </file-sharing>
 //! ```
+
+use std::time::{Duration, UNIX_EPOCH};
 
 use minidom::Element;
 use omemo::media::{
@@ -20,6 +22,8 @@ use omemo::media::{
 };
 use zeroize::Zeroizing;
 
+use super::archive::date_time;
+use super::incoming::read_time;
 use super::sce::{SceContent, SceDraft};
 use super::xml::{self, Xml, lenient_base64};
 
@@ -30,6 +34,8 @@ const HASHES: &str = "urn:xmpp:hashes:2";
 const FALLBACK: &str = "urn:xmpp:fallback:0";
 /// XEP-0103
 const URL_DATA: &str = "http://jabber.org/protocol/url-data";
+/// Seconds from 1970 to the first year that XEP-0082 cannot write.
+const YEAR_10_000: i64 = 253_402_300_800;
 /// Kinds of content that people look at and do not save: shown in the chat.
 const SHOWN: [&str; 3] = ["image/", "video/", "audio/"];
 
@@ -115,8 +121,21 @@ fn read_metadata(metadata: Option<&Element>) -> Result<SharedFile, SharedFileErr
         Some(size) => Some(size.parse().map_err(|_| SharedFileError::Malformed)?),
         None => None,
     };
+    let changed_at = text_of(metadata, "date").and_then(|it| read_time(&it));
+    Ok(SharedFile {
+        name: text_of(metadata, "name"),
+        media_type: text_of(metadata, "media-type"),
+        size,
+        changed_at: changed_at.filter(|it| (0..YEAR_10_000).contains(it)),
+        hashes: read_hashes(metadata)?,
+        sources: Vec::new(),
+    })
+}
+
+/// Reads the hashes that are strong enough, of a content or of a ciphertext.
+fn read_hashes(of: &Element) -> Result<Vec<ContentHash>, SharedFileError> {
     let mut hashes = Vec::new();
-    for hash in metadata.children().filter(|it| it.is("hash", HASHES)) {
+    for hash in of.children().filter(|it| it.is("hash", HASHES)) {
         // XEP-0300 v1.0.0 2; what is weak or unknown proves nothing
         if let Some(algorithm) = hash.attr("algo").and_then(HashAlgorithm::named) {
             let digest = lenient_base64(&hash.text());
@@ -124,13 +143,7 @@ fn read_metadata(metadata: Option<&Element>) -> Result<SharedFile, SharedFileErr
             hashes.push(hash.ok_or(SharedFileError::Malformed)?);
         }
     }
-    Ok(SharedFile {
-        name: text_of(metadata, "name"),
-        media_type: text_of(metadata, "media-type"),
-        size,
-        hashes,
-        sources: Vec::new(),
-    })
+    Ok(hashes)
 }
 
 /// Reads the sources that can be used; where there is none, says what is wrong with the first.
@@ -165,6 +178,7 @@ fn read_encrypted(encrypted: &Element, found: &mut Vec<FileSource>) -> Result<()
         bytes.map(Zeroizing::new).ok_or(SharedFileError::Malformed)
     };
     let (key, iv) = (bytes("key")?, bytes("iv")?);
+    let hashes = read_hashes(encrypted)?;
     let places = xml::child(encrypted, "sources", SFS).ok_or(SharedFileError::NoSource)?;
     let mut fault = Err(SharedFileError::NoSource);
     let mut added = false;
@@ -172,7 +186,8 @@ fn read_encrypted(encrypted: &Element, found: &mut Vec<FileSource>) -> Result<()
         let secret = MediaSecret::new(cipher, &key, &iv);
         let secret = secret.map_err(|_| SharedFileError::Malformed)?;
         match FileSource::new(place.attr("target").unwrap_or_default(), secret) {
-            Ok(source) => {
+            Ok(mut source) => {
+                source.hashes.clone_from(&hashes);
                 found.push(source);
                 added = true;
             }
@@ -195,25 +210,28 @@ fn write_file(file: &SharedFile) -> Xml {
         name,
         media_type,
         size,
+        changed_at,
         hashes,
         sources,
     } = file;
     let text = |name, text: &Option<String>| text.as_ref().map(|it| Xml::new(name).text(it));
-    let hashes = hashes.iter().map(|it| {
-        let hash = Xml::in_ns("hash", HASHES).attr("algo", it.algorithm().name());
-        hash.base64(it.digest())
+    let date = changed_at.and_then(|it| {
+        let since = Duration::from_secs(u64::try_from(it).ok()?);
+        Some(Xml::new("date").text(&date_time(UNIX_EPOCH.checked_add(since)?)))
     });
     let metadata = Xml::in_ns("file", METADATA)
         .child_if(text("media-type", media_type))
         .child_if(text("name", name))
         .child_if(size.map(|it| Xml::new("size").text(&it.to_string())))
-        .children(hashes);
+        .child_if(date)
+        .children(hashes.iter().map(write_hash));
     let sources = sources.iter().map(|it| {
         let place = Xml::in_ns("url-data", URL_DATA).attr("target", &it.url);
         Xml::in_ns("encrypted", ESFS)
             .attr("cipher", it.secret.cipher().uri())
             .child(Xml::new("key").base64(it.secret.expose_key_to_message()))
             .child(Xml::new("iv").base64(it.secret.iv()))
+            .children(it.hashes.iter().map(write_hash))
             .child(Xml::in_ns("sources", SFS).child(place))
     });
     let is_shown = |it: &String| SHOWN.iter().any(|kind| it.starts_with(kind));
@@ -223,6 +241,11 @@ fn write_file(file: &SharedFile) -> Xml {
         .attr("disposition", disposition)
         .child(metadata)
         .child(Xml::new("sources").children(sources))
+}
+
+fn write_hash(hash: &ContentHash) -> Xml {
+    let element = Xml::in_ns("hash", HASHES).attr("algo", hash.algorithm().name());
+    element.base64(hash.digest())
 }
 
 /// Tells whether a description is read as it was when it is written, for the fuzz target.
@@ -238,10 +261,13 @@ pub(crate) fn is_read_back(file: &SharedFile) -> bool {
         return false;
     };
     let same = |(one, other): (&FileSource, &FileSource)| {
-        one.url == other.url && one.secret.to_bytes() == other.secret.to_bytes()
+        one.url == other.url
+            && one.hashes == other.hashes
+            && one.secret.to_bytes() == other.secret.to_bytes()
     };
     again.media_type == file.media_type
         && again.size == file.size
+        && again.changed_at == file.changed_at
         && again.hashes == file.hashes
         && again.sources.len() == file.sources.len()
         && again.sources.iter().zip(&file.sources).all(same)

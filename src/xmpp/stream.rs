@@ -29,8 +29,6 @@ use super::xml::{self, Xml, ns};
 
 /// How long logging in and binding may take, once connected.
 pub(super) const LOGIN_TIMEOUT: Duration = Duration::from_secs(40);
-/// How long a stream must hold to count as good.
-const GOOD: Duration = Duration::from_secs(60);
 /// How long saying good-bye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -136,9 +134,8 @@ impl Keeper {
                     let before = self.session.counts.passed_on();
                     let over = self.live(&mut wire).await;
                     self.session.set_online(false);
-                    if since.elapsed() >= GOOD {
-                        self.backoff.reset();
-                    }
+                    let carried = self.session.take_carried() && is_the_lines_end(&over);
+                    self.backoff.stream_over(since.elapsed(), carried);
                     let further = self.session.counts.passed_on() > before;
                     match self.take_end(over, &mut unreadables, further) {
                         Ok(wait) => wait,
@@ -397,6 +394,18 @@ impl Keeper {
     }
 }
 
+/// Whether the connection broke, and neither we nor the server had anything against the other: what
+/// carried messages until then may do so again at once.
+fn is_the_lines_end(over: &Over) -> bool {
+    match over {
+        Over::Ended(End::Broken(_)) => true,
+        Over::Ended(End::Ended(error)) => {
+            after_stream_error(&error.condition) == AfterStreamError::Resume
+        }
+        Over::Ended(End::Unreadable(_)) | Over::Stopped(_) => false,
+    }
+}
+
 /// How an attempt to begin went.
 enum Began {
     Yes(Box<Wire>),
@@ -432,6 +441,7 @@ fn random() -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire::StreamError;
     use super::*;
 
     #[test]
@@ -444,6 +454,27 @@ mod tests {
         assert_eq!(stuck[..3], [Next::ResumeOverIt; 3]);
         assert_eq!(stuck[3], Next::Fresh);
         assert_eq!(moving, [Next::ResumeOverIt; 4]);
+    }
+
+    #[test]
+    fn only_a_line_that_broke_may_be_of_use_again_at_once() {
+        let ended = |condition: &str| {
+            Over::Ended(End::Ended(StreamError {
+                condition: condition.to_owned(),
+                text: None,
+            }))
+        };
+
+        assert!(is_the_lines_end(&Over::Ended(End::Broken(String::new()))));
+        assert!(is_the_lines_end(&ended("connection-timeout")));
+        for other in [
+            ended("conflict"),
+            ended("not-well-formed"),
+            Over::Ended(End::Unreadable(String::new())),
+            Over::Stopped(None),
+        ] {
+            assert!(!is_the_lines_end(&other));
+        }
     }
 
     #[test]

@@ -21,6 +21,13 @@ pub(crate) fn message(text: &str) -> Box<Message> {
     }
 }
 
+/// Returns whether a stanza comes to nothing at all.
+pub(crate) fn is_nothing(text: &str) -> bool {
+    let stanza: Element = text.parse().unwrap();
+    let parties = Parties::new(OURS, "vault@example.org/strongroom").unwrap();
+    incoming::read_message(&stanza, &parties, |_| false).is_err()
+}
+
 /// Reads what is in a stanza that was made to be sent.
 pub(crate) fn content(text: &str) -> Content {
     envelope::read_content(&text.parse().unwrap())

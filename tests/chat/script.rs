@@ -25,6 +25,9 @@
 //! a new phone writes TEXT              device 27183, which nobody has let in
 //! somebody writes in clear             the owner's address, without encryption
 //! somebody puts NAME on the drive      a sealed file that the daemon did not seal
+//! JID has the devices 5 0a2b8c1f, 6 ?  id and end of the fingerprint of each; one shows no key
+//! JID has 40 devices                   more than anybody would compare
+//! file 7 comes back from JID           the other server gives it back
 //! file 7 is scratched                  one bit of its blob turns
 //! the drive is looked through          the vault process tells what nobody vouches for
 //! the machine can be switched off      first of all
@@ -132,7 +135,13 @@ fn happen(stage: &mut Stage, event: &str) -> Option<()> {
 
 /// What happens to something that is named.
 fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
-    if let Some(photo) = event.strip_prefix("photo ") {
+    if let Some((jid, devices)) = event.split_once(" has the devices") {
+        stage.account_shows(jid, devices.trim())?;
+    } else if let Some((jid, devices)) = event.split_once(" has ")
+        && let Some(devices) = devices.strip_suffix(" devices")
+    {
+        stage.account_lists_too_many(jid, devices.parse().ok()?);
+    } else if let Some(photo) = event.strip_prefix("photo ") {
         if let Some((name, other)) = photo.split_once(" arrives again as ") {
             return stage.photo_arrives_again(name, other);
         }
@@ -173,6 +182,10 @@ fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
         stage.new_phone_writes(text);
     } else if let Some(file) = event.strip_prefix("somebody puts ") {
         stage.somebody_plants(file.strip_suffix(" on the drive")?);
+    } else if let Some(file) = event.strip_prefix("file ")
+        && let Some((number, jid)) = file.split_once(" comes back from ")
+    {
+        stage.file_comes_back(number.parse().ok()?, jid);
     } else if let Some(file) = event.strip_prefix("file ") {
         stage.file_is_scratched(file.strip_suffix(" is scratched")?.parse().ok()?);
     } else {

@@ -24,6 +24,7 @@ use strongroom::{
         Uploaded,
         arrivals::{self, Manners},
         chat::{Beside, Chat},
+        contacts::{self, Act as ContactAct, Recipient, Shown},
         custody::{Mode, Rules},
         delivery::Delivery,
         devices::{Known, Level, Own},
@@ -32,7 +33,7 @@ use strongroom::{
         notices,
         owner::Pairing,
         pictures::{PictureNews, Record},
-        reply::{DeliveryFailure, IntakeFailure, OpenFailure, PLAIN_REFUSED, Reply},
+        reply::{DeliveryFailure, IntakeFailure, Line, OpenFailure, PLAIN_REFUSED, Reply},
         storage::{DriveTrouble, Pace, Seen},
         verify::{self, Act},
     },
@@ -95,6 +96,7 @@ struct Card {
     notices: notices::Record,
     switches_off: bool,
     originals: Record,
+    contacts: BTreeMap<String, Vec<Recipient>>,
 }
 
 /// What uploads come to.
@@ -131,6 +133,10 @@ pub(crate) struct Stage {
     program: Option<String>,
     /// Of everything that was ever shared.
     hashes: BTreeSet<[u8; 32]>,
+    /// What other people's accounts show when they are looked up.
+    accounts: BTreeMap<String, contacts::News>,
+    /// What the server is about to take for other people.
+    handed: VecDeque<contacts::News>,
     effects: VecDeque<Effect>,
     said: Vec<String>,
 }
@@ -174,6 +180,8 @@ impl Stage {
             pictures: BTreeMap::new(),
             program: None,
             hashes: BTreeSet::new(),
+            accounts: BTreeMap::new(),
+            handed: VecDeque::new(),
             effects: VecDeque::new(),
             said: Vec::new(),
         };
@@ -226,8 +234,14 @@ impl Stage {
     }
 
     fn carry_on(&mut self) {
-        while let Some(effect) = self.effects.pop_front() {
-            self.carry_out(effect);
+        loop {
+            if let Some(effect) = self.effects.pop_front() {
+                self.carry_out(effect);
+            } else if let Some(news) = self.handed.pop_front() {
+                self.decide(Input::Contact(news));
+            } else {
+                return;
+            }
         }
     }
 
@@ -268,6 +282,7 @@ impl Stage {
             Effect::Revoke(device) => self.set(&device, Level::Revoked),
             Effect::Quarantine(device) => self.set(&device, Level::New),
             Effect::SavePairing(pairing) => card.pairing = pairing,
+            Effect::Contact(act) => self.save_contact(act),
             Effect::SaveLockedByOwner(locked) => card.locked_by_owner = locked,
             Effect::SaveVerify(record) => card.checks = record,
             Effect::SavePace(pace) => card.pace = Some(pace),
@@ -284,6 +299,73 @@ impl Stage {
             Effect::SayPlainRefused => self.said.push(format!("(in clear) {PLAIN_REFUSED}")),
             _ => {}
         }
+    }
+
+    fn save_contact(&mut self, act: ContactAct) {
+        match act {
+            ContactAct::Save { jid, devices } => {
+                self.card.contacts.insert(jid, devices);
+            }
+            ContactAct::Forget { jid } => {
+                self.card.contacts.remove(&jid);
+            }
+            ContactAct::Send { jid, numbers, file } => {
+                let listed = self.card.contacts[&jid].iter();
+                let listed = listed.filter(|it| it.namespace.is_some());
+                let ids: Vec<String> = listed.map(|it| it.id.to_string()).collect();
+                assert!(matches!(
+                    *file,
+                    Reply::File { .. } | Reply::Described { .. }
+                ));
+                self.said
+                    .push(format!("(to {jid}: {}) [file]", ids.join(", ")));
+                let news = contacts::News::Handed { jid, numbers };
+                self.handed.push_back(news);
+            }
+            _ => {}
+        }
+    }
+
+    /// An account lists these devices, each with the end of its fingerprint; `?` for one without a
+    /// key.
+    pub(crate) fn account_shows(&mut self, jid: &str, devices: &str) -> Option<()> {
+        let (mut shown, mut without_key) = (Vec::new(), Vec::new());
+        for device in devices.split(", ").filter(|it| !it.is_empty()) {
+            let (id, tail) = device.split_once(' ')?;
+            if tail == "?" {
+                without_key.push(id.parse().ok()?);
+                continue;
+            }
+            shown.push(Shown {
+                id: id.parse().ok()?,
+                fingerprint: format!("{}{tail}", "0".repeat(56)),
+                namespace: omemo::Namespace::Legacy,
+            });
+        }
+        let jid = jid.to_owned();
+        let found = contacts::News::Found {
+            jid: jid.clone(),
+            devices: shown,
+            without_key,
+        };
+        self.accounts.insert(jid, found);
+        Some(())
+    }
+
+    pub(crate) fn account_lists_too_many(&mut self, jid: &str, devices: usize) {
+        let jid = jid.to_owned();
+        let news = contacts::News::TooMany {
+            jid: jid.clone(),
+            devices,
+        };
+        self.accounts.insert(jid, news);
+    }
+
+    pub(crate) fn file_comes_back(&mut self, number: u64, jid: &str) {
+        self.tell(Input::Contact(contacts::News::Bounced {
+            jid: jid.to_owned(),
+            numbers: vec![number],
+        }));
     }
 
     fn set(&mut self, device: &Device, level: Level) {
@@ -347,6 +429,11 @@ impl Stage {
                 }
             }
             Effect::Machine(errand) => self.errand(errand),
+            Effect::Contact(ContactAct::LookUp { jid }) => {
+                let otherwise = || contacts::News::NotFound { jid: jid.clone() };
+                let found = self.accounts.get(&jid).cloned();
+                self.decide(Input::Contact(found.unwrap_or_else(otherwise)));
+            }
             Effect::AskClient(device) => {
                 let name = self.program.clone();
                 self.decide(Input::Picture(PictureNews::Client { device, name }));
@@ -512,6 +599,9 @@ impl Stage {
     }
 
     fn deliver_one(&mut self, job: JobId, number: u64) {
+        if self.keeper.sends_address(&job) {
+            return self.send_address(job, number);
+        }
         let form = Form::Link;
         let order = match self.keeper.made(&job).map(dialogue::make) {
             Some(make) => Order::Picture(PictureAsk {
@@ -526,6 +616,29 @@ impl Stage {
             },
         };
         self.deliver(job, number, &order);
+    }
+
+    /// Has a picture of the address drawn, which takes no vault process.
+    fn send_address(&mut self, job: JobId, number: u64) {
+        let line = Line {
+            number,
+            name: "address.png".to_owned(),
+            bytes: 12_000,
+            received_at: 0,
+            damaged: false,
+            taken_at: None,
+        };
+        let why = match self.uploads {
+            Uploads::Work => None,
+            Uploads::UpTo(limit) => Some(DeliveryFailure::TooLarge { limit: Some(limit) }),
+            Uploads::Fail => Some(DeliveryFailure::ServerTrouble),
+            Uploads::NotOffered => Some(DeliveryFailure::NoUpload),
+        };
+        if let Some(why) = why {
+            return self.decide(Input::NotUploaded { job, number, why });
+        }
+        let file = Uploaded::Link("aesgcm://up.example/file".to_owned());
+        self.decide(Input::Uploaded { job, line, file });
     }
 
     fn pack(&mut self, job: JobId, numbers: Vec<u64>, limit: Option<u64>) {
@@ -929,6 +1042,10 @@ fn keeper(rules: Rules, card: &Card) -> Keeper {
         alarm: card.alarm,
         aes: "in hardware",
     };
+    let known = card.contacts.iter();
+    let contacts: Vec<_> = known
+        .flat_map(|(jid, devices)| devices.iter().map(|it| (jid.clone(), it.clone())))
+        .collect();
     let manners = Manners {
         reactions: true,
         gather_seconds: 0,
@@ -942,4 +1059,5 @@ fn keeper(rules: Rules, card: &Card) -> Keeper {
         })
         .with_notices(card.notices.clone())
         .with_originals(card.originals.clone())
+        .with_contacts(contacts)
 }

@@ -39,6 +39,8 @@ const ELSEWHERE: &str = "That file went to the device that asked for it, in a fo
 pub(crate) struct Shared {
     pub(crate) description: Value,
     digests: Map<String, Value>,
+    /// Of the ciphertext.
+    sealed: Value,
 }
 
 impl Shared {
@@ -79,6 +81,7 @@ fn shared(phone: &mut Phone, path: &Path, name: &str, how: &Value) -> Shared {
     Shared {
         description,
         digests,
+        sealed: sealed["sealed_digests"].clone(),
     }
 }
 
@@ -146,6 +149,8 @@ fn a_described_file_of_any_length_is_stored_and_comes_back_described() {
                 (CBC.into(), &json!(16))
             );
             assert_eq!(back["hashes"], json!(["sha-256"]));
+            assert_eq!(back["sealed_hashes"], json!(["sha-256"]));
+            assert!(text(&back["date"]).ends_with('Z'), "{back}");
             assert!(fs::read(text(&back["path"])).unwrap() == content, "{name}");
         }
     }
@@ -192,6 +197,35 @@ fn a_described_file_that_was_altered_is_refused_and_its_honest_twin_is_stored() 
         scene.describe(&good.description);
         scene.expect_stored("photo.jpg");
     }
+    scene.assert_a_photo_is_stored();
+}
+
+#[test]
+fn what_is_said_of_the_ciphertext_has_to_be_true_and_is_proof_enough() {
+    let mut scene = Scene::new_in("omemo2");
+    for cipher in ["cbc", "gcm"] {
+        let shared = scene.shared("photo.jpg", &json!({ "cipher": cipher }));
+        // The content's own hash is right in each of them.
+        for algorithm in ["sha-256", "sha3-512", "blake2b-256"] {
+            let wrong = json!({ "sealed_hashes": { algorithm: shared.digests[algorithm] } });
+            scene.describe(&shared.but(&wrong));
+            scene.expect(&format!("photo.jpg is not stored: {ALTERED}"));
+            scene.assert_kept();
+        }
+        let right = json!({
+            "sealed_hashes": { "sha-512": shared.sealed["sha-512"], "sha-1": "AAAA" },
+            "date": "2015-07-26T21:46:00+01:00",
+        });
+        scene.describe(&shared.but(&right));
+        scene.expect_stored("photo.jpg");
+    }
+    let shared = scene.shared("photo.jpg", &json!({}));
+    let nothing = json!({ "hashes": null, "sealed_hashes": { "sha-1": shared.sealed["sha-1"] } });
+    scene.describe(&shared.but(&nothing));
+    scene.expect(&format!("photo.jpg is not stored: {NO_HASH}"));
+    let only = json!({ "hashes": null, "sealed_hashes": { "sha-256": shared.sealed["sha-256"] } });
+    scene.describe(&shared.but(&only));
+    scene.expect_stored("photo.jpg");
     scene.assert_a_photo_is_stored();
 }
 

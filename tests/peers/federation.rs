@@ -8,16 +8,17 @@ use crate::{
     prosody::{Prosody, free_ports, jid},
 };
 
-/// The owner's domain; the vault's is the usual one.
-const ELSEWHERE: &str = "home.test";
+/// The other domain than the usual one.
+pub(crate) const ELSEWHERE: &str = "home.test";
 
 fn borrowed<'a>(changes: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
     changes.iter().map(|(from, to)| (*from, &**to)).collect()
 }
 
-#[test]
-fn a_vault_and_its_owner_at_different_servers_share_and_get() {
-    let [here, there] = free_ports();
+/// Starts two servers that talk to each other: the usual domain with these accounts, and one
+/// elsewhere.
+pub(crate) fn two_servers(here: &[&str], elsewhere: &[&str]) -> (Prosody, Prosody) {
+    let [near, far] = free_ports();
     let federated = |own: u16, other: &str, port: u16| {
         let at = format!("s2s_secure_auth = true\ns2s_at = {{ [\"{other}\"] = {port} }}");
         vec![
@@ -33,13 +34,19 @@ fn a_vault_and_its_owner_at_different_servers_share_and_get() {
             ),
         ]
     };
-    let mut vaults = federated(here, ELSEWHERE, there);
-    vaults.push(("VirtualHost \"home.test\"", String::new()));
-    let mut owners = federated(there, "localhost", here);
-    owners.push(("VirtualHost \"localhost\"", String::new()));
-    owners.push(("upload.localhost", "upload.home.test".to_owned()));
-    let server = Prosody::start_changed(&[VAULT], &borrowed(&vaults));
-    let other = server.start_beside(&borrowed(&owners), &["owner@home.test"]);
+    let mut ours = federated(near, ELSEWHERE, far);
+    ours.push(("VirtualHost \"home.test\"", String::new()));
+    let mut theirs = federated(far, "localhost", near);
+    theirs.push(("VirtualHost \"localhost\"", String::new()));
+    theirs.push(("upload.localhost", "upload.home.test".to_owned()));
+    let server = Prosody::start_changed(here, &borrowed(&ours));
+    let other = server.start_beside(&borrowed(&theirs), elsewhere);
+    (server, other)
+}
+
+#[test]
+fn a_vault_and_its_owner_at_different_servers_share_and_get() {
+    let (server, other) = two_servers(&[VAULT], &["owner@home.test"]);
     let pin = format!("localhost:{}", other.https_port());
     let owner = format!("{OWNER}@{ELSEWHERE}");
     let mut home = Home::for_owner(server, &owner, &["--pin", &pin]);

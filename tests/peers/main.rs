@@ -11,11 +11,13 @@
     reason = "a test"
 )]
 
+mod address;
 mod arrivals;
 mod bad_input;
 mod canary;
 mod check;
 mod client;
+mod contacts;
 mod crash;
 mod custody;
 mod daemon;

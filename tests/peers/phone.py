@@ -478,7 +478,7 @@ class Phone(ClientXMPP):
                         raise ValueError(f"status {answer.status}")
                     blob = await answer.read()
             data = sharing.opened(blob, told["cipher"], told["key"], told["iv"])
-            data = sharing.checked(data, told)
+            data = sharing.checked(data, blob, told)
         except Exception as error:
             emit("file-error", **about, error=f"{type(error).__name__}: {error}")
             return
@@ -489,7 +489,8 @@ class Phone(ClientXMPP):
         emit("file", **about, path=str(path), name=told["name"], size=len(data), link=told["url"],
              sha256=hashlib.sha256(data).hexdigest(), cipher=told["cipher"],
              media_type=told["media_type"], disposition=told["disposition"],
-             hashes=sorted(told["hashes"]), iv_bytes=len(told["iv"]))
+             hashes=sorted(told["hashes"]), sealed_hashes=sorted(told["sealed_hashes"]),
+             date=told["date"], iv_bytes=len(told["iv"]))
 
     # ------------------------------------------------------------------------------- what goes out
 
@@ -705,6 +706,17 @@ class Phone(ClientXMPP):
              "trust": it.trust_level_name,
              "active": any(dict(it.active).get(name, False) for name in self.namespaces)}
             for it in await manager.get_device_information(jid)]}
+
+    async def do_show_bundle_of(self, jid: str, device: int) -> dict[str, Any]:
+        """Publishes the bundle of somebody else's device as our own, as only a server should be
+        able to."""
+        pubsub = self.plugin["xep_0060"]
+        answer = await pubsub.get_items(JID(jid), f"{LEGACY}.bundles:{device}", timeout=20)
+        bundle = next(answer.xml.iter(f"{{{LEGACY}}}bundle"))
+        own = (await self.own_device())["device"]
+        await pubsub.publish(JID(self.boundjid.bare), f"{LEGACY}.bundles:{own}", id="current",
+                             payload=bundle)
+        return {}
 
     async def do_trust(self, jid: str, device: int, trusted: bool) -> dict[str, Any]:
         manager = await self.manager()

@@ -300,6 +300,12 @@ fn a_process_is_heard_asked_to_stop_and_killed() {
 fn the_program_under_test_can_be_started_and_ends() {
     let output = run_to_end(&["--version"]);
     assert!(output.status.success());
+    let said = String::from_utf8_lossy(&output.stdout);
+    let aes = said.lines().nth(1);
+    assert!(
+        matches!(aes, Some("AES: in hardware" | "AES: in software")),
+        "{said}"
+    );
 
     let mut daemon = Daemon::start(&["--version"]);
     assert!(daemon.wait_exit(Duration::from_secs(30)).success());

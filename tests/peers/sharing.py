@@ -81,22 +81,28 @@ def opened(blob: bytes, cipher: str, key: bytes, iv: bytes) -> bytes:
 def described(urls: list[str], key: str = "", iv: str = "", cipher: str = "cbc",
               name: Optional[str] = None, media_type: Optional[str] = None,
               size: Optional[int] = None, hashes: Optional[dict[str, str]] = None,
+              sealed_hashes: Optional[dict[str, str]] = None, date: Optional[str] = None,
               plain: bool = False) -> ET.Element:
-    """The element that shares a file. key, iv and hashes (by algorithm) are base64; with plain it
-    points to the file as it is."""
+    """The element that shares a file. key, iv, hashes and sealed_hashes (of the ciphertext, both by
+    algorithm) are base64; with plain it points to the file as it is."""
     sharing = ET.Element(SFS + "file-sharing", {"disposition": "inline"})
     metadata = ET.SubElement(sharing, METADATA + "file")
-    for tag, value in (("name", name), ("media-type", media_type), ("size", size)):
+    for tag, value in (("name", name), ("media-type", media_type), ("size", size),
+                       ("date", date)):
         if value is not None:
             ET.SubElement(metadata, METADATA + tag).text = str(value)
-    for algorithm, digest in (hashes or {}).items():
-        ET.SubElement(metadata, HASHES + "hash", {"algo": algorithm}).text = digest
+    def vouch(parent: ET.Element, digests: Optional[dict[str, str]]) -> None:
+        for algorithm, digest in (digests or {}).items():
+            ET.SubElement(parent, HASHES + "hash", {"algo": algorithm}).text = digest
+
+    vouch(metadata, hashes)
     sources = ET.SubElement(sharing, SFS + "sources")
     if not plain:
         encrypted = ET.SubElement(sources, ESFS + "encrypted",
                                   {"cipher": CIPHERS.get(cipher, cipher)})
         ET.SubElement(encrypted, ESFS + "key").text = key
         ET.SubElement(encrypted, ESFS + "iv").text = iv
+        vouch(encrypted, sealed_hashes)
         sources = ET.SubElement(encrypted, SFS + "sources")
     for url in urls:
         ET.SubElement(sources, URL_DATA + "url-data", {"target": url})
@@ -108,11 +114,15 @@ def read(sharing: ET.Element) -> dict[str, Any]:
     metadata = sharing.find(METADATA + "file")
     encrypted = sharing.find(f"{SFS}sources/{ESFS}encrypted")
     place = encrypted.find(f"{SFS}sources/{URL_DATA}url-data")
-    text = {name: metadata.findtext(METADATA + name) for name in ("name", "media-type", "size")}
+    text = {name: metadata.findtext(METADATA + name)
+            for name in ("name", "media-type", "size", "date")}
+
+    def hashes(parent: ET.Element) -> dict[str, bytes]:
+        return {it.get("algo"): base64.b64decode(it.text) for it in parent.findall(HASHES + "hash")}
+
     return {
         "name": text["name"], "media_type": text["media-type"], "size": int(text["size"]),
-        "hashes": {it.get("algo"): base64.b64decode(it.text) for it in
-                   metadata.findall(HASHES + "hash")},
+        "hashes": hashes(metadata), "sealed_hashes": hashes(encrypted), "date": text["date"],
         "disposition": sharing.get("disposition"),
         "cipher": encrypted.get("cipher"), "url": place.get("target"),
         "key": base64.b64decode(encrypted.findtext(ESFS + "key")),
@@ -120,13 +130,14 @@ def read(sharing: ET.Element) -> dict[str, Any]:
     }
 
 
-def checked(data: bytes, told: dict[str, Any]) -> bytes:
-    """The content, if it is what was told of it."""
+def checked(data: bytes, blob: bytes, told: dict[str, Any]) -> bytes:
+    """The content, if it and its ciphertext are what was told of them."""
     if len(data) != told["size"]:
         raise ValueError(f"{len(data)} bytes, and not {told['size']}")
-    for algorithm, digest in told["hashes"].items():
-        if hashlib.new(algorithm.replace("sha-", "sha"), data).digest() != digest:
-            raise ValueError(f"another {algorithm}")
+    for found, hashes in ((data, told["hashes"]), (blob, told["sealed_hashes"])):
+        for algorithm, digest in hashes.items():
+            if hashlib.new(algorithm.replace("sha-", "sha"), found).digest() != digest:
+                raise ValueError(f"another {algorithm}")
     return data
 
 
@@ -149,4 +160,4 @@ def sealed_file(path: str, out: str, **how: Any) -> dict[str, Any]:
     Path(out).write_bytes(blob)
     return {"key": base64.b64encode(key).decode(), "iv": base64.b64encode(iv).decode(),
             "size": len(data), "digests": digests(data), "cipher": how.get("cipher", "cbc"),
-            "sealed_size": len(blob), "sha256": hashlib.sha256(data).hexdigest()}
+            "sealed_size": len(blob), "sealed_digests": digests(blob), "sha256": hashlib.sha256(data).hexdigest()}

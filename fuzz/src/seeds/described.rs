@@ -42,6 +42,22 @@ pub(super) fn payloads(seeds: &mut Seeds) {
         ("accepted-words--list", body.to_owned()),
         ("accepted-words--fallback", format!("{body}{fallback}")),
         ("accepted-file--cbc", cbc.clone()),
+        (
+            "accepted-file--cbc-sealed-hash",
+            file(CBC, (32, 16), "", URL).replace("</iv>", &format!("</iv>{sha}")),
+        ),
+        (
+            "accepted-file--gcm-dated",
+            file(GCM, (16, 12), "<date>2015-07-26T21:46:00+01:00</date>", URL)
+                .replace("</iv>", &format!("</iv>{sha}")),
+        ),
+        (
+            "accepted-refused-file--short-sealed-hash",
+            file(CBC, (32, 16), &sha, URL).replace(
+                "</iv>",
+                "</iv><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>AAAA</hash>",
+            ),
+        ),
         ("accepted-file--both", format!("{body}{cbc}{gcm}")),
         (
             "accepted-refused-file--unproven",

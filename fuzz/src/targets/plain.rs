@@ -1,6 +1,9 @@
 //! The plain form of commands about kept files, notices and the machine.
 
-use strongroom::keeper::{command::MAX_PICKED, keeping::Keeping, machine::Errand, notices::Wish};
+use strongroom::keeper::{
+    command::MAX_PICKED, contacts::Wish as ContactWish, keeping::Keeping, machine::Errand,
+    notices::Wish,
+};
 use vault::Label;
 
 /// Writes the line that a wish about kept files is read from.
@@ -86,4 +89,18 @@ pub(super) fn errand(errand: Errand) -> (&'static str, String) {
         Errand::TakeBack => "eject off",
     };
     ("machine", word.to_owned())
+}
+
+/// Writes the line that a wish about other people is read from.
+pub(super) fn contact(wish: &ContactWish) -> (&'static str, String) {
+    match wish {
+        ContactWish::Send { picks, jid } => (
+            "send-to",
+            format!("send{} to {jid}", super::plain_picks(picks)),
+        ),
+        // No line says it.
+        ContactWish::Deliver { .. } => ("deliver", String::new()),
+        ContactWish::List => ("contacts", "contacts".to_owned()),
+        ContactWish::Forget { jid } => ("forget", format!("forget {jid}")),
+    }
 }

@@ -1,8 +1,8 @@
 //! The commands that show files and send them back.
 
 use super::{
-    Command, Context, DEFAULT_LINES, FOUND_LINES, MAX_LINES, MAX_PICKED, NotACommand, Pick, filter,
-    numbers::range, pictures,
+    Command, Context, DEFAULT_LINES, FOUND_LINES, MAX_LINES, MAX_PICKED, NotACommand, Pick,
+    contacts, filter, numbers::range, pictures,
 };
 
 /// Reads `list`, `list 30`, `list photos june`.
@@ -55,8 +55,11 @@ pub(super) fn info(rest: &str, context: &Context) -> Result<Command, NotACommand
     }
 }
 
-/// Reads `get 7`, `get 7 9-12`, `get last 3`; without a number it is what the line answers to.
+/// Reads `get 7`, `get 7 9-12`, `get last 3`, `get 7 to bob@example.org`; without a number it is what the line answers to.
 pub(super) fn get(rest: &str, context: &Context) -> Result<Command, NotACommand> {
+    if let Some(split) = contacts::to_somebody(rest) {
+        return contacts::send(split, context);
+    }
     match pictures::small(rest) {
         Some(numbers) => pictures::get_small(&numbers, context),
         None => picks(rest, context).map(|picks| Command::Get { picks }),

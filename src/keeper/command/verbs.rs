@@ -1,10 +1,10 @@
 //! The words that commands begin with.
 
 use super::{
-    Command, Context, NotACommand, album, alone, checks, devices, files, help, keeping, keys,
-    machine, notices, pictures,
+    Command, Context, NotACommand, album, alone, checks, contacts, devices, files, help, keeping,
+    keys, machine, notices, pictures,
 };
-use crate::keeper::{keeping::Keeping, machine::Errand};
+use crate::keeper::{contacts::Wish, keeping::Keeping, machine::Errand};
 
 /// Reads what follows a verb.
 type Read = fn(&str, &Context) -> Result<Command, NotACommand>;
@@ -34,6 +34,8 @@ pub const VERBS: &[Verb] = &[
     verb("albums", &[], |rest, _| alone("albums", rest, Command::Albums { after: String::new() })),
     verb("tags", &[], |rest, _| alone("tags", rest, Command::Tags { after: String::new() })),
     verb("get", &["send", "fetch", "download"], files::get),
+    verb("contacts", &["friends"], |rest, _| alone("contacts", rest, Command::Contact(Wish::List))),
+    verb("forget", &[], |rest, _| contacts::forget(rest)),
     verb("last", &[], files::last),
     verb("album", &[], album::album),
     verb("sheet", &["sheets", "thumbnails"], pictures::sheet),
@@ -44,7 +46,7 @@ pub const VERBS: &[Verb] = &[
     verb("add", &[], keys::add),
     verb("rename", &[], keys::rename),
     verb("devices", &["phones"], |rest, _| alone("devices", rest, Command::Devices)),
-    verb("fingerprints", &["fingerprint"], |rest, _| alone("fingerprints", rest, Command::Fingerprints)),
+    verb("fingerprints", &["fingerprint"], |rest, _| devices::fingerprints(rest)),
     verb("trust", &[], devices::trust),
     verb("revoke", &[], devices::revoke),
     verb("verify", &["check"], checks::verify),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::keeper::{
     client::lines::Which,
     command::{Command, FOUND_LINES, Filter, Pick},
+    contacts::Wish,
     keeping::Keeping,
     labels::Labels,
     pictures::Look,
@@ -97,6 +98,15 @@ pub enum Asked {
     Picture(Look),
     /// Which numbers there are: those below one (0 for all), and of which kind.
     Numbers(u64, Which),
+    /// The vault's address as a picture.
+    AddressPicture,
+    /// Files for somebody else.
+    SendTo {
+        /// Ranges of numbers, or (0, n) for the newest n.
+        picks: Vec<(u64, u64)>,
+        /// The bare address.
+        jid: String,
+    },
 }
 
 impl Asked {
@@ -111,6 +121,8 @@ impl Asked {
             | Self::Keys
             | Self::Unproven
             | Self::Numbers(..)
+            | Self::AddressPicture
+            | Self::SendTo { .. }
             | Self::TakeUnproven { .. }
             | Self::RenameKey { .. }
             | Self::RevokeKey { .. }
@@ -127,6 +139,7 @@ impl Asked {
     pub(super) fn new(command: &Command) -> Option<Self> {
         Some(match command {
             Command::Status => Self::Status,
+            Command::AddressPicture => Self::AddressPicture,
             Command::Numbers { before, what } => Self::Numbers(*before, what.clone()),
             Command::Keys => Self::Keys,
             Command::List {
@@ -145,14 +158,10 @@ impl Asked {
             Command::Tags { after } => Self::Tags {
                 after: after.clone(),
             },
-            Command::Get { picks } => Self::Get {
-                picks: picks
-                    .iter()
-                    .map(|pick| match pick {
-                        Pick::Range { first, last } => (*first, *last),
-                        Pick::Last { count } => (0, *count),
-                    })
-                    .collect(),
+            Command::Get { picks } => Self::Get { picks: kept(picks) },
+            Command::Contact(Wish::Deliver { picks, jid }) => Self::SendTo {
+                picks: kept(picks),
+                jid: jid.clone(),
             },
             Command::Unproven => Self::Unproven,
             Command::TakeUnproven { seen } => Self::TakeUnproven { seen: *seen },
@@ -174,6 +183,7 @@ impl Asked {
                 labels: labels.clone(),
             },
             Command::Album { .. }
+            | Command::Contact(_)
             | Command::AddKey
             | Command::Help
             | Command::HelpOn { .. }
@@ -192,6 +202,7 @@ impl Asked {
     pub(super) fn command(&self) -> Command {
         match self {
             Self::Status => Command::Status,
+            Self::AddressPicture => Command::AddressPicture,
             Self::Numbers(before, what) => Command::Numbers {
                 before: *before,
                 what: what.clone(),
@@ -227,14 +238,12 @@ impl Asked {
                 after: after.clone(),
             },
             Self::Get { picks } => Command::Get {
-                picks: picks
-                    .iter()
-                    .map(|&pick| match pick {
-                        (0, count) => Pick::Last { count },
-                        (first, last) => Pick::Range { first, last },
-                    })
-                    .collect(),
+                picks: asked(picks),
             },
+            Self::SendTo { picks, jid } => Command::Contact(Wish::Deliver {
+                picks: asked(picks),
+                jid: jid.clone(),
+            }),
             Self::Unproven => Command::Unproven,
             Self::TakeUnproven { seen } => Command::TakeUnproven { seen: *seen },
             Self::RenameKey { name, to } => Command::RenameKey {
@@ -256,4 +265,20 @@ impl Asked {
             Self::Picture(look) => Command::Picture(look.asked()),
         }
     }
+}
+
+fn kept(picks: &[Pick]) -> Vec<(u64, u64)> {
+    let one = |pick: &Pick| match pick {
+        Pick::Range { first, last } => (*first, *last),
+        Pick::Last { count } => (0, *count),
+    };
+    picks.iter().map(one).collect()
+}
+
+fn asked(kept: &[(u64, u64)]) -> Vec<Pick> {
+    let one = |&pick: &(u64, u64)| match pick {
+        (0, count) => Pick::Last { count },
+        (first, last) => Pick::Range { first, last },
+    };
+    kept.iter().map(one).collect()
 }

@@ -4,6 +4,11 @@ use super::{Asked, Asker, Command, Deliveries, Effect, JobId, Reply};
 use crate::keeper::{keeping::Keeping, labels::Labels};
 
 impl Deliveries {
+    /// Returns who wrote last.
+    pub(in crate::keeper) fn last_asker(&self) -> Option<Asker> {
+        self.asker
+    }
+
     /// Returns what this job is to do to kept files, and who asked.
     pub(in crate::keeper) fn keeping(&self, job: &JobId) -> Option<(Option<Asker>, Keeping)> {
         let delivery = self.open.iter().find(|it| it.job == *job)?;

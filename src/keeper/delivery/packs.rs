@@ -96,7 +96,7 @@ impl Deliveries {
         }
         if numbers.is_empty() {
             self.sending = None;
-            let next = self.send_if_open();
+            let next = self.send_next();
             if next.is_empty() {
                 effects.push(Effect::Typing(false));
             }

@@ -1,5 +1,6 @@
 //! What is said about the owner's devices: pairing, new ones, lost ones.
 
+use super::DeliveryFailure;
 use crate::keeper::devices::{Level, Listed, Own};
 
 /// One device, as the owner sees it.
@@ -165,6 +166,10 @@ pub enum DeviceReply {
         /// Those of the devices that may command.
         devices: Vec<DeviceLine>,
     },
+    /// The address comes next, as a picture.
+    AddressPicture,
+    /// The address could not be sent as a picture.
+    AddressPictureNotSent(DeliveryFailure),
     /// A phone also encrypts to a device that nobody knows.
     Reader {
         /// Its OMEMO device id.

@@ -8,6 +8,7 @@ use super::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, Way
 
 mod arrivals;
 mod client;
+mod contacts;
 mod custody;
 mod delivery;
 mod devices;
@@ -113,6 +114,7 @@ impl Reply {
             Self::Keep(reply) => reply.text(),
             Self::Notice(reply) => reply.text(),
             Self::Machine(reply) => reply.text(),
+            Self::Contact(reply) => reply.text(),
             Self::Picture(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),
             Self::Client(reply) => reply.text(),

@@ -15,6 +15,7 @@ fn file(name: &str) -> SharedFile {
     let secret = MediaSecret::new(MediaCipher::Aes256Cbc, &[7; 32], &[8; 16]).unwrap();
     let hash = ContentHash::new(HashAlgorithm::Sha256, vec![9; 32]);
     SharedFile {
+        changed_at: None,
         name: Some(name.to_owned()),
         media_type: Some("image/jpeg".to_owned()),
         size: Some(10),

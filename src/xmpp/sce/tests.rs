@@ -82,6 +82,23 @@ fn an_envelope_for_another_stanza_is_refused() {
 }
 
 #[test]
+fn padding_is_never_a_reason_to_refuse_and_a_time_that_is_none_counts_as_none() {
+    for affix in [
+        "",
+        "<rpad/>",
+        "<rpad>x</rpad><rpad>y</rpad>",
+        &format!("<rpad>{}</rpad>", "x".repeat(5_000)),
+        "<time/>",
+        "<time stamp='noon'/>",
+    ] {
+        let content = read(&envelope(&format!("{LIST}{affix}"))).unwrap();
+
+        assert_eq!(content.body().as_deref(), Some("list"), "{affix}");
+        assert_eq!(content.sent_at(), None, "{affix}");
+    }
+}
+
+#[test]
 fn what_is_no_envelope_is_refused() {
     for text in [
         "list",
@@ -92,6 +109,7 @@ fn what_is_no_envelope_is_refused() {
         "<envelope xmlns='urn:xmpp:sce:1'><content></envelope>",
         "<!DOCTYPE x [<!ENTITY y 'z'>]><envelope xmlns='urn:xmpp:sce:1'><content/></envelope>",
         "<envelope xmlns='urn:xmpp:sce:1'><content/></envelope><envelope/>",
+        "<envelope xmlns='urn:xmpp:sce:1'><content/><content/></envelope>",
     ] {
         assert_eq!(refused(text), Some(SceError::Malformed), "{text}");
     }

@@ -22,12 +22,17 @@ fn hash(algorithm: &str, digest: &str) -> String {
 }
 
 fn encrypted(cipher: &str, key: &str, iv: &str, targets: &[&str]) -> String {
+    hashed(cipher, (key, iv), "", targets)
+}
+
+/// With hashes of the ciphertext.
+fn hashed(cipher: &str, (key, iv): (&str, &str), hashes: &str, targets: &[&str]) -> String {
     let places = targets
         .iter()
         .map(|it| format!("<url-data xmlns='http://jabber.org/protocol/url-data' target='{it}'/>"));
     let places: String = places.collect();
     format!(
-        "<encrypted xmlns='urn:xmpp:esfs:0' cipher='{cipher}'><key>{key}</key><iv>{iv}</iv>\
+        "<encrypted xmlns='urn:xmpp:esfs:0' cipher='{cipher}'><key>{key}</key><iv>{iv}</iv>{hashes}\
          <sources xmlns='urn:xmpp:sfs:0'>{places}</sources></encrypted>"
     )
 }
@@ -61,14 +66,23 @@ fn the_example_of_the_specification_is_read() {
     let inner = sharing(
         &format!(
             "<media-type>image/jpeg</media-type><name>summit.jpg</name><size>3032449</size>\
-             <dimension>4096x2160</dimension>{}{}<desc>Photo from the summit.</desc>\
+             <dimension>4096x2160</dimension><date>2015-07-26T21:46:00+01:00</date>{}{}<desc>Photo from the summit.</desc>\
              <thumbnail xmlns='urn:xmpp:thumbs:1' uri='cid:sha1+ff@bob.xmpp.org'/>",
             hash("sha3-256", HASH),
             hash("id-blake2b256", "2AfMGH8O7UNPTvUVAM9aK13mpCY="),
         ),
         &format!(
             "{}<jinglepub xmlns='urn:xmpp:jinglepub:1' from='r@x/y' id='9'/>",
-            encrypted(GCM, KEY, SHORT_IV, &[URL])
+            hashed(
+                GCM,
+                (KEY, SHORT_IV),
+                &format!(
+                    "{}{}",
+                    hash("sha3-256", HASH),
+                    hash("id-blake2b256", "id4cnqqy9/ssfCkM4vYSkiXXrlE=")
+                ),
+                &[URL]
+            )
         ),
     );
 
@@ -79,6 +93,8 @@ fn the_example_of_the_specification_is_read() {
     assert_eq!(file.size, Some(3_032_449));
     let algorithms: Vec<_> = file.hashes.iter().map(ContentHash::algorithm).collect();
     assert_eq!(algorithms, [HashAlgorithm::Sha3With256]);
+    assert_eq!(file.sources[0].hashes, file.hashes);
+    assert_eq!(file.changed_at, Some(1_437_943_560));
     assert_eq!(file.sources[0].url, URL);
     assert_eq!(file.sources[0].secret.cipher(), MediaCipher::Aes256Gcm);
     assert_eq!(file.sources[0].secret.iv().len(), 12);
@@ -115,8 +131,12 @@ fn what_is_written_is_read_back() {
             name: Some("a <b> & 'c'.jpg".to_owned()),
             media_type: Some(media_type.to_owned()),
             size: Some(17),
+            changed_at: Some(1_437_943_560),
             hashes: vec![ContentHash::new(HashAlgorithm::Sha256, vec![9; 32]).unwrap()],
-            sources: vec![FileSource::new(URL, secret).unwrap()],
+            sources: vec![FileSource {
+                hashes: vec![ContentHash::new(HashAlgorithm::Sha512, vec![8; 64]).unwrap()],
+                ..FileSource::new(URL, secret).unwrap()
+            }],
         };
 
         let inner = write_file(&file).into_text();
@@ -125,8 +145,10 @@ fn what_is_written_is_read_back() {
         assert_eq!(again.name, file.name);
         assert_eq!(again.media_type, file.media_type);
         assert_eq!(again.size, file.size);
+        assert_eq!(again.changed_at, file.changed_at);
         assert_eq!(again.hashes, file.hashes);
         assert_eq!(again.sources[0].url, URL);
+        assert_eq!(again.sources[0].hashes, file.sources[0].hashes);
         assert_eq!(again.sources[0].secret.cipher(), cipher);
         assert_eq!(again.sources[0].secret.to_bytes(), bytes);
         assert!(inner.contains(&format!("disposition='{disposition}'")));
@@ -149,6 +171,7 @@ fn each_fault_of_the_sources_is_named_and_its_honest_twin_is_read() {
 
     let sha = || hash("sha-256", HASH);
     let cbc = |key: &str, iv: &str, targets: &[&str]| encrypted(CBC, key, iv, targets);
+    let outer = |hashes: &str| hashed(CBC, (KEY, &iv(16)), hashes, &[URL]);
     let plain = format!("<url-data xmlns='http://jabber.org/protocol/url-data' target='{URL}'/>");
     let both = format!("{plain}{}", cbc(KEY, &iv(16), &[URL]));
     let none = "<jinglepub xmlns='urn:xmpp:jinglepub:1' from='r@x/y' id='9'/>";
@@ -170,6 +193,10 @@ fn each_fault_of_the_sources_is_named_and_its_honest_twin_is_read() {
         (cbc("?", &iv(16), &[URL]), Some(Malformed)),
         (cbc(KEY, &iv(16), &[URL; 5]), Some(Malformed)),
         (cbc(KEY, &iv(16), &[URL; 4]), None),
+        (outer(&hash("sha-256", "AAAA")), Some(Malformed)),
+        (outer(&sha().repeat(9)), Some(Malformed)),
+        (outer(&hash("sha-1", "2AfMGH8O7UNPTvUVAM9aK13mpCY=")), None),
+        (outer(&sha()), None),
     ];
     assert_each(
         cases
@@ -206,6 +233,29 @@ fn each_fault_of_the_metadata_is_named_and_its_honest_twin_is_read() {
             .collect(),
     );
     assert_eq!(refusal("", &encrypted(GCM, KEY, SHORT_IV, &[URL])), None);
+    // A hash of the ciphertext proves CBC too, if it is a strong one.
+    let outer = |hash: &str| refusal("", &hashed(CBC, (KEY, &iv(16)), hash, &[URL]));
+    assert_eq!(outer(&sha), None);
+    assert_eq!(
+        outer(&hash("sha-1", "2AfMGH8O7UNPTvUVAM9aK13mpCY=")),
+        Some(NoHash)
+    );
+}
+
+#[test]
+fn a_date_that_is_none_is_left_out_and_the_file_is_taken() {
+    for (date, read) in [
+        ("1970-01-01T00:00:07Z", Some(7)),
+        (" 2015-07-26T21:46:00+01:00\n", Some(1_437_943_560)),
+        ("1969-12-31T23:59:59Z", None),
+        ("yesterday", None),
+        ("", None),
+    ] {
+        let metadata = format!("<date>{date}</date>");
+        let file = one(&sharing(&metadata, &encrypted(GCM, KEY, SHORT_IV, &[URL])));
+
+        assert_eq!(file.file.unwrap().changed_at, read, "{date}");
+    }
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub struct SharedFile {
     pub media_type: Option<String>,
     /// Its length in bytes.
     pub size: Option<u64>,
+    /// When it was last changed, in seconds since 1970.
+    pub changed_at: Option<i64>,
     /// Hashes of its content that are strong enough to vouch for it.
     pub hashes: Vec<ContentHash>,
     /// Where its ciphertext lies, in the order of the message.
@@ -36,16 +38,29 @@ pub struct FileSource {
     pub url: String,
     /// Cipher, key and IV.
     pub secret: MediaSecret,
+    /// Hashes of the ciphertext that are strong enough to vouch for it.
+    pub hashes: Vec<ContentHash>,
 }
 
 impl FileSource {
-    /// Takes an address as a message gives it.
+    /// Takes an address as a message gives it, without a hash of what lies there.
     ///
     /// # Errors
     /// [`SharedFileError::Address`]
     pub fn new(url: &str, secret: MediaSecret) -> Result<Self, SharedFileError> {
         let (url, _) = link::read_url(url).map_err(|_| SharedFileError::Address)?;
-        Ok(Self { url, secret })
+        Ok(Self {
+            url,
+            secret,
+            hashes: Vec::new(),
+        })
+    }
+
+    /// Returns whether ciphertext that was altered is noticed by itself: the cipher has a tag, or the
+    /// message a hash of the ciphertext.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.secret.cipher().is_authenticated() || !self.hashes.is_empty()
     }
 }
 
@@ -67,7 +82,12 @@ impl SharedFile {
             .name
             .as_ref()
             .is_some_and(|it| it.len() > MAX_NAME_BYTES);
-        if long_name || self.hashes.len() > MAX_HASHES || self.sources.len() > MAX_SOURCES {
+        let many_hashes = |it: &FileSource| it.hashes.len() > MAX_HASHES;
+        if long_name
+            || self.hashes.len() > MAX_HASHES
+            || self.sources.len() > MAX_SOURCES
+            || self.sources.iter().any(many_hashes)
+        {
             return Err(SharedFileError::Malformed);
         }
         let is_type = |it: &String| {
@@ -79,9 +99,8 @@ impl SharedFile {
         };
         self.media_type = self.media_type.filter(is_type);
         // Whoever holds the ciphertext can change what CBC decrypts to.
-        let proven = |it: &FileSource| it.secret.cipher().is_authenticated();
         if self.hashes.is_empty() {
-            self.sources.retain(proven);
+            self.sources.retain(FileSource::is_proven);
         }
         if self.sources.is_empty() {
             return Err(SharedFileError::NoHash);
@@ -92,7 +111,11 @@ impl SharedFile {
 
 impl fmt::Debug for FileSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, secret: _ } = self;
+        let Self {
+            url: _,
+            secret: _,
+            hashes: _,
+        } = self;
         f.write_str("FileSource(..)")
     }
 }
@@ -103,6 +126,7 @@ impl fmt::Debug for SharedFile {
             name: _,
             media_type: _,
             size: _,
+            changed_at: _,
             hashes: _,
             sources: _,
         } = self;
@@ -175,6 +199,10 @@ mod tests {
         assert_eq!(file(&[Aes256Cbc], 1).checked().unwrap().sources.len(), 1);
         let refused = file(&[Aes256Cbc, Aes256Cbc], 0).checked();
         assert_eq!(refused.err(), Some(SharedFileError::NoHash));
+        // A hash of the ciphertext is as good: only one content comes of it.
+        let mut outer = file(&[Aes256Cbc, Aes256Cbc], 0);
+        outer.sources[1].hashes.push(hash());
+        assert_eq!(outer.checked().unwrap().sources.len(), 1);
         let half = file(&[Aes256Cbc, Aes256Gcm], 0).checked().unwrap();
         assert_eq!(half.sources.len(), 1);
         assert!(
@@ -201,12 +229,15 @@ mod tests {
         let gcm = MediaCipher::Aes256Gcm;
         let mut long = file(&[gcm], 1);
         long.name = Some("x".repeat(MAX_NAME_BYTES + 1));
+        let mut hashed = file(&[gcm], 1);
+        hashed.sources[0].hashes = (0..=MAX_HASHES).map(|_| hash()).collect();
         let mut longest = file(&[gcm; MAX_SOURCES], MAX_HASHES);
         longest.name = Some("x".repeat(MAX_NAME_BYTES));
 
         assert!(longest.checked().is_ok());
         for more in [
             long,
+            hashed,
             file(&[gcm], MAX_HASHES + 1),
             file(&[gcm; MAX_SOURCES + 1], 1),
         ] {

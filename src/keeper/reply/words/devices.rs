@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 
 use crate::keeper::{
     devices::{Level, Listed, Own, tail},
-    reply::{DeviceLine, DeviceReply, Revocation},
+    reply::{DeliveryFailure, DeviceLine, DeviceReply, Revocation},
 };
 
-use super::{bytes, day, show};
+use super::{bytes, day, not_sent, show};
+
+const ADDRESS_PICTURE: &str = "My address as a picture: scan it with the app that is to write to me. It \
+                               carries my fingerprint, which \"fingerprints\" shows in digits.";
 
 impl DeviceReply {
     /// Returns what happened, then what the owner can do about it.
@@ -85,7 +88,26 @@ impl DeviceReply {
             Self::RevokeWhat { word } => which("Revoke", "revoke", word),
             Self::List(lines) => list(lines),
             Self::Fingerprints { own, devices } => fingerprints(own, devices),
+            Self::AddressPicture => ADDRESS_PICTURE.to_owned(),
+            Self::AddressPictureNotSent(why) => picture_not_sent(*why),
             Self::Reader { device, listed } => reader(*device, *listed),
+        }
+    }
+}
+
+fn picture_not_sent(why: DeliveryFailure) -> String {
+    match why {
+        DeliveryFailure::Damaged | DeliveryFailure::NothingToShow | DeliveryFailure::Locked => {
+            "The picture of my address could not be drawn. \"fingerprints\" says the same in words."
+                .to_owned()
+        }
+        DeliveryFailure::NoUpload
+        | DeliveryFailure::TooLarge { .. }
+        | DeliveryFailure::ServerTrouble
+        | DeliveryFailure::Offline => {
+            let file = not_sent(0, why);
+            let why = file.trim_start_matches("#0");
+            format!("The picture of my address{why} \"fingerprints\" says the same in words.")
         }
     }
 }
@@ -140,7 +162,7 @@ fn files(count: u64) -> String {
 }
 
 /// Writes a fingerprint as apps show it.
-fn groups(fingerprint: &str) -> String {
+pub(super) fn groups(fingerprint: &str) -> String {
     let characters: Vec<char> = fingerprint.chars().collect();
     let groups: Vec<String> = characters
         .chunks(8)

@@ -8,6 +8,7 @@ use super::show;
 pub(super) const HELP: &str = "Share a photo or file here and I keep it.\n\
      See: list, next, find photos june 2025 rome, info 7, albums, tags, sheet\n\
      Get back: get 7, get 7 9-12, get last 3, get 7 small\n\
+     To others: send 7 to bob@example.org, contacts, forget bob@example.org\n\
      Albums: album Norway, album off\n\
      Keep in order: rename, move, tag, note, delete 7, undo, trash, restore 7\n\
      How it is: status, verify, unproven\n\
@@ -44,7 +45,18 @@ const TOPICS: &[(&str, &str)] = &[
         "get",
         "\"get 7\" sends file 7 back, \"get 7 9-12\" several, \"get last\" the newest and \"get last \
          3\" the three newest. Or answer to the line of a file with \"get\". 100 files at most; \
-         more than ten come as a zip. \"get 7 small\" sends a preview of a picture.",
+         more than ten come as a zip. \"get 7 small\" sends a preview of a picture, \"send 7 to \
+         bob@example.org\" sends it to somebody else.",
+    ),
+    (
+        "contacts",
+        "\"contacts\" shows to whose devices I send, after you have compared them. I read nothing \
+         that they write.",
+    ),
+    (
+        "forget",
+        "\"forget bob@example.org\" ends that: the next file goes there only after you have compared \
+         anew.",
     ),
     (
         "next",
@@ -118,7 +130,8 @@ const TOPICS: &[(&str, &str)] = &[
     ),
     (
         "fingerprints",
-        "\"fingerprints\" shows all digits of my fingerprint and your phones', to compare.",
+        "\"fingerprints\" shows all digits of my fingerprint and your phones', to compare; \
+         \"fingerprints qr\" sends my address as a picture to scan.",
     ),
     (
         "trust",

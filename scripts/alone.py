@@ -1,0 +1,43 @@
+"""A server and a vault for clients as Debian has them: on the standard port, with an authority they know.
+
+Runs as root in network and mount namespaces of its own (scripts/clients.sh).
+"""
+import subprocess
+from pathlib import Path
+
+from stage import OWNER, VAULT, Prosody, Vault, run
+
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def password(jid):
+    return "secret of " + jid
+
+
+def set_up(stage, programs):
+    """Starts the server and makes the vault; returns what set-up said. The daemon does not run yet."""
+    stage.server = Prosody(stage.folder / "server", c2s=5222)
+    # What an earlier stage put there went with its folder.
+    subprocess.run(["umount", AUTHORITIES], check=False, capture_output=True)
+    trusted = stage.folder / "authorities"
+    trusted.write_bytes(Path(AUTHORITIES).read_bytes() + stage.server.authority.read_bytes())
+    run(["mount", "--bind", trusted, AUTHORITIES])
+    for jid in (VAULT, OWNER):
+        stage.server.register(jid, password(jid))
+    make_contacts(stage.server)
+    stage.vault = Vault(stage.folder / "pi", programs, stage.server)
+    return stage.vault.init(password(VAULT))
+
+
+def make_contacts(server):
+    """Writes into the server's rosters that each has subscribed with the other."""
+    rosters = server.folder / "data" / VAULT.partition("@")[2] / "roster"
+    rosters.mkdir(parents=True)
+    for one, other in ((VAULT, OWNER), (OWNER, VAULT)):
+        (rosters / f"{one.partition('@')[0]}.dat").write_text(
+            f'return {{ ["{other}"] = {{ subscription = "both"; groups = {{}}; }}; }};\n')
+
+
+def blobs(drive):
+    """How many files of a photo's size lie on the drive."""
+    return sum(it.is_file() and it.stat().st_size > 500_000 for it in drive.rglob("*"))
