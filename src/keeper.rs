@@ -316,8 +316,11 @@ impl Keeper {
     pub fn asker(&self, input: &Input) -> Option<Asker> {
         match input {
             Input::Told(told) => Some(told.asker()),
-            Input::Answered { job, .. }
-            | Input::Packed(Packed { job, .. })
+            Input::Answered { job, .. } => {
+                let asker = self.deliveries.asker(job);
+                asker.or_else(|| self.intakes.asker(job))
+            }
+            Input::Packed(Packed { job, .. })
             | Input::Uploaded { job, .. }
             | Input::NotUploaded { job, .. } => self.deliveries.asker(job),
             Input::Vouched { job, .. }
@@ -326,9 +329,7 @@ impl Keeper {
             | Input::NotSealed { job, .. }
             | Input::Indexed { job, .. }
             | Input::NotIndexed { job, .. }
-            | Input::Chat(News::Labelled { job } | News::Fetching { job, .. }) => {
-                self.intakes.asker(job)
-            }
+            | Input::Chat(News::Fetching { job, .. }) => self.intakes.asker(job),
             Input::Online
             | Input::Offline
             | Input::ToldPlain { .. }

@@ -18,6 +18,7 @@ use vault::Picture;
 pub mod decoder;
 mod draw;
 mod exif;
+mod film;
 pub mod png;
 pub mod qr;
 mod sheet;
@@ -61,12 +62,17 @@ pub enum Task {
     },
     /// Put thumbnails together.
     Sheet(Vec<Tile>),
+    /// Read what the film that follows says of itself; no frame of it is opened.
+    Film {
+        /// How long it is, in bytes.
+        bytes: u64,
+    },
 }
 
 impl Task {
     fn content_bytes(&self) -> u64 {
         match self {
-            Self::Thumbnail { bytes } | Self::Preview { bytes } => *bytes,
+            Self::Thumbnail { bytes } | Self::Preview { bytes } | Self::Film { bytes } => *bytes,
             Self::Sheet(_) => 0,
         }
     }
@@ -76,6 +82,7 @@ impl Task {
             Self::Thumbnail { .. } => vault::thumbnail::MAX_IMAGE_BYTES,
             Self::Preview { .. } => MAX_PREVIEW_BYTES,
             Self::Sheet(_) => MAX_SHEET_BYTES,
+            Self::Film { .. } => 0,
         }
     }
 }
@@ -109,6 +116,14 @@ pub fn may_be_picture(start: &[u8]) -> bool {
         || begins(b"\x89PNG\r\n\x1a\n")
         || begins(b"GIF8")
         || (begins(b"RIFF") && start.get(8..12) == Some(b"WEBP"))
+}
+
+/// The same for a film.
+#[must_use]
+pub fn may_be_film(start: &[u8]) -> bool {
+    const PICTURES: [&[u8]; 5] = [b"heic", b"heix", b"mif1", b"msf1", b"avif"];
+    let brand = start.get(8..12).unwrap_or_default();
+    start.get(4..8) == Some(b"ftyp") && !PICTURES.contains(&brand)
 }
 
 /// Writes one frame; `None` for one that would be too long.

@@ -41,7 +41,6 @@ mod finding;
 mod gallery;
 #[cfg(feature = "peers")]
 pub mod indoors;
-mod labels;
 mod numbers;
 mod origin;
 pub mod sandbox;
@@ -56,7 +55,6 @@ pub use self::{
     edits::{EditAsk, Edited},
     finding::{About, FindAsk, FindWord, Shot},
     gallery::{Make, PictureAsk, PictureWord},
-    labels::Labels,
     numbers::{Numbers, NumbersAsk, Which},
     origin::OriginWord,
     slots::{SlotAnswer, SlotAsk, SlotRow},
@@ -162,17 +160,6 @@ pub enum Order {
         /// How.
         ask: SlotAsk,
     },
-    /// Note the same with several entries.
-    Label {
-        /// Names the answer.
-        job: [u8; 32],
-        /// Their numbers.
-        numbers: Vec<u64>,
-        /// What is noted.
-        labels: Labels,
-        /// Whether the job is a file's on its way in.
-        for_intake: bool,
-    },
     /// Change entries, or look at those that are to be changed.
     Edit {
         /// Names the answer.
@@ -220,6 +207,8 @@ pub struct Row {
     pub received_at: i64,
     /// Whether a check found it damaged and nothing has mended it since; said in listings only.
     pub damaged: bool,
+    /// What its camera's clock showed when it was taken, likewise.
+    pub taken_at: Option<i64>,
 }
 
 /// Why the vault did not open.
@@ -398,15 +387,6 @@ pub enum Word {
     },
     /// The list of lost devices that lies on the key device beside the key that opened the vault.
     Revoked(String),
-    /// Answer to [`Order::Label`].
-    Labelled {
-        /// Names the order.
-        job: [u8; 32],
-        /// The entries that there are.
-        numbers: Vec<u64>,
-        /// Whether the job is a file's on its way in.
-        for_intake: bool,
-    },
     /// Answer to [`Order::Edit`].
     Edited {
         /// Names the order.

@@ -542,6 +542,7 @@ impl World {
                 bytes: 1,
                 received_at: 0,
                 damaged: false,
+                taken_at: None,
             };
             self.tell(Input::Indexed {
                 job,
@@ -592,6 +593,7 @@ impl World {
                     bytes: 1,
                     received_at: 0,
                     damaged: false,
+                    taken_at: None,
                 },
                 file: Uploaded::Link(String::new()),
             }

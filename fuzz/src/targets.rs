@@ -390,6 +390,10 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Picture(Pictures::Sheet { picks }) => {
             ("sheet", format!("sheet{}", plain_picks(picks)))
         }
+        Command::Picture(Pictures::SheetOf { what, before }) => {
+            assert!(before.is_none());
+            ("sheet-of", format!("sheet{}", what.plain()))
+        }
         Command::Picture(Pictures::Small { picks }) => {
             ("small", format!("get{} small", plain_picks(picks)))
         }

@@ -53,6 +53,7 @@ impl Daemon {
                         bytes,
                         received_at: 0,
                         damaged: false,
+                        taken_at: None,
                     },
                     file,
                 },

@@ -212,6 +212,7 @@ impl Daemon {
                 Err(error) => log::error!("no mark was sent: {error}"),
             }
         }
+        let at = self.calm_now();
         if let Chat::Label {
             job,
             number,
@@ -220,7 +221,8 @@ impl Daemon {
             && let Some(vault) = &self.vault
         {
             // Without a vault process the file waits for the next one.
-            vault.process.order(dialogue::label(job, number, labels));
+            let order = dialogue::label(job, number, &labels, at);
+            vault.process.order(order);
         }
     }
 

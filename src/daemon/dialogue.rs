@@ -11,18 +11,17 @@ pub use super::keeping::purge_old;
 use crate::{
     keeper::{
         Answer, Input, JobId, Packed, Placed,
-        chat::News,
         command::{Command, Pick},
         contacts::Wish,
         intake::Intake,
-        labels,
-        pictures::{Made, PictureNews, Pictures, Seen},
+        labels::Labels,
+        pictures::{Made, PictureNews, Pictures, SHEET_FILES, Seen},
         reply::{DeliveryFailure, KeyReply, Line, Slot, Unproven},
         verify::{self as keeper, Act},
     },
     vault_process::{
-        FindAsk, Labels, Make, Numbers, NumbersAsk, Order, OriginWord, PictureWord, Question, Row,
-        Shut, SlotAnswer, SlotAsk, SlotRow, Word,
+        FindAsk, Make, Numbers, NumbersAsk, Order, OriginWord, PictureWord, Question, Row, Shut,
+        SlotAnswer, SlotAsk, SlotRow, Word,
         verify::{End, Fault, Scope, Tally},
     },
 };
@@ -62,6 +61,11 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
             before,
             lines,
         }),
+        Command::Picture(Pictures::SheetOf { what, before }) => Question::Find(FindAsk::Show {
+            search: finding::search(what),
+            before,
+            lines: u32::try_from(SHEET_FILES).unwrap_or(u32::MAX),
+        }),
         Command::Info { number } => Question::Find(FindAsk::About { number }),
         Command::Albums { after } => Question::Find(FindAsk::Albums { after }),
         Command::Tags { after } => Question::Find(FindAsk::Tags { after }),
@@ -90,12 +94,7 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         Command::Label {
             numbers, labels, ..
         } => {
-            return Order::Label {
-                job,
-                numbers,
-                labels: order_labels(labels),
-                for_intake: false,
-            };
+            return keeping::label(job, &numbers, &labels, at);
         }
         Command::Keys => Question::Slots,
         Command::Unproven => Question::Unproven { waiting: waiting() },
@@ -133,28 +132,10 @@ fn range(pick: Pick) -> (u64, u64) {
     }
 }
 
-/// Returns the order that notes labels with a file on its way in.
+/// Returns the order that notes labels with a file on its way in; `at` as in [`order`].
 #[must_use]
-pub fn label(job: JobId, number: u64, labels: labels::Labels) -> Order {
-    Order::Label {
-        job: job.0,
-        numbers: vec![number],
-        labels: order_labels(labels),
-        for_intake: true,
-    }
-}
-
-fn order_labels(labels: labels::Labels) -> Labels {
-    let labels::Labels {
-        caption,
-        tags,
-        album,
-    } = labels;
-    Labels {
-        caption,
-        tags,
-        album,
-    }
+pub fn label(job: JobId, number: u64, labels: &Labels, at: i64) -> Order {
+    keeping::label(job.0, &[number], labels, at)
 }
 
 /// Returns the order that a check becomes; `None` for the look from outside, which needs none.
@@ -234,12 +215,6 @@ pub fn input(word: Word, free: Option<u64>) -> Heard {
         }
         Word::Edited { job, edited } => keeping::heard(job, edited, free, line),
         Word::NoAnswer { job } => answered(job, Answer::Failed),
-        Word::Labelled {
-            job,
-            for_intake: true,
-            ..
-        } => Input::Chat(News::Labelled { job: JobId(job) }),
-        Word::Labelled { job, numbers, .. } => answered(job, Answer::Labelled { numbers }),
         Word::Checking { run, tally } => Input::Verify(progress(run, tally)),
         Word::Checked { run, tally, end } => Input::Verify(ended(run, tally, end)),
         Word::Damage { rows, more, total } => Input::Verify(damage(rows, more, total)),
@@ -300,6 +275,7 @@ fn picture(word: PictureWord) -> Input {
             name,
             bytes,
             picture,
+            is_film,
         } => Input::Picture(PictureNews::Seen(Seen {
             number,
             name,
@@ -307,6 +283,7 @@ fn picture(word: PictureWord) -> Input {
             width: picture.width,
             height: picture.height,
             is_described: picture.is_described,
+            is_film,
         })),
         PictureWord::NotMade { job, number } => Input::NotUploaded {
             job: JobId(job),
@@ -362,6 +339,7 @@ pub fn line(row: Row) -> Line {
         bytes: row.bytes,
         received_at: row.received_at,
         damaged: row.damaged,
+        taken_at: row.taken_at,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     keeper::{
         Answer, Input, JobId,
         keeping::{Heard, Keeping, Kept},
+        labels::Labels,
         reply::Line,
     },
     vault_process::{EditAsk, Edited, Order, Row},
@@ -44,6 +45,16 @@ pub(super) fn order(job: JobId, keeping: Keeping, at: i64) -> Order {
         },
     };
     Order::Edit { job: job.0, ask }
+}
+
+/// Returns the order that notes the same with these entries; `at` as in [`order`].
+pub(super) fn label(job: [u8; 32], numbers: &[u64], labels: &Labels, at: i64) -> Order {
+    let ranges = numbers.iter().map(|&number| (number, number)).collect();
+    let labels = labels.wanted();
+    Order::Edit {
+        job,
+        ask: EditAsk::Label { ranges, labels, at },
+    }
 }
 
 /// Returns what the keeper hears of it.

@@ -58,6 +58,15 @@ struct Run {
     labels: Labels,
     /// The album that those go into which still come.
     album: Option<String>,
+    /// The last words that were said of them, and what held before: labels and album.
+    words: Option<(JobId, Labels, Option<String>)>,
+}
+
+impl Run {
+    /// Takes note of the message that says words of it, before they hold.
+    fn hear(&mut self, words: JobId) {
+        self.words = Some((words, self.labels.clone(), self.album.clone()));
+    }
 }
 
 /// What is known of files that came lately.
@@ -122,6 +131,18 @@ impl Arrivals {
     /// Lets what this device sends from here on be a run of its own.
     pub(super) fn end_run(&mut self, device: u32) {
         self.runs.remove(&device);
+    }
+
+    /// Words that this device said of files were taken back: what comes after them goes by what held
+    /// before.
+    pub(super) fn took_back(&mut self, device: u32, words: Option<JobId>) {
+        let run = self.runs.get_mut(&device);
+        let said = run.filter(|run| run.words.as_ref().map(|it| it.0) == words);
+        if let Some(run) = said
+            && let Some((_, labels, album)) = run.words.take()
+        {
+            (run.labels, run.album) = (labels, album);
+        }
     }
 
     /// Takes note that a file is an entry.
@@ -208,6 +229,7 @@ impl Keeper {
         if run.files.is_empty() {
             return None;
         }
+        run.hear(told.job);
         if told.beside.corrects {
             run.labels = labels;
         } else {
@@ -225,17 +247,19 @@ impl Keeper {
             None => return Vec::new(),
         };
         let mut effects = Vec::new();
-        let (mut numbers, mut coming) = (Vec::new(), 0);
+        let (mut numbers, mut coming) = (Vec::new(), BTreeSet::new());
         for (job, number) in files {
             match self.intakes.label(&job, &labels) {
                 Labelling::Saved(intake) => {
-                    coming += 1;
+                    coming.insert(job);
                     effects.push(Effect::SaveIntake(*intake));
                 }
                 Labelling::Entry(number) => numbers.push(number),
                 Labelling::Unknown => numbers.extend(number),
             }
         }
+        self.changes.said(told.from.id, told.job, coming.clone());
+        let coming = coming.len() as u64;
         if !numbers.is_empty() {
             let command = Command::Label {
                 numbers,
@@ -259,6 +283,7 @@ impl Keeper {
         let run = run.filter(|run| !run.files.is_empty());
         match (name, run) {
             (Some(name), Some(run)) => {
+                run.hear(told.job);
                 run.album = Some(name.to_owned());
                 self.label_run(told, Labels::of_album(name), at)
             }
@@ -301,11 +326,6 @@ impl Keeper {
                 Vec::new()
             }
             News::Fetching { job, done, total } => self.intakes.fetching(job, (done, total), now),
-            News::Labelled { job } => {
-                let (effects, told) = self.intakes.labelled(job, now);
-                self.number(told);
-                self.with_opening(effects)
-            }
         }
     }
 
@@ -318,7 +338,7 @@ impl Keeper {
     }
 
     /// Remembers the number that a file got, for what is said of it within a minute.
-    fn number(&mut self, entry: Option<(JobId, u64)>) {
+    pub(super) fn number(&mut self, entry: Option<(JobId, u64)>) {
         if let Some((job, number)) = entry {
             self.arrivals.numbered(&job, number);
         }

@@ -41,7 +41,7 @@ pub enum Chat {
         /// The entry.
         number: u64,
     },
-    /// Have the vault process note labels of this entry; [`News::Labelled`] tells its end.
+    /// Have the vault process note labels of this entry; the answer has its job.
     Label {
         /// The intake.
         job: JobId,
@@ -107,11 +107,6 @@ pub enum News {
         done: u64,
         /// Bytes in all.
         total: u64,
-    },
-    /// The labels of an intake are in the index.
-    Labelled {
-        /// The intake.
-        job: JobId,
     },
 }
 

@@ -335,7 +335,11 @@ fn parse_line(line: &str, context: &Context) -> Result<Command, NotACommand> {
         };
     }
     let words = line.split_whitespace().count();
-    match nearest::verb(word).filter(|_| words <= MAX_SLIP_WORDS) {
+    let meant = match filter::kind(word) {
+        Some(_) => Some("find"),
+        None => nearest::verb(word),
+    };
+    match meant.filter(|_| words <= MAX_SLIP_WORDS) {
         Some(verb) => Err(NotACommand::DidYouMean { verb }),
         None => Err(NotACommand::Unknown),
     }

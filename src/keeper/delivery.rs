@@ -18,10 +18,7 @@ use super::{
     client::lines::RequestId,
     command::Command,
     pictures::Look,
-    reply::{
-        ArrivalReply, CustodyReply, DeliveryFailure, DeliveryReply, Facts, Line, Reply,
-        StorageReply,
-    },
+    reply::{CustodyReply, DeliveryFailure, DeliveryReply, Facts, Line, Reply, StorageReply},
 };
 
 mod address;
@@ -208,10 +205,10 @@ impl Deliveries {
             ) => {
                 return self.picked(job, found, missing);
             }
-            (Answer::Numbers { numbers, more }, _) => delivery.tell_numbers(numbers, more),
-            (Answer::Labelled { numbers }, Asked::Label { coming, labels, .. }) => {
-                Reply::Arrival(ArrivalReply::noted(numbers, *coming, labels))
+            (Answer::Rows { lines, more, .. }, Asked::Picture(Look::SheetOf { .. })) => {
+                return self.found_for_sheet(job, &lines, more);
             }
+            (Answer::Numbers { numbers, more }, _) => delivery.tell_numbers(numbers, more),
             (answer @ (Answer::Rows { .. } | Answer::Find(_)), asked) => {
                 finding::found(answer, &asked.command())
             }
@@ -245,10 +242,7 @@ impl Deliveries {
                 waiting: facts.waiting,
                 way: facts.way,
             },
-            (
-                Answer::Failed | Answer::Picked { .. } | Answer::Labelled { .. } | Answer::Kept(_),
-                _,
-            ) => Reply::NoAnswer,
+            (Answer::Failed | Answer::Picked { .. } | Answer::Kept(_), _) => Reply::NoAnswer,
         };
         self.open.retain(|it| it.job != job);
         vec![Effect::Close(job), Effect::Say(reply)]

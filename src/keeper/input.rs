@@ -121,11 +121,6 @@ pub enum Answer {
     Key(KeyReply),
     /// To `unproven`.
     Unproven(Unproven),
-    /// Labels are noted with these entries.
-    Labelled {
-        /// Those that there are.
-        numbers: Vec<u64>,
-    },
     /// The blobs of unproven origin are in the index: the lowest number they got, and how many
     /// got one. `None` where they are no longer those that were shown.
     Taken(Option<(u64, u64)>),

@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 use vault::{Label, Relabelled};
 
+mod done;
+
+use self::done::Done;
 use super::{
     Effect, JobId, Keeper,
     command::Command,
@@ -150,18 +153,18 @@ pub enum Heard {
     },
 }
 
-/// What each device did last, and when the trash was last looked after.
+/// When the trash was last looked after, and what each device did last.
 #[derive(Default)]
 pub(super) struct Changes {
-    done: BTreeMap<u32, VecDeque<Vec<Relabelled>>>,
+    done: BTreeMap<u32, VecDeque<Done>>,
     /// Changes that are being taken back, with whose they are.
-    undoing: BTreeMap<JobId, (u32, Vec<Relabelled>)>,
+    undoing: BTreeMap<JobId, (u32, Done)>,
     /// When the trash was looked after, on the steady clock.
     tended_at: Option<i64>,
 }
 
 impl Changes {
-    fn note(&mut self, device: u32, steps: Vec<Relabelled>) {
+    fn note(&mut self, device: u32, steps: Done) {
         if steps.is_empty() {
             return;
         }
@@ -175,17 +178,10 @@ impl Changes {
         }
     }
 
-    /// Takes the last change of a device out, for this job.
-    fn take(&mut self, job: JobId, device: u32) -> Option<Vec<Relabelled>> {
-        let steps = self.done.get_mut(&device)?.pop_back()?;
-        self.undoing.insert(job, (device, steps.clone()));
-        Some(steps)
-    }
-
     /// A change was not taken back: it is still the last one.
     pub(super) fn not_undone(&mut self, job: &JobId) {
-        if let Some((device, steps)) = self.undoing.remove(job) {
-            self.note(device, steps);
+        if let Some((device, done)) = self.undoing.remove(job) {
+            self.note(device, done);
         }
     }
 
@@ -219,8 +215,14 @@ impl Keeper {
         if keeping != Keeping::Undo {
             return self.deliveries.ask(job, Command::Keep(keeping));
         }
-        let device = self.deliveries.last_asker().map(|it| it.device);
-        match device.and_then(|device| self.changes.take(job, device)) {
+        let Some(device) = self.deliveries.device() else {
+            return vec![say(KeepReply::NothingToUndo)];
+        };
+        let coming = self.changes.coming(device, |job| self.intakes.has(job));
+        if coming > 0 {
+            return vec![say(KeepReply::UndoLater { coming })];
+        }
+        match self.changes.take(job, device) {
             Some(steps) => {
                 let revert = Command::Keep(Keeping::Revert { steps });
                 self.deliveries.ask(job, revert)
@@ -232,7 +234,7 @@ impl Keeper {
     /// The vault process answered.
     pub(super) fn kept(&mut self, job: JobId, kept: Kept, now: i64) -> Vec<Effect> {
         let Some((asker, asked)) = self.deliveries.keeping(&job) else {
-            return Vec::new();
+            return self.labels_kept(job, kept, now);
         };
         let reply = match (kept, asked) {
             (Kept::Found { lines, .. }, Keeping::Label { labels, .. }) if !lines.is_empty() => {
@@ -260,7 +262,7 @@ impl Keeper {
                 numbers.sort_unstable();
                 let has_changed = !steps.is_empty();
                 if let Some(asker) = asker {
-                    self.changes.note(asker.device, steps);
+                    self.changes.note(asker.device, Done::of(steps));
                 }
                 KeepReply::Labelled {
                     labels,
@@ -279,7 +281,9 @@ impl Keeper {
                 },
                 Keeping::Revert { steps },
             ) => {
-                self.changes.undoing.remove(&job);
+                if let Some((device, done)) = self.changes.undoing.remove(&job) {
+                    self.arrivals.took_back(device, done.words());
+                }
                 KeepReply::Undone {
                     steps,
                     numbers,

@@ -3,6 +3,7 @@
 //! It reads words and knows no entry.
 
 use serde::{Deserialize, Serialize};
+use vault::Label;
 
 /// Longest caption that is kept, in bytes.
 const MAX_CAPTION_BYTES: usize = 4_096;
@@ -69,6 +70,16 @@ impl Labels {
             album,
         } = self;
         caption.is_none() && tags.is_empty() && album.is_none()
+    }
+
+    /// Returns what an entry is to be, one thing after the other.
+    #[must_use]
+    pub fn wanted(&self) -> Vec<Label> {
+        let caption = self.caption.clone().map(|it| Label::Caption(Some(it)));
+        let tags = self.tags.iter().cloned();
+        let tags = tags.map(|tag| Label::Tag { tag, borne: true });
+        let album = self.album.clone().map(|it| Label::Album(Some(it)));
+        caption.into_iter().chain(tags).chain(album).collect()
     }
 
     /// Adds what was written later: captions line by line, tags once, the later album.

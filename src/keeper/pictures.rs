@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Effect, JobId, Keeper, Placed,
-    command::{Command, Pick},
+    command::{Command, Filter, Pick},
     moment::Moment,
     reply::{DeliveryFailure, Line, PictureReply, Reply, Shrunk, WayIn},
 };
@@ -30,6 +30,13 @@ pub enum Pictures {
         /// Which entries.
         picks: Vec<Pick>,
     },
+    /// One contact sheet of those that are as is said, newest first.
+    SheetOf {
+        /// Which.
+        what: Filter,
+        /// Only those before this number; never read from a line.
+        before: Option<u64>,
+    },
     /// Previews of these.
     Small {
         /// Which entries.
@@ -43,9 +50,9 @@ impl Pictures {
     /// One sheet of what came last.
     #[must_use]
     pub fn newest_sheet() -> Self {
-        let count = SHEET_FILES as u64;
-        Self::Sheet {
-            picks: vec![Pick::Last { count }],
+        Self::SheetOf {
+            what: Filter::default(),
+            before: None,
         }
     }
 }
@@ -63,6 +70,15 @@ pub enum Look {
         /// Ranges of numbers, or (0, n) for the newest n.
         picks: Vec<(u64, u64)>,
     },
+    /// One contact sheet of those that are as is said.
+    SheetOf {
+        /// Which.
+        what: Filter,
+        /// Only those before this number.
+        before: Option<u64>,
+        /// Whether there are more than it shows, once that is known.
+        more: bool,
+    },
 }
 
 impl Look {
@@ -79,6 +95,11 @@ impl Look {
         match asked {
             Pictures::Sheet { picks } => Some(Self::Sheet { picks: kept(picks) }),
             Pictures::Small { picks } => Some(Self::Small { picks: kept(picks) }),
+            Pictures::SheetOf { what, before } => Some(Self::SheetOf {
+                what: what.clone(),
+                before: *before,
+                more: false,
+            }),
             Pictures::Originals(_) => None,
         }
     }
@@ -96,13 +117,17 @@ impl Look {
         match self {
             Self::Sheet { picks: kept } => Pictures::Sheet { picks: picks(kept) },
             Self::Small { picks: kept } => Pictures::Small { picks: picks(kept) },
+            Self::SheetOf { what, before, .. } => Pictures::SheetOf {
+                what: what.clone(),
+                before: *before,
+            },
         }
     }
 
     /// Returns how many of the entries that are left go with one delivery.
     pub(super) fn at_a_time(&self) -> usize {
         match self {
-            Self::Sheet { .. } => SHEET_FILES,
+            Self::Sheet { .. } | Self::SheetOf { .. } => SHEET_FILES,
             Self::Small { .. } => 1,
         }
     }
@@ -110,10 +135,11 @@ impl Look {
     /// Returns what is said before the file.
     pub(super) fn caption(&self, line: Line, shown: &[u64]) -> Reply {
         match self {
-            Self::Sheet { .. } => Reply::Picture(PictureReply::Sheet {
+            Self::Sheet { .. } | Self::SheetOf { .. } => Reply::Picture(PictureReply::Sheet {
                 first: shown.first().copied().unwrap_or(line.number),
                 last: shown.last().copied().unwrap_or(line.number),
-                bytes: line.bytes,
+                files: shown.len() as u64,
+                more: matches!(self, Self::SheetOf { more: true, .. }),
             }),
             Self::Small { .. } => Reply::Caption { line },
         }
@@ -122,7 +148,9 @@ impl Look {
     /// Returns what is said where nothing was sent.
     pub(super) fn not_sent(&self, number: u64, why: DeliveryFailure) -> Reply {
         match self {
-            Self::Sheet { .. } => Reply::Picture(PictureReply::SheetNotSent(why)),
+            Self::Sheet { .. } | Self::SheetOf { .. } => {
+                Reply::Picture(PictureReply::SheetNotSent(why))
+            }
             Self::Small { .. } => Reply::NotSent { number, why },
         }
     }
@@ -150,8 +178,10 @@ pub struct Seen {
     pub width: u32,
     /// How high it is, in pixels.
     pub height: u32,
-    /// Whether it carries a camera's notes.
+    /// Whether it carries a camera's notes; for a film, whether it may be as a camera made it.
     pub is_described: bool,
+    /// Whether it is a film.
+    pub is_film: bool,
 }
 
 /// News about pictures.
@@ -182,7 +212,7 @@ impl Keeper {
         let (look, shown) = self.deliveries.looking(job)?;
         match look {
             Look::Small { .. } => shown.first().copied().map(Made::Small),
-            Look::Sheet { .. } => Some(Made::Sheet(shown.to_vec())),
+            Look::Sheet { .. } | Look::SheetOf { .. } => Some(Made::Sheet(shown.to_vec())),
         }
     }
 
@@ -243,8 +273,9 @@ fn remember<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
 fn shrunk(seen: &Seen, client: Client) -> Shrunk {
     Shrunk {
         number: seen.number,
-        longest: seen.width.max(seen.height),
+        size: (seen.width, seen.height),
         bytes: seen.bytes,
         client,
+        is_film: seen.is_film,
     }
 }

@@ -54,10 +54,13 @@ pub struct Line {
     pub name: String,
     /// Size of the content, in bytes.
     pub bytes: u64,
-    /// When it was received, in seconds since 1970.
+    /// When it was received, in seconds since 1970; in listings as the owner's wall shows it.
     pub received_at: i64,
     /// Whether a check found it damaged and nothing has mended it since; said in listings only.
     pub damaged: bool,
+    /// What its camera's clock showed when it was taken, in seconds since 1970; said in listings only.
+    #[serde(skip)]
+    pub taken_at: Option<i64>,
 }
 
 /// What `status` can tell without the key.

@@ -100,6 +100,7 @@ fn line(number: u64) -> Line {
         bytes: 10,
         received_at: NOW,
         damaged: false,
+        taken_at: None,
     }
 }
 

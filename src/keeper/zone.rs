@@ -62,11 +62,16 @@ impl Zone {
         found.map_or(0, |(_, ahead)| i64::from(*ahead))
     }
 
+    /// Returns the moment at which a clock of universal time shows what the wall shows at this one.
+    #[must_use]
+    pub fn shown(&self, at: i64) -> i64 {
+        at.saturating_add(self.ahead(at))
+    }
+
     /// Returns what the wall shows at a moment, in seconds since 1970.
     #[must_use]
     pub fn local(&self, at: i64) -> NaiveDateTime {
-        let shown = at.saturating_add(self.ahead(at));
-        DateTime::from_timestamp(shown, 0)
+        DateTime::from_timestamp(self.shown(at), 0)
             .unwrap_or_default()
             .naive_utc()
     }

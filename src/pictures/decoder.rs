@@ -5,7 +5,7 @@ use std::{
     os::{fd::AsFd as _, unix::net::UnixStream},
 };
 
-use super::{Drawn, MAX_CONTENT_BYTES, Task, draw, frame, read_frame, sheet, walls};
+use super::{Drawn, MAX_CONTENT_BYTES, Task, draw, film, frame, read_frame, sheet, walls};
 
 /// Serves the socket that is its standard input, behind walls.
 ///
@@ -39,6 +39,16 @@ fn draw(socket: &mut impl Read) -> Option<Drawn> {
     if bytes > MAX_CONTENT_BYTES {
         return None;
     }
+    if let Task::Film { bytes } = task {
+        let mut film = socket.take(bytes);
+        let picture = film::read(&mut film)?;
+        // Whoever hands it over does so to its end.
+        io::copy(&mut film, &mut io::sink()).ok()?;
+        return Some(Drawn {
+            picture: Some(picture),
+            image: Vec::new(),
+        });
+    }
     let mut content = Vec::with_capacity(usize::try_from(bytes).ok()?);
     socket.take(bytes).read_to_end(&mut content).ok()?;
     let longest = task.max_image_bytes();
@@ -46,5 +56,6 @@ fn draw(socket: &mut impl Read) -> Option<Drawn> {
         Task::Thumbnail { .. } => draw::thumbnail(&content, longest),
         Task::Preview { .. } => draw::preview(&content, longest),
         Task::Sheet(tiles) => sheet::draw(&tiles, longest),
+        Task::Film { .. } => None,
     }
 }

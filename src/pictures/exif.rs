@@ -55,17 +55,11 @@ fn ascii(exif: &Exif, tag: Tag) -> Option<&[u8]> {
 }
 
 fn taken_at(exif: &Exif) -> Option<SystemTime> {
-    let (time, offset) = [
-        (Tag::DateTimeOriginal, Tag::OffsetTimeOriginal),
-        (Tag::DateTimeDigitized, Tag::OffsetTimeDigitized),
-    ]
-    .into_iter()
-    .find_map(|(time, offset)| Some((ascii(exif, time)?, ascii(exif, offset))))?;
-    let mut time = DateTime::from_ascii(time).ok()?;
-    if let Some(offset) = offset {
-        // One that cannot be read leaves the camera's own clock.
-        let _ = time.parse_offset(offset);
-    }
+    // How far that clock was from universal time is left out: the day is the one it showed.
+    let time = [Tag::DateTimeOriginal, Tag::DateTimeDigitized]
+        .into_iter()
+        .find_map(|time| ascii(exif, time))?;
+    let time = DateTime::from_ascii(time).ok()?;
     let day = NaiveDate::from_ymd_opt(
         i32::from(time.year),
         u32::from(time.month),
@@ -76,8 +70,7 @@ fn taken_at(exif: &Exif) -> Option<SystemTime> {
         u32::from(time.minute),
         u32::from(time.second),
     )?;
-    let east = i64::from(time.offset.unwrap_or_default()) * 60;
-    let seconds = at.and_utc().timestamp().checked_sub(east)?;
+    let seconds = at.and_utc().timestamp();
     let distance = Duration::from_secs(seconds.unsigned_abs());
     if seconds < 0 {
         UNIX_EPOCH.checked_sub(distance)

@@ -103,12 +103,13 @@ fn is_sound(task: &Task, drawn: &Drawn) -> bool {
     let image = &drawn.image;
     let is_jpeg = image.starts_with(&[0xFF, 0xD8]) && image.ends_with(&[0xFF, 0xD9]);
     let described = match task {
-        Task::Thumbnail { .. } | Task::Preview { .. } => {
+        Task::Thumbnail { .. } | Task::Preview { .. } | Task::Film { .. } => {
             drawn.picture.as_ref().is_some_and(is_plausible)
         }
         Task::Sheet(_) => drawn.picture.is_none(),
     };
-    is_jpeg && image.len() <= task.max_image_bytes() && described
+    let is_film = matches!(task, Task::Film { .. });
+    is_jpeg != is_film && image.len() <= task.max_image_bytes() && described
 }
 
 fn is_plausible(picture: &Picture) -> bool {
@@ -174,6 +175,12 @@ mod tests {
         };
         assert!(!is_taken(|_, it| it.place = Some(nowhere)));
         assert!(!is_sound(&Task::Sheet(Vec::new()), &drawn()));
+        assert!(!is_sound(&Task::Film { bytes: 1 }, &drawn()));
+        let film = Drawn {
+            image: Vec::new(),
+            ..drawn()
+        };
+        assert!(is_sound(&Task::Film { bytes: 1 }, &film));
     }
 
     #[test]

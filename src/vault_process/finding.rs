@@ -68,6 +68,8 @@ pub struct About {
 /// What a picture says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shot {
+    /// Whether it is a moving one.
+    pub is_film: bool,
     /// Width and height, in pixels.
     pub size: (u32, u32),
     /// When it was taken, by its own clock, in seconds since 1970.

@@ -50,6 +50,8 @@ pub enum PictureWord {
         bytes: u64,
         /// What it says of itself.
         picture: Picture,
+        /// Whether it is a moving one.
+        is_film: bool,
     },
     /// What was asked for cannot be made: nothing in it can be shown.
     NotMade {

@@ -28,7 +28,6 @@ mod custody;
 mod edits;
 mod finding;
 mod key;
-mod label;
 mod made;
 mod pack;
 mod painter;
@@ -331,12 +330,6 @@ impl Clerk {
                 }
             }
             Order::Slot { job, ask } => self.custody(job, ask),
-            Order::Label {
-                job,
-                numbers,
-                labels,
-                for_intake,
-            } => self.label(job, &numbers, &labels, for_intake),
             Order::Edit { job, ask } => self.edit(job, ask),
             Order::TakeUnproven { job, seen, waiting } => self.take_unproven(job, &seen, &waiting),
             Order::Ask { job, question } => {
@@ -515,8 +508,10 @@ fn limit(lines: u32) -> usize {
 fn listed(index: &Index, entries: &[Entry]) -> Result<Vec<Row>, IndexError> {
     let listed = entries.iter().map(|entry| {
         let damaged = index.damage_of(entry.number)?.is_some();
+        let picture = index.picture_of(entry.number)?;
         Ok(Row {
             damaged,
+            taken_at: picture.and_then(|it| finding::seconds(it.taken_at?)),
             ..row(entry)
         })
     });
@@ -535,6 +530,7 @@ pub(super) fn row(entry: &Entry) -> Row {
         bytes: entry.size,
         received_at,
         damaged: false,
+        taken_at: None,
     }
 }
 

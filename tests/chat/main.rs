@@ -31,6 +31,7 @@ use std::{
 
 use strongroom::keeper::command::VERBS;
 
+mod camera;
 mod readme;
 mod script;
 mod stage;

@@ -9,6 +9,9 @@
 //! the key does not fit                 the next opening fails
 //! photo NAME SIZE arrives              the owner shares it; SIZE is "3.1 MB", "20 kB", "7 bytes"
 //! picture NAME WIDTHxHEIGHT arrives    one that can be opened; it has no camera's notes
+//! picture NAME 800x600 taken 2025-06-03 14:05 arrives
+//!                                      the same with a camera's notes, from Rome
+//! film NAME WIDTHxHEIGHT arrives       one that a phone's program wrote
 //! the phone is PROGRAM                 what it says of itself when it is asked
 //! photo NAME arrives again as OTHER    the same content under another name
 //! 12 photos of SIZE arrive             IMG_0001.jpg …, one after another
@@ -33,7 +36,10 @@
 //! the pairing code is CODE             first of all: no phone is let in yet
 //! ```
 
-use super::stage::{Stage, Start};
+use super::{
+    camera,
+    stage::{Stage, Start},
+};
 use strongroom::keeper::custody::Mode;
 
 /// Plays a transcript; returns it with what the vault says now.
@@ -154,9 +160,24 @@ fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
         let (count, size) = photos.split_once(" photos of ")?;
         stage.photos_arrive_together(count.parse().ok()?, bytes(size)?);
     } else if let Some(picture) = event.strip_prefix("picture ") {
-        let (name, size) = picture.strip_suffix(" arrives")?.rsplit_once(' ')?;
+        let picture = picture.strip_suffix(" arrives")?;
+        let (picture, taken) = match picture.split_once(" taken ") {
+            Some((picture, taken)) => (picture, Some(taken)),
+            None => (picture, None),
+        };
+        let (name, size) = picture.rsplit_once(' ')?;
         let (width, height) = size.split_once('x')?;
-        stage.picture_arrives(name, width.parse().ok()?, height.parse().ok()?);
+        let (width, height) = (width.parse().ok()?, height.parse().ok()?);
+        let picture = match taken {
+            Some(taken) => camera::photo(width, height, taken),
+            None => camera::picture(width, height),
+        };
+        stage.picture_arrives(name, picture);
+    } else if let Some(film) = event.strip_prefix("film ") {
+        let (name, size) = film.strip_suffix(" arrives")?.rsplit_once(' ')?;
+        let (width, height) = size.split_once('x')?;
+        let film = camera::film(width.parse().ok()?, height.parse().ok()?);
+        stage.picture_arrives(name, film);
     } else if let Some(program) = event.strip_prefix("the phone is ") {
         stage.phone_says_it_is(program);
     } else if let Some(photos) = event.strip_suffix(" arrive") {

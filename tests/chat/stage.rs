@@ -412,7 +412,7 @@ impl Stage {
                 number,
                 labels,
             }) => {
-                let order = dialogue::label(job, number, labels);
+                let order = dialogue::label(job, number, &labels, self.now());
                 let otherwise = Input::NotIndexed {
                     job,
                     damaged: false,
@@ -637,6 +637,7 @@ impl Stage {
             bytes: 12_000,
             received_at: 0,
             damaged: false,
+            taken_at: None,
         };
         let why = match self.uploads {
             Uploads::Work => None,
@@ -786,8 +787,7 @@ impl Stage {
     }
 
     /// A picture that can be opened; the vault is open and looks at it.
-    pub(crate) fn picture_arrives(&mut self, name: &str, width: u32, height: u32) {
-        let picture = made(width, height);
+    pub(crate) fn picture_arrives(&mut self, name: &str, picture: Vec<u8>) {
         let size = picture.len() as u64;
         self.pictures.insert(name.to_owned(), picture);
         self.shares(name, name, size);
@@ -1075,16 +1075,6 @@ fn content(seed: &str, size: u64) -> Vec<u8> {
     let block: Vec<u8> = Sha256::digest(seed.as_bytes()).to_vec();
     let size = usize::try_from(size).unwrap();
     block.iter().copied().cycle().take(size).collect()
-}
-
-/// A grey picture without a camera's notes.
-fn made(width: u32, height: u32) -> Vec<u8> {
-    let picture = image::RgbImage::from_pixel(width, height, image::Rgb([120, 120, 120]));
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    picture
-        .write_to(&mut bytes, image::ImageFormat::Jpeg)
-        .unwrap();
-    bytes.into_inner()
 }
 
 fn intake_key() -> IntakeKey {

@@ -448,6 +448,7 @@ impl Worker {
                     bytes: 0,
                     received_at: 0,
                     damaged: false,
+                    taken_at: None,
                 }),
             },
             Ok(Adopted::SameContentAs(number)) => Input::Indexed {

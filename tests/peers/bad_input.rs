@@ -317,7 +317,7 @@ fn a_message_that_is_no_clean_text_is_refused_whole() {
 fn what_is_no_command_is_answered_with_what_would_be_one() {
     let mut scene = Scene::new();
     let number = |word: &str| {
-        format!("\"{word}\" is no number I know. Send for example \"get 7\" or \"get 7-9\".")
+        format!("\"{word}\" is no number I know. Send numbers like 7 or 7-9; \"list\" shows them.")
     };
     let empty = "The vault is empty. Share a photo here and I keep it.".to_owned();
     let which = "Which file? Send for example \"get 7\"; \"list\" shows the numbers.".to_owned();

@@ -60,7 +60,8 @@ pub struct Picture {
     pub width: u32,
     /// How high it is shown, in pixels.
     pub height: u32,
-    /// When it was taken. Where it does not say in which time zone, its clock is taken for UTC.
+    /// What the clock of the camera showed when it was taken, as if that went by UTC: whoever took it
+    /// remembers the day that it was there, in whatever time zone.
     #[serde(with = "metadata::as_millis")]
     pub taken_at: Option<SystemTime>,
     /// What it was taken with; kept up to [`MAX_CAMERA_BYTES`].

@@ -8,12 +8,12 @@ use std::{
 use omemo::store::suite::FixedRng;
 use serde::Serialize;
 use strongroom::vault_process::{
-    FindAsk, FindWord, Form, Labels, Make, Order, OriginWord, PictureAsk, PictureWord, Question,
-    Row, Shut, Word, typed::Kind,
+    EditAsk, Edited, FindAsk, FindWord, Form, Make, Order, OriginWord, PictureAsk, PictureWord,
+    Question, Row, Shut, Word, typed::Kind,
 };
 use vault::{
-    BlobId, Metadata, Passphrase, Pepper, PepperFile, Sealer, SlotId, SlotSecret, VaultFolder,
-    VaultId, header::HEADER_BYTES, index::Search,
+    BlobId, Label, Metadata, Passphrase, Pepper, PepperFile, Sealer, SlotId, SlotSecret,
+    VaultFolder, VaultId, header::HEADER_BYTES, index::Search,
 };
 
 use super::{Seeds, with};
@@ -218,16 +218,27 @@ pub(super) fn orders(seeds: &mut Seeds) {
 }
 
 fn label(job: [u8; 32]) -> Order {
-    Order::Label {
-        job,
-        numbers: vec![7, 8],
-        labels: Labels {
-            caption: Some("Beach".to_owned()),
-            tags: vec!["sea".to_owned()],
-            album: None,
-        },
-        for_intake: true,
-    }
+    let caption = Label::Caption(Some("Beach".to_owned()));
+    let tag = Label::Tag {
+        tag: "sea".to_owned(),
+        borne: true,
+    };
+    let ask = EditAsk::Label {
+        ranges: vec![(7, 7), (8, 8)],
+        labels: vec![caption, tag],
+        at: 1_777_888_800,
+    };
+    Order::Edit { job, ask }
+}
+
+fn labelled(job: [u8; 32]) -> Word {
+    let edited = Edited::Labelled {
+        steps: Vec::new(),
+        numbers: vec![7],
+        in_trash: vec![8],
+        missing: vec![9],
+    };
+    Word::Edited { job, edited }
 }
 
 /// What is asked of entries, and many of them at once.
@@ -326,6 +337,7 @@ pub(super) fn words(seeds: &mut Seeds) {
         bytes: 3_100_000,
         received_at: 1_800_000_000,
         damaged: false,
+        taken_at: None,
     };
     let rows = Word::Rows {
         job,
@@ -371,14 +383,7 @@ pub(super) fn words(seeds: &mut Seeds) {
             },
         ),
         ("no-answer", Word::NoAnswer { job }),
-        (
-            "labelled",
-            Word::Labelled {
-                job,
-                numbers: vec![7],
-                for_intake: false,
-            },
-        ),
+        ("labelled", labelled(job)),
         ("prepared", prepared),
         ("not-prepared", Word::NotPrepared { job, number: 3 }),
     ];

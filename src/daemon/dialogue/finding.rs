@@ -1,5 +1,6 @@
 //! Which entries are meant and what is known of them, in both rooms' words.
 
+use chrono::{NaiveDate, NaiveTime};
 use vault::index::{Kind, Search};
 
 use super::line;
@@ -34,7 +35,17 @@ pub(super) fn search(what: Filter) -> Search {
         sender,
         from: dates.as_ref().and_then(|it| it.from),
         until: dates.as_ref().and_then(|it| it.until),
+        shown_from: dates.as_ref().and_then(|it| midnight(it.first_day?)),
+        shown_until: dates
+            .as_ref()
+            .and_then(|it| midnight(it.last_day?.checked_add(1)?)),
     }
+}
+
+/// Returns when a day begins by a clock that knows no time zones, in seconds since 1970.
+fn midnight(day: i32) -> Option<i64> {
+    let day = NaiveDate::from_num_days_from_ce_opt(day)?;
+    Some(day.and_time(NaiveTime::MIN).and_utc().timestamp())
 }
 
 pub(super) fn found(found: FindWord) -> Found {
@@ -74,6 +85,7 @@ fn known(about: About) -> reply::About {
         album,
         trashed_at,
         shot: shot.map(|it| reply::Shot {
+            is_film: it.is_film,
             size: it.size,
             taken_at: it.taken_at,
             camera: it.camera,

@@ -70,7 +70,7 @@ pub(super) fn get(rest: &str, context: &Context) -> Result<Command, NotACommand>
 pub(super) fn picks(rest: &str, context: &Context) -> Result<Vec<Pick>, NotACommand> {
     let mut words = rest
         .split(|c: char| c == ',' || c.is_whitespace())
-        .filter(|word| !word.is_empty());
+        .filter(|word| !word.is_empty() && !is_between(word));
     let mut picks = Vec::new();
     let mut picked = 0_u64;
     let mut next = words.next();
@@ -111,6 +111,12 @@ pub(super) fn picks(rest: &str, context: &Context) -> Result<Vec<Pick>, NotAComm
         });
     }
     Ok(picks)
+}
+
+/// Returns whether a word only stands between numbers, or is mere politeness.
+fn is_between(word: &str) -> bool {
+    let words = ["and", "&", "please"];
+    words.iter().any(|it| word.eq_ignore_ascii_case(it))
 }
 
 /// Reads `last 3`, which is `get last 3`.

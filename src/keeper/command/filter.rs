@@ -103,6 +103,9 @@ pub fn filter(rest: &str, context: &Context) -> Filter {
             words.push(token.text);
             continue;
         }
+        if tokens.len() == 1 && is(token.text, &["all", "everything"]) {
+            break;
+        }
         let plain: Vec<&str> = tokens
             .iter()
             .skip(next - 1)
@@ -205,7 +208,7 @@ fn both(one: Option<Dates>, other: Dates) -> Dates {
     }
 }
 
-fn kind(word: &str) -> Option<Kind> {
+pub(super) fn kind(word: &str) -> Option<Kind> {
     Some(match word.to_lowercase().as_str() {
         "photo" | "photos" | "picture" | "pictures" | "pics" | "images" => Kind::Photo,
         "video" | "videos" | "films" | "movies" => Kind::Video,

@@ -2,8 +2,10 @@
 
 use super::NotACommand;
 
-/// Reads `7`, `#7` or `7-12` (also with an en dash, which phones put in by themselves).
+/// Reads `7`, `#7` or `7-12` (also with an en dash, or a stop behind it, which phones put in by
+/// themselves).
 pub(super) fn range(word: &str) -> Result<(u64, u64), NotACommand> {
+    let word = word.strip_suffix('.').unwrap_or(word);
     let number = |text: &str| {
         let text = text.strip_prefix('#').unwrap_or(text);
         text.parse::<u64>()

@@ -1,7 +1,7 @@
-//! The words for looking at pictures: `sheet`, `sheet 7-30`, `sheet last 40`, `get 7 small`,
+//! The words for looking at pictures: `sheet`, `sheet 7-30`, `sheet june 2025`, `get 7 small`,
 //! `originals off`.
 
-use super::{Command, Context, NotACommand, files::picks};
+use super::{Command, Context, Filter, NotACommand, files::picks, filter};
 use crate::keeper::pictures::Pictures;
 
 /// A word that was used without what it needs.
@@ -13,8 +13,8 @@ pub enum Slip {
     Originals,
 }
 
-/// Reads `sheet`, `sheet 7-30`, `sheet last 40`; without a number it is what the line answers to,
-/// or what came last.
+/// Reads `sheet`, `sheet 7-30`, `sheet last 40`, `sheet photos june 2025 rome`; with nothing it is
+/// what the line answers to, or what came last.
 pub(super) fn sheet(rest: &str, context: &Context) -> Result<Command, NotACommand> {
     if rest.is_empty() && context.quoted.is_empty() {
         return Ok(Command::Picture(Pictures::newest_sheet()));
@@ -22,8 +22,23 @@ pub(super) fn sheet(rest: &str, context: &Context) -> Result<Command, NotAComman
     match picks(rest, context) {
         Ok(picks) => Ok(Command::Picture(Pictures::Sheet { picks })),
         Err(NotACommand::TooMany) => Err(NotACommand::TooMany),
-        Err(_) => Err(NotACommand::Picture(Slip::Sheet)),
+        Err(_) => sheet_of(rest, context),
     }
+}
+
+/// Reads which files are meant as `find` does; digits and signs alone are numbers with a slip.
+fn sheet_of(rest: &str, context: &Context) -> Result<Command, NotACommand> {
+    let what = filter(rest, context);
+    let only_words = Filter {
+        words: what.words.clone(),
+        ..Filter::default()
+    };
+    let is_slip = what == only_words && !rest.contains(|it: char| it.is_alphabetic() || it == '"');
+    if is_slip {
+        return Err(NotACommand::Picture(Slip::Sheet));
+    }
+    let before = None;
+    Ok(Command::Picture(Pictures::SheetOf { what, before }))
 }
 
 /// Reads `originals on` and `originals off`.
@@ -68,7 +83,10 @@ mod tests {
     fn a_sheet_is_of_the_newest_or_of_what_is_named() {
         let sheet = |picks| Ok(Command::Picture(Pictures::Sheet { picks }));
 
-        assert_eq!(parse("sheet"), sheet(vec![Pick::Last { count: 20 }]));
+        assert_eq!(
+            parse("sheet"),
+            Ok(Command::Picture(Pictures::newest_sheet()))
+        );
         assert_eq!(
             parse("/SHEET 7-30, 41"),
             sheet(vec![range(7, 30), range(41, 41)])
@@ -78,8 +96,28 @@ mod tests {
             sheet(vec![Pick::Last { count: 40 }])
         );
         let slip = Err(NotACommand::Picture(Slip::Sheet));
-        assert_eq!(parse("sheet of paper"), slip);
+        assert_eq!(parse("sheet 7-"), slip);
         assert_eq!(parse("sheet 1-101"), Err(NotACommand::TooMany));
+    }
+
+    #[test]
+    fn a_sheet_takes_what_find_takes() {
+        for line in [
+            "photos june 2025 #sea",
+            "album Rome",
+            "2025-06-01",
+            "\"2041\"",
+            "last week",
+            "beach",
+        ] {
+            let what = filter(line, &Context::default());
+            let before = None;
+            assert_eq!(
+                parse(&format!("sheet {line}")),
+                Ok(Command::Picture(Pictures::SheetOf { what, before })),
+                "{line}"
+            );
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What is said of entries that were asked for, and where a list goes on.
 
-use super::Deliveries;
+use super::{Asked, Deliveries};
 use crate::keeper::{
-    Answer, JobId,
+    Answer, Effect, JobId,
     command::Command,
     input::Found,
-    reply::{FindingReply, Reply},
+    pictures::{Look, Pictures},
+    reply::{FindingReply, Line, Reply},
 };
 
 impl Deliveries {
@@ -40,9 +41,56 @@ impl Deliveries {
                 let after = more_after.clone();
                 after.map(|after| Command::Tags { after })
             }
+            (
+                Answer::Rows { lines, more, .. },
+                Command::Picture(Pictures::SheetOf { what, .. }),
+            ) => {
+                let last = lines.last().filter(|_| *more);
+                last.map(|line| {
+                    let before = Some(line.number);
+                    Command::Picture(Pictures::SheetOf { what, before })
+                })
+            }
             _ => return None,
         };
         Some((device, next))
+    }
+
+    /// Begins the sheet of what was found, or says that there is nothing.
+    pub(super) fn found_for_sheet(
+        &mut self,
+        job: JobId,
+        lines: &[Line],
+        more: bool,
+    ) -> Vec<Effect> {
+        let open = self.open.iter_mut().find(|it| it.job == job);
+        let Some(delivery) = open.filter(|it| it.remaining.is_none()) else {
+            return Vec::new();
+        };
+        let Asked::Picture(Look::SheetOf {
+            what,
+            before,
+            more: has_more,
+        }) = &mut delivery.command
+        else {
+            return Vec::new();
+        };
+        *has_more = more;
+        if lines.is_empty() {
+            let reply = match (what.is_everything(), before.is_some()) {
+                (true, false) => Reply::Empty,
+                (_, true) => Reply::Finding(FindingReply::NothingMore),
+                (false, false) => Reply::Finding(FindingReply::Found {
+                    filter: what.clone(),
+                    lines: Vec::new(),
+                    more: false,
+                    is_further: false,
+                }),
+            };
+            return self.close_with(job, reply);
+        }
+        let found = lines.iter().map(|line| line.number).collect();
+        self.picked(job, found, Vec::new())
     }
 }
 

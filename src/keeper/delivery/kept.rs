@@ -1,7 +1,7 @@
 //! Changes of kept files on their way through the vault process.
 
 use super::{Asked, Asker, Command, Deliveries, Effect, JobId, Reply};
-use crate::keeper::keeping::Keeping;
+use crate::keeper::{keeping::Keeping, labels::Labels};
 
 impl Deliveries {
     /// Returns who wrote last.
@@ -16,6 +16,16 @@ impl Deliveries {
             return None;
         };
         Some((delivery.asker, keeping.clone()))
+    }
+
+    /// Returns what this job is to note with entries, with how many files it is noted besides, and
+    /// who said it.
+    pub(in crate::keeper) fn labelling(&self, job: &JobId) -> Option<(Option<Asker>, u64, Labels)> {
+        let delivery = self.get(job)?;
+        let Asked::Label { coming, labels, .. } = &delivery.command else {
+            return None;
+        };
+        Some((delivery.asker, *coming, labels.clone()))
     }
 
     /// Asks something else in the place of what a job asked so far.

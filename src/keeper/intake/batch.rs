@@ -159,6 +159,7 @@ fn line(intake: &Intake, number: u64) -> Line {
         bytes: intake.bytes,
         received_at: intake.received_at,
         damaged: false,
+        taken_at: None,
     }
 }
 
@@ -305,6 +306,16 @@ impl Intakes {
         };
         let reply = Reply::Arrival(receiving);
         vec![Effect::Chat(Chat::Tell { topic, reply })]
+    }
+
+    /// Returns whether a file is on its way in, or was just entered and is not told yet.
+    pub(in crate::keeper) fn has(&self, job: &JobId) -> bool {
+        self.open.contains_key(job)
+    }
+
+    /// Returns whether the vault process is noting labels of a file.
+    pub(in crate::keeper) fn is_being_labelled(&self, job: &JobId) -> bool {
+        self.batch.labelling.contains_key(job)
     }
 
     /// Adds labels to a file's job.

@@ -14,6 +14,8 @@ const SHRUNK_EDGE: u32 = 1920;
 const SHRUNK_BYTES: u64 = 512 * 1024;
 /// Shorter pictures may well have been made like this.
 const SMALL_EDGE: u32 = 1280;
+/// Shorter sides that Conversations and its relatives make of a film, in pixels.
+const FILM_EDGES: [u32; 2] = [360, 720];
 /// Files whose device is remembered until they are looked at.
 const MAX_RECENT: usize = 500;
 /// Questions about programs that are open at a time.
@@ -113,8 +115,12 @@ impl Originals {
         if self.record.is_silenced {
             return None;
         }
-        self.record.told.insert(device);
         let client = name.map_or(Client::Other, Client::named);
+        // Of other programs it is not known what films they make.
+        if seen.is_film && !matches!(client, Client::Conversations | Client::Cheogram) {
+            return None;
+        }
+        self.record.told.insert(device);
         Some((shrunk(&seen, client), &self.record))
     }
 }
@@ -122,6 +128,11 @@ impl Originals {
 /// Tells whether a picture is one that a phone made of another.
 fn is_shrunk(seen: &Seen) -> bool {
     let lower = seen.name.to_lowercase();
+    if seen.is_film {
+        let is_theirs = FILM_EDGES.contains(&seen.width.min(seen.height));
+        let stem = lower.strip_suffix(".mp4");
+        return is_theirs && !seen.is_described && stem.is_some_and(is_uuid);
+    }
     let stem = lower
         .strip_suffix(".jpg")
         .or_else(|| lower.strip_suffix(".jpeg"));
@@ -157,7 +168,42 @@ mod tests {
             width: 1440,
             height: 1920,
             is_described: false,
+            is_film: false,
         }
+    }
+
+    fn film(number: u64) -> Seen {
+        Seen {
+            name: UUID.replace(".jpg", ".mp4"),
+            bytes: 9_000_000,
+            width: 1280,
+            height: 720,
+            is_film: true,
+            ..seen(number)
+        }
+    }
+
+    #[test]
+    fn a_film_is_told_of_where_all_signs_agree_and_only_for_programs_that_are_known() {
+        let is = |change: fn(&mut Seen)| {
+            let mut film = film(1);
+            change(&mut film);
+            is_shrunk(&film)
+        };
+        let told = |program| {
+            let mut originals = Originals::default();
+            originals.came(1, 7);
+            assert_eq!(originals.seen(&film(1)), Some(7));
+            originals.client(7, Some(program)).is_some()
+        };
+
+        assert!(is(|_| ()));
+        assert!(is(|it| (it.width, it.height) = (360, 640)));
+        assert!(!is(|it| it.is_described = true));
+        assert!(!is(|it| (it.width, it.height) = (1920, 1080)));
+        assert!(!is(|it| it.name = "VID_2041.mp4".to_owned()));
+        assert!(told("Conversations") && told("Cheogram"));
+        assert!(!told("Monal") && !told("Dino"));
     }
 
     #[test]

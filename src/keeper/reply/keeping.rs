@@ -57,6 +57,11 @@ pub enum KeepReply {
     },
     /// There is no change that could be taken back.
     NothingToUndo,
+    /// Files that the last change belongs to are still on their way in.
+    UndoLater {
+        /// How many.
+        coming: usize,
+    },
     /// What lies in the trash.
     Trash {
         /// The highest numbers first, each with when it was moved there, in seconds since 1970.

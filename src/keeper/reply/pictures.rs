@@ -12,8 +12,10 @@ pub enum PictureReply {
         first: u64,
         /// The number of its last tile.
         last: u64,
-        /// Size of the sheet, in bytes.
-        bytes: u64,
+        /// How many tiles it has.
+        files: u64,
+        /// Whether `next` shows more.
+        more: bool,
     },
     /// A contact sheet was not sent.
     SheetNotSent(DeliveryFailure),
@@ -32,10 +34,12 @@ pub enum PictureReply {
 pub struct Shrunk {
     /// Its number.
     pub number: u64,
-    /// Its longest side, in pixels.
-    pub longest: u32,
+    /// Its width and height, in pixels.
+    pub size: (u32, u32),
     /// Its size, in bytes.
     pub bytes: u64,
     /// The program that sent it.
     pub client: Client,
+    /// Whether it is a film, of which less is sure.
+    pub is_film: bool,
 }

@@ -98,7 +98,7 @@ impl Reply {
                 "Which file? Send for example \"get 7\"; \"list\" shows the numbers.".to_owned()
             }
             Self::BadNumber { word } => format!(
-                "\"{}\" is no number I know. Send for example \"get 7\" or \"get 7-9\".",
+                "\"{}\" is no number I know. Send numbers like 7 or 7-9; \"list\" shows them.",
                 show(word)
             ),
             Self::TooMany => "That is more than 100 files at once. Ask for fewer.".to_owned(),
@@ -202,7 +202,8 @@ fn rows(lines: &[Line]) -> String {
                 line.number,
                 show(&line.name),
                 bytes(line.bytes),
-                day(line.received_at),
+                line.taken_at
+                    .map_or_else(|| day(line.received_at), |at| format!("taken {}", day(at))),
                 verify::mark(line.damaged)
             )
         })
@@ -530,11 +531,13 @@ mod tests {
             bytes: 1,
             received_at: 1_777_888_999,
             damaged: false,
+            taken_at: None,
         };
         let lines = vec![
             line.clone(),
             Line {
                 damaged: true,
+                taken_at: None,
                 ..line
             },
         ];

@@ -1,11 +1,14 @@
 //! Files that come together are told together; what is written after them is noted with them.
 
+use vault::{EntryNumber, Label, Relabelled};
+
 use super::*;
 use crate::keeper::{
     arrivals::{Manners, Record},
     chat::News,
+    keeping::{Keeping, Kept},
     labels::Labels,
-    reply::ArrivalReply,
+    reply::{ArrivalReply, KeepReply},
 };
 
 const PROGRAM: &str = "owner@example.org/phone";
@@ -250,6 +253,56 @@ fn label_of(effects: &[Effect]) -> Option<(u64, Labels)> {
     })
 }
 
+/// The vault process has noted the labels of an intake with its entry.
+fn labels_noted(intake: u8, number: u64) -> Input {
+    let entry = EntryNumber::new(number).unwrap();
+    Input::Answered {
+        job: job(intake),
+        answer: Answer::Kept(Kept::Labelled {
+            steps: vec![captioned(entry)],
+            numbers: vec![number],
+            in_trash: Vec::new(),
+            missing: Vec::new(),
+        }),
+        free: None,
+    }
+}
+
+fn captioned(number: EntryNumber) -> Relabelled {
+    Relabelled {
+        number,
+        was: Label::Caption(None),
+        is: Label::Caption(Some("Lagoon".to_owned())),
+    }
+}
+
+#[test]
+fn words_for_photos_that_are_here_and_that_still_come_are_taken_back_as_one() {
+    let mut keeper = gathering();
+    let _ = store(&mut keeper, 1, NOW);
+    let _ = keeper.handle(Input::Told(photo(2)), NOW);
+    let _ = keeper.handle(Input::Told(told(51, "Lagoon")), NOW);
+    let mut answer = labels_noted(51, 1);
+    let _ = keeper.handle(answer, NOW);
+
+    let too_early = keeper.handle(Input::Told(told(52, "undo")), NOW);
+    let _ = seal(&mut keeper, 2, NOW);
+    let _ = index(&mut keeper, 2, NOW);
+    answer = labels_noted(2, 2);
+    let _ = keeper.handle(answer, NOW);
+    let undone = keeper.handle(Input::Told(told(53, "undo")), NOW);
+    let nothing = keeper.handle(Input::Told(told(54, "undo")), NOW);
+
+    let later = Reply::Keep(KeepReply::UndoLater { coming: 1 });
+    assert_eq!(says(&too_early), [later]);
+    let steps = [1, 2].map(|it| captioned(EntryNumber::new(it).unwrap()));
+    let revert = Command::Keep(Keeping::Revert {
+        steps: steps.to_vec(),
+    });
+    assert!(undone.contains(&Effect::Ask(job(53), revert)));
+    assert_eq!(says(&nothing), [Reply::Keep(KeepReply::NothingToUndo)]);
+}
+
 #[test]
 fn words_right_after_a_photo_are_noted_with_it_and_alone_they_are_not_understood() {
     let mut keeper = gathering();
@@ -258,7 +311,7 @@ fn words_right_after_a_photo_are_noted_with_it_and_alone_they_are_not_understood
     let noted = keeper.handle(Input::Told(told(51, "Lagoon #sea")), NOW);
     let _ = seal(&mut keeper, 1, NOW);
     let indexed = index(&mut keeper, 1, NOW);
-    let labelled = keeper.handle(Input::Chat(News::Labelled { job: job(1) }), NOW);
+    let labelled = keeper.handle(labels_noted(1, 1), NOW);
 
     let labels = Labels::read("Lagoon #sea").unwrap();
     assert_eq!(says(&alone), [Reply::NotUnderstood]);
@@ -282,8 +335,8 @@ fn words_that_come_while_others_are_being_noted_are_noted_too() {
     let _ = index(&mut keeper, 1, NOW);
     let _ = keeper.handle(Input::Told(told(52, "with Anna")), NOW);
 
-    let again = keeper.handle(Input::Chat(News::Labelled { job: job(1) }), NOW);
-    let done = keeper.handle(Input::Chat(News::Labelled { job: job(1) }), NOW);
+    let again = keeper.handle(labels_noted(1, 1), NOW);
+    let done = keeper.handle(labels_noted(1, 1), NOW);
 
     let both = Labels::read("Lagoon\nwith Anna").unwrap();
     assert_eq!(label_of(&again), Some((1, both)));

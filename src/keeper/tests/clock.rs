@@ -2,7 +2,7 @@
 //! again, and what was good for minutes is not good again after years.
 
 use super::*;
-use crate::keeper::reply::IntakeFailure;
+use crate::keeper::{reply::IntakeFailure, zone::Zone};
 
 const YEAR: i64 = 365 * 86_400;
 /// 1970, 2000, now, and ten years ahead.
@@ -59,4 +59,30 @@ fn a_pairing_code_is_not_good_for_longer_because_the_clock_was_set_back() {
         pairing_at(NOW, NOW - 1),
         "a clock that is put right by a second"
     );
+}
+
+#[test]
+fn a_list_shows_the_day_that_the_wall_shows_where_the_vault_stands() {
+    let listed = |zone: Zone| {
+        let mut keeper = started(memory()).in_zone(zone);
+        let _ = open(&mut keeper);
+        let _ = keeper.handle(Input::Told(told(1, "list")), NOW);
+        let answered = Input::Answered {
+            job: JobId([1; 32]),
+            answer: Answer::Rows {
+                lines: vec![line(7)],
+                total: 1,
+                more: false,
+            },
+            free: None,
+        };
+        let effects = keeper.handle(answered, NOW);
+        let Some(Reply::Listing { lines, .. }) = says(&effects).pop() else {
+            panic!("it is listed");
+        };
+        lines[0].received_at
+    };
+
+    assert_eq!(listed(Zone::default()), NOW);
+    assert_eq!(listed(Zone::fixed(7_200)), NOW + 7_200);
 }

@@ -122,6 +122,7 @@ fn came(keeper: &mut Keeper, number: u8, name: &str) -> Vec<Effect> {
         width: 1920,
         height: 1080,
         is_described: false,
+        is_film: false,
     };
     keeper.handle(Input::Picture(PictureNews::Seen(seen)), NOW)
 }
@@ -170,7 +171,7 @@ fn slips_are_told_in_words() {
     };
 
     assert_eq!(
-        say(1, "sheet of paper"),
+        say(1, "sheet 7-"),
         Reply::Picture(PictureReply::SheetOfWhat)
     );
     assert_eq!(

@@ -75,6 +75,7 @@ fn file(number: u64) -> (Line, Fault) {
         bytes: 1,
         received_at: 0,
         damaged: true,
+        taken_at: None,
     };
     (line, Fault::Unsound)
 }

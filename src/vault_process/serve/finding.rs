@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use vault::{
     Entry, IndexError, Origin, Picture,
-    index::{EntryNumber, Search, Used},
+    index::{EntryNumber, Kind, Search, Used},
 };
 
 use super::{Clerk, MAX_ROWS, Word, limit, listed, row};
@@ -55,8 +55,12 @@ impl Clerk {
         let is_damaged = self.index.damage_of(entry.number)?.is_some();
         let mut row = row(entry);
         row.damaged = is_damaged;
+        let picture = self.index.picture_of(entry.number)?;
+        row.taken_at = picture.as_ref().and_then(|it| seconds(it.taken_at?));
         let given = entry.labels.name.is_some();
         let told = &entry.metadata;
+        let kind = Kind::of(told.mime.as_deref(), told.name.as_deref());
+        let is_film = kind == Some(Kind::Video);
         Ok(About {
             came_as: told.name.clone().filter(|_| given),
             media_type: told.mime.clone(),
@@ -69,14 +73,15 @@ impl Clerk {
             tags: entry.labels.tags.clone(),
             album: entry.labels.album.clone(),
             trashed_at: entry.labels.trashed_at.and_then(seconds),
-            shot: self.index.picture_of(entry.number)?.map(shot),
+            shot: picture.map(|it| shot(it, is_film)),
             row,
         })
     }
 }
 
-fn shot(picture: Picture) -> Shot {
+fn shot(picture: Picture, is_film: bool) -> Shot {
     Shot {
+        is_film,
         size: (picture.width, picture.height),
         taken_at: picture.taken_at.and_then(seconds),
         camera: picture.camera,

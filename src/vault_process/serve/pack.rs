@@ -135,6 +135,7 @@ impl Pack<'_> {
             bytes: self.bytes,
             received_at: 0,
             damaged: false,
+            taken_at: None,
         })
     }
 }

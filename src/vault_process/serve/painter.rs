@@ -15,7 +15,7 @@ use vault::{BlobId, EntryNumber, Index, IndexError, OpenVault, Thumbnail, Unseen
 use super::{Errand, Mouth, UNNAMED, Word};
 use crate::{
     pictures::{
-        MAX_CONTENT_BYTES, Task, may_be_picture,
+        MAX_CONTENT_BYTES, Task, may_be_film, may_be_picture,
         studio::{DrawError, Studio},
     },
     vault_process::PictureWord,
@@ -172,12 +172,15 @@ impl Painter {
             return Ok(true);
         };
         let is_new = number.get() > self.newest;
+        // Every picture has a thumbnail, and no film.
+        let is_film = thumbnail.image.is_empty();
         if let Some(picture) = thumbnail.picture.filter(|_| is_new) {
             let word = Word::Picture(PictureWord::Seen {
                 number: number.get(),
                 name: entry.metadata.name.unwrap_or_else(|| UNNAMED.to_owned()),
                 bytes: entry.size,
                 picture,
+                is_film,
             });
             self.mouth.say(&word).map_err(|_| Stop::Gone)?;
         }
@@ -197,12 +200,14 @@ impl Painter {
             .take(START_BYTES as u64)
             .read_to_end(&mut start)
             .map_err(DrawError::Content)?;
-        if !may_be_picture(&start) {
+        let task = if may_be_picture(&start) {
+            Task::Thumbnail { bytes }
+        } else if may_be_film(&start) {
+            Task::Film { bytes }
+        } else {
             return Ok(Thumbnail::default());
-        }
-        let drawn = self
-            .studio
-            .draw(&Task::Thumbnail { bytes }, &mut start.chain(reader))?;
+        };
+        let drawn = self.studio.draw(&task, &mut start.chain(reader))?;
         Ok(drawn.map_or_else(Thumbnail::default, |drawn| Thumbnail {
             picture: drawn.picture,
             image: drawn.image,

@@ -33,8 +33,12 @@ const FIRST_HOUR: i64 = -25_567 * 24;
 const LAST_HOUR: i64 = 120_530 * 24;
 /// Makes all counts of hours positive.
 const OFFSET: i64 = 1_000_000;
-/// Where a time stands of which nothing better is known, in SQL, in milliseconds since 1970.
-pub(super) const DATED: &str = "coalesce(entries.sent_at, entries.received_at, entries.adopted_at)";
+/// When a picture was taken, by the clock of its camera; null where it does not say. In SQL, in
+/// milliseconds since 1970, like the next.
+pub(super) const TAKEN: &str =
+    "(SELECT taken_at FROM pictures WHERE pictures.number = entries.number)";
+/// When a file came, by the clocks that brought it.
+pub(super) const CAME: &str = "coalesce(entries.sent_at, entries.received_at, entries.adopted_at)";
 
 /// What sort of file an entry is, as far as its media type or the ending of its name tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,7 +143,7 @@ pub(super) struct Facets {
     pub(super) album: Option<String>,
     pub(super) sender: Option<String>,
     pub(super) member: Option<String>,
-    /// In milliseconds since 1970.
+    /// When it was taken, or else when it came, in milliseconds since 1970.
     pub(super) dated_at: i64,
 }
 

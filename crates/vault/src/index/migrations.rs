@@ -21,7 +21,9 @@ pub(super) const STEPS: &[&[Step]] = &[
     // The texts that were made here are made anew by the fourth.
     &[Step::Sql(SECOND)],
     &[Step::Sql(PICTURES)],
+    // As are those of this one, by the fifth.
     &[Step::Sql(SEARCHED), Step::Code(fill_texts)],
+    &[Step::Sql(BY_TAKING), Step::Code(fill_texts)],
 ];
 
 const FIRST: &str = "
@@ -195,6 +197,15 @@ const SEARCHED: &str = "
         INSERT INTO tag_totals SELECT key, 1 FROM tags WHERE number = new.number
             ON CONFLICT (key) DO UPDATE SET entries = entries + 1;
     END;
+";
+
+/// Pictures are found by when they were taken: that time is in the texts, like all others.
+const BY_TAKING: &str = "
+    DROP INDEX pictures_by_time;
+    DROP TABLE texts;
+    CREATE VIRTUAL TABLE texts USING fts5 (
+        text, content = '', tokenize = 'trigram case_sensitive 1'
+    );
 ";
 
 fn fill_texts(transaction: &Transaction<'_>) -> rusqlite::Result<()> {

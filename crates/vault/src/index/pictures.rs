@@ -3,7 +3,7 @@
 
 use rusqlite::{OptionalExtension as _, named_params};
 
-use super::{EntryNumber, Index, IndexError};
+use super::{EntryNumber, Index, IndexError, texts};
 use crate::{
     id::BlobId,
     metadata::{from_millis, to_millis},
@@ -55,8 +55,9 @@ impl Index {
         Ok(found)
     }
 
-    /// Notes what was seen of an entry: its picture, or that it is none that can be shown. Says
-    /// whether it was noted: an entry that has another blob by now, or is gone, is left.
+    /// Notes what was seen of an entry: its picture, or that it is none that can be shown. From then
+    /// on it is found by when it was taken. Says whether it was noted: an entry that has another blob
+    /// by now, or is gone, is left.
     ///
     /// # Errors
     /// When the drive fails.
@@ -68,25 +69,30 @@ impl Index {
     ) -> Result<bool, IndexError> {
         let place = picture.and_then(|it| it.place);
         let taken_at = picture.and_then(|it| it.taken_at);
-        let noted = self
-            .database
-            .prepare_cached(
-                "INSERT OR REPLACE INTO pictures
-                 SELECT number, :width, :height, :taken_at, :camera, :latitude, :longitude,
-                     :is_described
-                 FROM entries WHERE number = :number AND blob_id = :blob",
-            )?
-            .execute(named_params! {
-                ":number": number,
-                ":blob": blob.as_bytes(),
-                ":width": picture.map(|it| it.width),
-                ":height": picture.map(|it| it.height),
-                ":taken_at": taken_at.map(|it| to_millis(Some(it))),
-                ":camera": picture.and_then(|it| it.camera.as_deref()),
-                ":latitude": place.map(|it| it.latitude),
-                ":longitude": place.map(|it| it.longitude),
-                ":is_described": picture.is_some_and(|it| it.is_described),
-            })?;
+        let transaction = self.database.transaction()?;
+        let mut noted = 0;
+        texts::following(&transaction, number, || {
+            noted = transaction
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO pictures
+                     SELECT number, :width, :height, :taken_at, :camera, :latitude, :longitude,
+                         :is_described
+                     FROM entries WHERE number = :number AND blob_id = :blob",
+                )?
+                .execute(named_params! {
+                    ":number": number,
+                    ":blob": blob.as_bytes(),
+                    ":width": picture.map(|it| it.width),
+                    ":height": picture.map(|it| it.height),
+                    ":taken_at": taken_at.map(|it| to_millis(Some(it))),
+                    ":camera": picture.and_then(|it| it.camera.as_deref()),
+                    ":latitude": place.map(|it| it.latitude),
+                    ":longitude": place.map(|it| it.longitude),
+                    ":is_described": picture.is_some_and(|it| it.is_described),
+                })?;
+            Ok(())
+        })?;
+        transaction.commit()?;
         Ok(noted > 0)
     }
 

@@ -96,7 +96,8 @@ impl Label {
     }
 
     /// Returns whether both are about the same thing.
-    fn is_about_the_same_as(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn is_about_the_same_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tag { tag, .. }, Self::Tag { tag: other, .. }) => {
                 texts::fold(tag) == texts::fold(other)

@@ -1,5 +1,7 @@
 //! Entries by all that can be asked for at once, and which tags and albums there are.
 
+use std::fmt::Write as _;
+
 use rusqlite::{Connection, types::Value};
 use serde::{Deserialize, Serialize};
 
@@ -21,10 +23,36 @@ pub struct Search {
     pub kind: Option<Kind>,
     /// Who sent it: an address, what stands before its `@`, or a member's name.
     pub sender: Option<String>,
-    /// The earliest moment that it is of, in seconds since 1970.
+    /// The earliest moment that it is of, in seconds since 1970. A picture that says when it was
+    /// taken is of that moment, everything else of when it came.
     pub from: Option<i64>,
     /// The first moment that it is no longer of, in seconds since 1970.
     pub until: Option<i64>,
+    /// What the clock of a camera showed at the earliest moment, in seconds since 1970 as if it went
+    /// by universal time; `None` where that is `from`.
+    pub shown_from: Option<i64>,
+    /// What it showed at the first moment that it is no longer of; `None` where that is `until`.
+    pub shown_until: Option<i64>,
+}
+
+impl Search {
+    /// The earliest and the first later moment by the clock of a camera.
+    fn shown(&self) -> (Option<i64>, Option<i64>) {
+        (
+            self.shown_from.or(self.from),
+            self.shown_until.or(self.until),
+        )
+    }
+
+    /// The earliest and the first later moment by any clock; each `None` where there is no end.
+    fn widest(&self) -> (Option<i64>, Option<i64>) {
+        let (shown_from, shown_until) = self.shown();
+        let ends = |one: Option<i64>, other: Option<i64>| one.zip(other);
+        (
+            ends(self.from, shown_from).map(|(one, other)| one.min(other)),
+            ends(self.until, shown_until).map(|(one, other)| one.max(other)),
+        )
+    }
 }
 
 /// How often a tag or an album is used.
@@ -134,24 +162,29 @@ fn question(search: &Search, parameters: &mut Vec<Value>) -> String {
     let mut sql = "texts CROSS JOIN entries ON entries.number = texts.rowid
          WHERE texts MATCH ?3 AND texts.rowid < ?1"
         .to_owned();
-    let mut compare = |condition: &str, value: Value| {
+    let mut place = |value: Value| {
         parameters.push(value);
-        let place = format!("?{}", parameters.len());
-        sql.push_str(&condition.replace("{}", &place));
+        format!("?{}", parameters.len())
     };
-    let dated = facets::DATED;
-    if let Some(from) = search.from {
-        compare(
-            &format!(" AND {dated} >= {{}}"),
-            from.saturating_mul(1_000).into(),
-        );
+    let (taken, came) = (facets::TAKEN, facets::CAME);
+    let (shown_from, shown_until) = search.shown();
+    let ends = [
+        (">=", shown_from, search.from),
+        ("<", shown_until, search.until),
+    ];
+    for (is, shown, moment) in ends {
+        if let Some((shown, moment)) = shown.zip(moment) {
+            let shown = place(shown.saturating_mul(1_000).into());
+            let moment = place(moment.saturating_mul(1_000).into());
+            let _ = write!(
+                sql,
+                " AND coalesce({taken} {is} {shown}, {came} {is} {moment})"
+            );
+        }
     }
-    if let Some(until) = search.until {
-        compare(
-            &format!(" AND {dated} < {{}}"),
-            until.saturating_mul(1_000).into(),
-        );
-    }
+    let mut compare = |condition: &str, value: Value| {
+        sql.push_str(&condition.replace("{}", &place(value)));
+    };
     if let Some(album) = &search.album {
         compare(" AND entries.album_key = {}", texts::fold(album).into());
     }
@@ -178,9 +211,10 @@ fn expression(search: &Search) -> Option<String> {
     terms.extend(search.album.iter().map(|it| quoted(facets::album(it))));
     terms.extend(search.kind.map(|it| quoted(it.piece())));
     terms.extend(search.sender.iter().map(|it| quoted(facets::sender(it))));
-    if search.from.is_some() || search.until.is_some() {
+    let (from, until) = search.widest();
+    if from.is_some() || until.is_some() {
         let millis = |seconds: i64| seconds.saturating_mul(1_000);
-        let pieces = facets::span(search.from.map(millis), search.until.map(millis));
+        let pieces = facets::span(from.map(millis), until.map(millis));
         if pieces.is_empty() {
             return None;
         }

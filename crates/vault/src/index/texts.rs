@@ -12,7 +12,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::{
     EntryNumber,
-    facets::{DATED, Facets},
+    facets::{CAME, Facets, TAKEN},
 };
 
 /// The text index works with pieces of this many characters.
@@ -59,7 +59,7 @@ pub(super) fn of(database: &Connection, number: EntryNumber) -> rusqlite::Result
     let found = database
         .prepare_cached(&format!(
             "SELECT coalesce(given_name, name), caption, tags, album, name, mime, sender, member,
-                 {DATED}
+                 coalesce({TAKEN}, {CAME})
              FROM entries WHERE number = ?1 AND trashed_at IS NULL"
         ))?
         .query_row([number], |row| {

@@ -126,7 +126,6 @@ fn is_month(first: NaiveDate, last: NaiveDate) -> bool {
     same && first.day() == 1 && last.succ_opt().is_some_and(|it| it.day() == 1)
 }
 
-/// Says everything that is known of an entry, line by line.
 /// What a picture says of itself, which anybody may have written there.
 fn shot_lines(shot: &Shot) -> impl Iterator<Item = String> {
     let (width, height) = shot.size;
@@ -141,10 +140,12 @@ fn shot_lines(shot: &Shot) -> impl Iterator<Item = String> {
         let degrees = |millionths: i32| f64::from(millionths) / 1e6;
         format!("Place: {:.5}, {:.5}", degrees(north), degrees(east))
     });
-    let size = format!("Picture of {width} x {height} pixels");
+    let what = if shot.is_film { "Video" } else { "Picture" };
+    let size = format!("{what} of {width} x {height} pixels");
     [Some(size), taken, camera, place].into_iter().flatten()
 }
 
+/// Says everything that is known of an entry, line by line.
 fn known(about: &About) -> String {
     let mut text = rows(std::slice::from_ref(&about.line));
     let mut line = |words: String| {

@@ -34,7 +34,8 @@ const TOPICS: &[(&str, &str)] = &[
         "find",
         "\"find\" and what you remember, in any order:\n\
          find summer lake: both words in name, note, tags or album; a part of a word is enough\n\
-         find photos june 2025: also videos, documents, music; yesterday, last week, 4 may, since may\n\
+         find photos june 2025: also videos, documents, music; yesterday, last week, 4 may, since may. A \
+         picture is of the day it was taken where it says so, everything else of the day it came\n\
          find #beach album Norway: with this tag in this album\n\
          find from ann: what ann sent\n\
          find \"may\": in quotes a word is only a word\n\
@@ -85,8 +86,9 @@ const TOPICS: &[(&str, &str)] = &[
     ),
     (
         "sheet",
-        "\"sheet\" sends the newest 20 files as one picture with their numbers, \"sheet 7-30\" or \
-         \"sheet last 40\" others, 20 to a picture.",
+        "\"sheet\" sends the newest 20 files as one picture with their numbers, and \"next\" the 20 \
+         before. \"sheet photos june 2025\" takes all that \"find\" takes; \"sheet 7-30\" or \
+         \"sheet last 40\" are also sheets of 20.",
     ),
     (
         "originals",

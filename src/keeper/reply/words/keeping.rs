@@ -58,6 +58,12 @@ impl KeepReply {
                  up to 20 changes, until I am restarted. \"trash\" shows what was deleted."
                     .to_owned()
             }
+            Self::UndoLater { coming } => format!(
+                "{} that you said this of {} still being stored. Send \"undo\" again once that is \
+                 done.",
+                files(*coming as u64),
+                if *coming == 1 { "is" } else { "are" }
+            ),
             Self::Trash { count: 0, .. } => "The trash is empty.".to_owned(),
             Self::Trash {
                 lines,
@@ -229,7 +235,8 @@ fn undone(steps: &[Relabelled], numbers: &[u64], changed: &[u64], missing: &[u64
                 format!("Undone: {which} {is} in the album from before.")
             }
             Some(Label::Album(None)) => format!("Undone: {which} {is} in no album again."),
-            Some(Label::Caption(_)) => format!("Undone: {which} {has} the note from before."),
+            Some(Label::Caption(None)) => format!("Undone: {which} {has} no note again."),
+            Some(Label::Caption(Some(_))) => format!("Undone: {which} {has} the note from before."),
             Some(Label::Tag { .. }) => format!("Undone: {which} {has} the tags from before."),
             None => format!("Undone: {which}."),
         };
@@ -336,6 +343,7 @@ mod tests {
             bytes: 1_000,
             received_at: 0,
             damaged: false,
+            taken_at: None,
         };
         let ask =
             |count, number| ask_delete(&(1..=count).map(line).collect::<Vec<_>>(), 30, number);

@@ -12,16 +12,13 @@ impl PictureReply {
             Self::Sheet {
                 first,
                 last,
-                bytes: _,
-            } if first == last => format!("Contact sheet of #{first}:"),
-            Self::Sheet {
-                first,
-                last,
-                bytes: _,
-            } => format!("Contact sheet, #{first} to #{last}:"),
+                files,
+                more,
+            } => sheet((*first, *last), *files, *more),
             Self::SheetNotSent(why) => sheet_not_sent(*why),
             Self::SheetOfWhat => "I do not know which files you mean. Send \"sheet\" for the \
-                                  newest 20, or for example \"sheet 7-30\" or \"sheet last 40\"."
+                                  newest 20, or for example \"sheet 7-30\" or \"sheet june \
+                                  2025\"."
                 .to_owned(),
             Self::Shrunk(shrunk) => told_shrunk(shrunk),
             Self::Originals(true) => "From now on I say it once for each phone when it sends \
@@ -35,6 +32,20 @@ impl PictureReply {
                 .to_owned(),
         }
     }
+}
+
+/// Tells from where to where a sheet goes, and how many files that are where numbers are left out.
+fn sheet((first, last): (u64, u64), files: u64, more: bool) -> String {
+    let next = if more { ". Send \"next\" for more" } else { "" };
+    if first == last {
+        return format!("Contact sheet of #{first}{next}:");
+    }
+    let of = if first.abs_diff(last) + 1 == files {
+        String::new()
+    } else {
+        format!(" of {files} files")
+    };
+    format!("Contact sheet{of}, #{first} to #{last}{next}:")
 }
 
 pub(super) fn nothing_to_show(number: u64) -> String {
@@ -63,12 +74,24 @@ fn sheet_not_sent(why: DeliveryFailure) -> String {
 }
 
 fn told_shrunk(shrunk: &Shrunk) -> String {
+    let (width, height) = shrunk.size;
+    if shrunk.is_film {
+        return format!(
+            "The video #{} came with {width} x {height} pixels, {}, and without a camera's notes, \
+             which is how your app sends videos that it makes smaller. If your camera made a larger \
+             one, this is not the original. {} I say this once for each phone; \"originals off\" \
+             ends it.",
+            shrunk.number,
+            bytes(shrunk.bytes),
+            setting(shrunk.client)
+        );
+    }
     format!(
         "Your phone made #{} smaller before it sent it: its longest side is {} pixels, it is {}, \
          and what the camera noted (when, where) is gone. {} I say this once for each phone; \
          \"originals off\" ends it.",
         shrunk.number,
-        shrunk.longest,
+        width.max(height),
         bytes(shrunk.bytes),
         setting(shrunk.client)
     )
@@ -105,9 +128,10 @@ mod tests {
     fn shrunk(client: Client) -> String {
         let shrunk = Shrunk {
             number: 12,
-            longest: 1920,
+            size: (1440, 1920),
             bytes: 412_000,
             client,
+            is_film: false,
         };
         PictureReply::Shrunk(shrunk).text()
     }

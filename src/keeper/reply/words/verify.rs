@@ -248,6 +248,7 @@ mod tests {
             bytes: 1,
             received_at: 0,
             damaged: true,
+            taken_at: None,
         };
 
         assert_eq!(

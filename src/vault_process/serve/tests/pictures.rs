@@ -63,6 +63,7 @@ fn a_picture_that_came_in_is_seen_and_has_a_thumbnail_and_a_letter_is_not_said_t
         name,
         bytes,
         picture,
+        is_film: false,
     }) = scene.word()
     else {
         panic!("it is seen");

@@ -27,7 +27,15 @@ fn scans(index: &Index, sql: &str) -> Vec<String> {
     let large = |it: &String| {
         let table = it.strip_prefix("SCAN ").and_then(|it| it.split(' ').next());
         table.is_some_and(|it| {
-            ["entries", "duplicates", "tags", "albums", "tag_totals"].contains(&it)
+            let large = [
+                "entries",
+                "duplicates",
+                "tags",
+                "albums",
+                "tag_totals",
+                "pictures",
+            ];
+            large.contains(&it)
         })
     };
     details.unwrap().into_iter().filter(large).collect()
@@ -76,7 +84,17 @@ fn no_question_scans_a_table() {
         sender: None,
         from: Some(0),
         until: Some(4_000_000_000),
+        shown_from: Some(0),
+        shown_until: None,
     };
+    let blob = index.get(first).unwrap().unwrap().blob_id;
+    let seen = crate::Picture {
+        taken_at: Some(noon()),
+        ..crate::Picture::default()
+    };
+    assert!(index.note_picture(first, &blob, Some(&seen)).unwrap());
+    assert!(index.picture_of(first).unwrap().is_some());
+    assert_eq!(index.unseen(None, 9).unwrap().len(), 2);
     assert_eq!(index.search(&everything, None, 9).unwrap().len(), 1);
     assert_eq!(index.albums("", 9).unwrap().len(), 1);
     assert_eq!(index.tags("", 9).unwrap().len(), 1);

@@ -117,6 +117,8 @@ fn each_condition_alone_and_all_together_find_what_they_say() {
         sender: Some("ann".into()),
         from: Some(seconds(0)),
         until: Some(seconds(1)),
+        shown_from: None,
+        shown_until: None,
     };
     assert_eq!(found(&index, &all), ["Rome at night.jpg"]);
     let other = Search {
@@ -151,6 +153,58 @@ fn a_span_of_time_goes_by_when_a_file_was_sent_to_the_second() {
     assert_eq!(within(None, Some(seconds(5))), ["Rome at night.jpg"]);
     assert_eq!(within(Some(i64::MIN), Some(i64::MAX)).len(), 4);
     assert!(within(Some(seconds(9)), Some(seconds(5))).is_empty());
+}
+
+#[test]
+fn a_picture_is_of_the_day_its_camera_showed_and_all_else_of_the_day_it_came() {
+    const NAME: &str = "Rome at night.jpg";
+    let (vault, mut index) = scene();
+    let note = |index: &mut Index, taken_at: Option<SystemTime>| {
+        let blob = index.get(number(1)).unwrap().unwrap().blob_id;
+        let picture = crate::Picture {
+            taken_at,
+            ..crate::Picture::default()
+        };
+        assert!(
+            index
+                .note_picture(number(1), &blob, Some(&picture))
+                .unwrap()
+        );
+    };
+    // Where the vault stands the clock is two hours ahead; the camera's showed half past one.
+    let day = |first: u64| Search {
+        from: Some(seconds(first - 2)),
+        until: Some(seconds(first + 22)),
+        shown_from: Some(seconds(first)),
+        shown_until: Some(seconds(first + 24)),
+        ..Search::default()
+    };
+    let taken = Some(at(5_001) + Duration::from_secs(1_800));
+    let of_its_coming = Search {
+        from: Some(seconds(0)),
+        until: Some(seconds(1)),
+        ..Search::default()
+    };
+    assert!(found(&index, &day(5_000)).is_empty());
+    assert_eq!(found(&index, &of_its_coming), [NAME]);
+
+    note(&mut index, taken);
+
+    assert_eq!(found(&index, &day(5_000)), [NAME]);
+    assert!(found(&index, &day(4_976)).is_empty());
+    assert!(found(&index, &day(5_024)).is_empty());
+    assert!(found(&index, &of_its_coming).is_empty());
+    // The text index follows all that is noted.
+    note(&mut index, None);
+    assert!(found(&index, &day(5_000)).is_empty());
+    assert_eq!(found(&index, &of_its_coming), [NAME]);
+    note(&mut index, taken);
+    index.trash(number(1), noon()).unwrap();
+    assert!(found(&index, &day(5_000)).is_empty());
+    index.restore(number(1), noon()).unwrap();
+    assert_eq!(found(&index, &day(5_000)), [NAME]);
+    drop(index);
+    assert_eq!(found(&open(&vault).0, &day(5_000)), [NAME]);
 }
 
 #[test]
