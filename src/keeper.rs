@@ -465,7 +465,7 @@ impl Keeper {
         let mut effects = self.owner.login(now);
         effects.extend(self.greet());
         effects.extend(self.intakes.online(now));
-        effects.extend(self.deliveries.online());
+        effects.extend(self.deliveries_online());
         effects
     }
 

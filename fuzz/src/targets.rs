@@ -326,6 +326,7 @@ pub fn command(bytes: &[u8]) -> Verdict {
         Err(NotACommand::WhichNotice { .. }) => return Refused("which-notice"),
         Err(NotACommand::QuietHow) => return Refused("quiet-how"),
         Err(NotACommand::Whom { .. }) => return Refused("whom"),
+        Err(NotACommand::OddAddress) => return Refused("odd-address"),
         Err(NotACommand::EjectHow) => return Refused("eject-how"),
         Err(NotACommand::PrepareHow) => return Refused("prepare-how"),
     };

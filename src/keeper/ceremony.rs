@@ -216,6 +216,7 @@ impl Keeper {
             tail: tail(fingerprint),
             held: self.held_of(fingerprint),
             is_pinned: self.owner.devices.is_pinned(fingerprint),
+            contacts: self.perhaps_confirmed_by(fingerprint),
         };
         let is_asker = self.owner.devices.ids(fingerprint).contains(&asker);
         let mut effects = self.shut_out(fingerprint, now);
@@ -235,6 +236,7 @@ impl Keeper {
             self.confirmations.forget(id);
             effects.push(Effect::Revoke(device));
             effects.extend(self.intakes.turn_away(id));
+            effects.extend(self.end_sending_of(id));
         }
         self.owner.decided();
         effects
@@ -244,6 +246,7 @@ impl Keeper {
     fn stick_revokes(&mut self, fingerprints: &[String], unread: usize, now: i64) -> Vec<Effect> {
         let mut effects = Vec::new();
         let (mut tails, mut unknown) = (Vec::new(), 0);
+        let mut contacts = Vec::new();
         for fingerprint in fingerprints {
             if self.owner.devices.is_shut_out(fingerprint) {
                 continue;
@@ -253,6 +256,9 @@ impl Keeper {
                 continue;
             }
             tails.push(tail(fingerprint));
+            if contacts.is_empty() {
+                contacts = self.perhaps_confirmed_by(fingerprint);
+            }
             effects.extend(self.shut_out(fingerprint, now));
         }
         let is_news = !tails.is_empty() || unknown > 0;
@@ -262,6 +268,7 @@ impl Keeper {
                 tails,
                 unknown,
                 unread,
+                contacts,
             }));
         }
         effects

@@ -60,6 +60,8 @@ const MAX_SLIP_WORDS: usize = 4;
 pub struct Context {
     /// Numbers of the files that the line answers to.
     pub quoted: Vec<u64>,
+    /// Whether that stood inside the encryption, where no server can change it.
+    pub is_quoted_inside: bool,
     /// The day it is where the vault stands.
     pub today: NaiveDate,
     /// How days are counted there.
@@ -274,6 +276,8 @@ pub enum NotACommand {
         /// What stood there; empty for nothing.
         word: String,
     },
+    /// An address that may look like another one to whoever reads it.
+    OddAddress,
     /// `eject` with something behind it that does not belong there.
     EjectHow,
     /// `prepare` with something behind it that is not enough or too much.
@@ -310,6 +314,7 @@ pub fn parse(text: &str, context: &Context) -> Result<Command, NotACommand> {
         Some((quoted, line)) => {
             let context = Context {
                 quoted,
+                is_quoted_inside: true,
                 ..context.clone()
             };
             parse_line(line, &context)

@@ -7,7 +7,7 @@
 use super::{
     Device, JobId,
     command::{Command, Pick},
-    contacts::{Shown, Wish},
+    contacts::{Shown, Unsent, Wish},
     evening::Request,
     keeping::Keeping,
     machine::Errand,
@@ -51,6 +51,8 @@ pub enum Task {
         /// Which entries.
         picks: Vec<Pick>,
     },
+    /// Send files to the devices of somebody that are confirmed.
+    Send(Unsent),
     /// Let the device with this fingerprint in.
     Vouch {
         /// 64 hex digits.
@@ -178,9 +180,15 @@ impl Confirmations {
         drawn.map(|(_, asker, _)| asker.device)
     }
 
-    /// Makes the number void that this device was asked for.
+    /// Makes the number void that this device was asked for, and the one that was drawn for it.
     pub(super) fn forget(&mut self, device: u32) {
         self.waiting.take_if(|it| it.asker.device == device);
+        self.drawn.take_if(|(_, asker, _)| asker.device == device);
+    }
+
+    /// Makes the number of such a task void; returns whether one waited.
+    pub(super) fn forget_task(&mut self, is_it: impl Fn(&Task) -> bool) -> bool {
+        self.waiting.take_if(|it| is_it(&it.task)).is_some()
     }
 
     /// Reads a line of `from`: `483911` or `confirm 483911`. A bare number that is not the one
@@ -320,6 +328,21 @@ mod tests {
             (earlier, heard),
             (Heard::NotConfirmed, Heard::Confirmed(TASK))
         );
+    }
+
+    #[test]
+    fn a_device_that_is_shut_out_can_neither_confirm_nor_be_asked() {
+        for (shut_out, is_asked) in [(2, true), (1, false)] {
+            let (mut confirmations, number) = asked();
+            confirmations.draw(JobId([2; 32]), &device(1), &[8; 16]);
+
+            confirmations.forget(shut_out);
+
+            let heard = confirmations.hear(&format!("confirm {number}"), &device(1), NOW);
+            assert_eq!(heard == Heard::Confirmed(TASK), is_asked);
+            let later = confirmations.ask(JobId([2; 32]), TASK, NOW);
+            assert_eq!(later.is_some(), is_asked);
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ use super::{
     reply::{ContactLine, ContactReply, Reply, WayIn},
 };
 
+mod ends;
+
 /// Most people whose devices are remembered.
 pub const MAX_CONTACTS: usize = 100;
 /// Most devices of one account that anybody is asked to compare.
@@ -59,6 +61,19 @@ pub struct Shown {
     pub fingerprint: String,
     /// The namespace it is written to in.
     pub namespace: Namespace,
+}
+
+/// Files that go to devices which are confirmed, once a number is sent back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsent {
+    /// The bare address.
+    pub jid: String,
+    /// Which entries.
+    pub picks: Vec<Pick>,
+    /// Devices that nobody has confirmed; they are asked about afterwards.
+    pub fresh: Vec<Shown>,
+    /// How many devices showed no key.
+    pub without_key: usize,
 }
 
 /// A device that the owner has confirmed.
@@ -234,6 +249,12 @@ impl Contacts {
         Some(save(jid, known))
     }
 
+    /// Returns how many confirmed devices of somebody are listed.
+    fn listed(&self, jid: &str) -> usize {
+        let known = self.known.get(jid).map(Vec::as_slice).unwrap_or_default();
+        known.iter().filter(|it| it.namespace.is_some()).count()
+    }
+
     /// Returns whether every device of somebody that is listed reads descriptions of files.
     pub(super) fn read_descriptions(&self, jid: &str) -> bool {
         let known = self.known.get(jid).map(Vec::as_slice).unwrap_or_default();
@@ -318,18 +339,6 @@ impl Keeper {
         lines.collect()
     }
 
-    fn forget_contact(&mut self, jid: String) -> Vec<Effect> {
-        if self.contacts.known.remove(&jid).is_none() {
-            return vec![say(ContactReply::NoSuch { jid })];
-        }
-        self.contacts.take_pending(&jid);
-        let mut effects = self.deliveries.forget_contact(&jid);
-        let forget = Act::Forget { jid: jid.clone() };
-        effects.push(Effect::Contact(forget));
-        effects.push(say(ContactReply::Forgotten { jid }));
-        effects
-    }
-
     pub(super) fn heard_of_contact(&mut self, news: News, at: Moment) -> Vec<Effect> {
         match news {
             News::Found {
@@ -394,6 +403,17 @@ impl Keeper {
         let mut effects = Vec::new();
         if judged.is_any_confirmed {
             effects.extend(self.contacts.refresh(&jid, shown, without_key));
+            // There, any device that the phone writes to can forge words.
+            if asker.is_none_or(|it| it.namespace == Namespace::Legacy) {
+                let unsent = Unsent {
+                    jid,
+                    picks,
+                    fresh: judged.fresh,
+                    without_key: without_key.len(),
+                };
+                effects.push(self.ask_to_send(job, unsent, at.wall));
+                return effects;
+            }
             if let Some(asker) = asker {
                 self.deliveries.hear(asker);
             }
@@ -408,25 +428,79 @@ impl Keeper {
             }
             return effects;
         }
-        let is_known = judged.is_any_confirmed;
-        let fingerprints = judged.fresh.iter().map(|it| it.fingerprint.clone());
-        let fingerprints = fingerprints.collect();
-        let task = Task::Befriend {
-            jid: jid.clone(),
-            devices: judged.fresh,
-            // What waits for nobody is sent to the others already.
-            picks: if is_known { Vec::new() } else { picks },
-        };
-        effects.push(match self.confirmations.ask(job, task, at.wall) {
-            Some(number) => say(ContactReply::Compare {
+        // What waits for nobody is sent to the others already.
+        let picks = (!judged.is_any_confirmed).then_some(picks);
+        let fresh = (judged.fresh, without_key.len());
+        effects.push(self.ask_to_compare(job, jid, picks, fresh, at.wall));
+        effects
+    }
+
+    fn ask_to_send(&mut self, job: JobId, unsent: Unsent, now: i64) -> Effect {
+        let (jid, picks) = (unsent.jid.clone(), unsent.picks.clone());
+        let devices = self.contacts.listed(&jid);
+        match self.confirmations.ask(job, Task::Send(unsent), now) {
+            Some(number) => say(ContactReply::SendAsk {
                 jid,
-                fingerprints,
-                is_known,
-                without_key: without_key.len(),
+                picks,
+                devices,
                 number,
             }),
             None => Effect::Say(Reply::NotConfirmed),
-        });
+        }
+    }
+
+    /// Asks whether devices are what they seem; besides, some showed no key.
+    fn ask_to_compare(
+        &mut self,
+        job: JobId,
+        jid: String,
+        picks: Option<Vec<Pick>>,
+        (fresh, without_key): (Vec<Shown>, usize),
+        now: i64,
+    ) -> Effect {
+        let fingerprints = fresh.iter().map(|it| it.fingerprint.clone());
+        let fingerprints = fingerprints.collect();
+        let task = Task::Befriend {
+            jid: jid.clone(),
+            devices: fresh,
+            picks: picks.clone().unwrap_or_default(),
+        };
+        match self.confirmations.ask(job, task, now) {
+            Some(number) => say(ContactReply::Compare {
+                jid,
+                fingerprints,
+                picks,
+                without_key,
+                number,
+            }),
+            None => Effect::Say(Reply::NotConfirmed),
+        }
+    }
+
+    /// The number was right: these files go to the devices that are confirmed, and only then is
+    /// asked about others.
+    pub(super) fn send_confirmed(
+        &mut self,
+        told: &Told,
+        unsent: Unsent,
+        at: Moment,
+    ) -> Vec<Effect> {
+        let Unsent {
+            jid,
+            picks,
+            fresh,
+            without_key,
+        } = unsent;
+        let deliver = Wish::Deliver {
+            picks,
+            jid: jid.clone(),
+        };
+        let mut effects = self.contact(told.job, deliver, at);
+        if !fresh.is_empty() {
+            self.confirmations.draw(told.job, &told.from, &told.blob);
+            let fresh = (fresh, without_key);
+            effects.push(self.ask_to_compare(told.job, jid, None, fresh, at.wall));
+        }
         effects
     }
 

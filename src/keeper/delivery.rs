@@ -60,6 +60,8 @@ pub(super) struct Deliveries {
     /// The request of our own client that what is asked next belongs to.
     client: Option<RequestId>,
     packs: Packs,
+    /// What the last run had not sent to other people when it ended.
+    left_over: Vec<JobId>,
 }
 
 /// Seconds before a delivery is tried again that ended with the stream.
@@ -68,6 +70,7 @@ const RETRY_SECONDS: i64 = 10;
 impl Deliveries {
     pub(super) fn new(deliveries: Vec<Delivery>) -> Self {
         Self {
+            left_over: contacts::jobs(&deliveries),
             open: deliveries.into(),
             sending: None,
             online: false,

@@ -1,5 +1,7 @@
 //! What each command sets off, and what the vault process's answers do.
 
+use omemo::Namespace;
+
 use super::{
     Answer, Effect, JobId, Keeper, Told,
     command::{self, Command, Context, NotACommand, Slip},
@@ -17,7 +19,7 @@ use super::{
 impl Keeper {
     /// Obeys one line, which may answer to a message or be the caption of what just came.
     pub(super) fn line(&mut self, told: &Told, text: &str, at: Moment) -> Vec<Effect> {
-        let context = self.context(told.beside.about.clone(), at.wall);
+        let context = self.context(told, at.wall);
         match command::parse(text, &context) {
             Ok(Command::Album { name }) => self.album(told, name.as_deref(), at),
             Ok(command) => {
@@ -124,10 +126,12 @@ impl Keeper {
         effects
     }
 
-    /// Returns what is known around a line that comes now and answers to these files.
-    fn context(&self, quoted: Vec<u64>, now: i64) -> Context {
+    /// Returns what is known around a line that comes now.
+    fn context(&self, told: &Told, now: i64) -> Context {
         Context {
-            quoted,
+            quoted: told.beside.about.clone(),
+            // XEP-0420 v0.4.1 3: only there does the envelope hold more than words.
+            is_quoted_inside: told.namespace == Namespace::Omemo2,
             today: self.zone.local(now).date(),
             zone: self.zone.clone(),
         }
@@ -210,6 +214,7 @@ impl Keeper {
                 devices,
                 picks,
             } => self.befriend(told, jid, devices, picks, at),
+            Task::Send(unsent) => self.send_confirmed(told, unsent, at),
             Task::DropKey { slot } => self.command(told.job, Command::DropKey { slot }, at),
             Task::Vouch { fingerprint } => self.vouch(&fingerprint, at),
             Task::Revoke { fingerprint } => self.revoke(&fingerprint, told.from.id, at.wall),
@@ -240,6 +245,7 @@ pub(super) fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::WhichNotice { word } => Reply::Notice(NoticeReply::Which { word }),
         NotACommand::QuietHow => Reply::Notice(NoticeReply::QuietHow),
         NotACommand::Whom { word } => Reply::Contact(ContactReply::Whom { word }),
+        NotACommand::OddAddress => Reply::Contact(ContactReply::OddAddress),
         NotACommand::EjectHow => Reply::Machine(MachineReply::EjectHow),
         NotACommand::PrepareHow => Reply::Evening(EveningReply::PrepareHow),
         NotACommand::RenameHow => Reply::Key(KeyReply::RenameHow),

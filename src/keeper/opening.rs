@@ -130,8 +130,9 @@ impl Keeper {
         if !self.custody.is_open() {
             return Vec::new();
         }
+        let mut effects = self.end_left_over();
         self.needs.opened();
-        let mut effects = self.end_alarm(at.wall);
+        effects.extend(self.end_alarm(at.wall));
         effects.extend(self.intakes.adopt(announce));
         effects.extend(self.deliveries.resume());
         effects.extend(self.verify.opened(at.wall));

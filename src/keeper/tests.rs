@@ -17,6 +17,7 @@ use super::{
 mod arrivals;
 mod client;
 mod clock;
+mod contacts;
 mod described;
 mod keeping;
 mod machine;

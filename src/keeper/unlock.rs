@@ -167,6 +167,11 @@ impl Needs {
         self.waiting.insert(job, need);
     }
 
+    /// Forgets a delivery that was ended.
+    pub(super) fn remove(&mut self, job: &JobId) {
+        self.waiting.remove(job);
+    }
+
     pub(super) fn has(&self, job: &JobId) -> bool {
         self.waiting.contains_key(job)
     }

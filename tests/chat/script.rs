@@ -12,6 +12,7 @@
 //! picture NAME 800x600 taken 2025-06-03 14:05 arrives
 //!                                      the same with a camera's notes, from Rome
 //! film NAME WIDTHxHEIGHT arrives       one that a phone's program wrote
+//! the phone writes in OMEMO 0.8        or "0.3", as it does unless it is said
 //! the phone is PROGRAM                 what it says of itself when it is asked
 //! photo NAME arrives again as OTHER    the same content under another name
 //! 12 photos of SIZE arrive             IMG_0001.jpg …, one after another
@@ -35,6 +36,8 @@
 //! the code is CODE                     first of all: the code that opens the vault
 //! the pairing code is CODE             first of all: no phone is let in yet
 //! ```
+
+use omemo::Namespace;
 
 use super::{
     camera,
@@ -128,6 +131,8 @@ fn happen(stage: &mut Stage, event: &str) -> Option<()> {
         "the line comes up" => stage.line_comes_up(),
         "the server offers no upload" => stage.uploads_are_refused(None),
         "the server fails" => stage.uploads_fail(),
+        "the phone writes in OMEMO 0.8" => stage.phone_writes_in(Namespace::Omemo2),
+        "the phone writes in OMEMO 0.3" => stage.phone_writes_in(Namespace::Legacy),
         "somebody writes in clear" => stage.somebody_writes_in_clear(),
         "the drive is looked through" => stage.drive_is_looked_through(),
         _ => return happen_to(stage, event),

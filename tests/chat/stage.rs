@@ -129,6 +129,8 @@ pub(crate) struct Stage {
     is_online: bool,
     uploads: Uploads,
     messages: u64,
+    /// What the phone writes in.
+    namespace: omemo::Namespace,
     /// What lies on the owner's server: a name, and of what its content is made.
     shared: BTreeMap<String, (String, u64)>,
     forgotten: BTreeSet<String>,
@@ -181,6 +183,7 @@ impl Stage {
             is_online: true,
             uploads: Uploads::Work,
             messages: 0,
+            namespace: omemo::Namespace::Legacy,
             shared: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             pictures: BTreeMap::new(),
@@ -753,7 +756,7 @@ impl Stage {
                 fingerprint: format!("{}{tail}", "0".repeat(56)),
                 standing,
             },
-            namespace: omemo::Namespace::Legacy,
+            namespace: self.namespace,
             job: JobId(job),
             blob,
             text: Some(text.to_owned()),
@@ -780,6 +783,10 @@ impl Stage {
     pub(crate) fn owner_writes(&mut self, text: &str) {
         let told = self.message(1, text);
         self.tell(Input::Told(told));
+    }
+
+    pub(crate) fn phone_writes_in(&mut self, namespace: omemo::Namespace) {
+        self.namespace = namespace;
     }
 
     pub(crate) fn photo_arrives(&mut self, name: &str, size: u64) {

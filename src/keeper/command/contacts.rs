@@ -5,6 +5,9 @@ use jid::BareJid;
 use super::{Command, Context, NotACommand, files::picks};
 use crate::keeper::contacts::Wish;
 
+/// Longest address that files go to: no more of it would be shown.
+const MAX_ADDRESS: usize = 120;
+
 /// Splits `7 9-12 to bob@example.org`; `None` where nobody is named.
 pub(super) fn to_somebody(rest: &str) -> Option<(&str, &str)> {
     let lower = rest.to_ascii_lowercase();
@@ -21,8 +24,26 @@ pub(super) fn send(
     context: &Context,
 ) -> Result<Command, NotACommand> {
     let jid = address(whom)?;
-    let picks = picks(numbers, context)?;
+    if !looks_as_it_is(&jid) {
+        return Err(NotACommand::OddAddress);
+    }
+    let picks = if context.is_quoted_inside {
+        picks(numbers, context)?
+    } else {
+        // A server would choose the file.
+        let context = Context {
+            quoted: Vec::new(),
+            ..context.clone()
+        };
+        picks(numbers, &context)?
+    };
     Ok(Command::Contact(Wish::Send { picks, jid }))
+}
+
+/// Returns whether people who read an address see all of it, and nothing that looks like something
+/// else.
+fn looks_as_it_is(jid: &str) -> bool {
+    jid.is_ascii() && jid.len() <= MAX_ADDRESS
 }
 
 /// Reads `forget bob@example.org`.
@@ -77,6 +98,56 @@ mod tests {
         let forget = Ok(Command::Contact(Wish::Forget { jid }));
         assert_eq!(parse("forget BOB@other.example"), forget);
         assert_eq!(parse("contacts"), Ok(Command::Contact(Wish::List)));
+    }
+
+    #[test]
+    fn files_go_to_no_address_that_looks_like_another_or_is_not_shown_whole() {
+        let long = format!("{}@other.example", "b".repeat(MAX_ADDRESS));
+        let fits = format!("{}@other.example", "b".repeat(MAX_ADDRESS - 14));
+        for odd in [
+            "b\u{43e}b@other.example",
+            "bob\u{1160}@other.example",
+            "bob\u{3164}@other.example",
+            "bob@\u{43e}ther.example",
+            &long,
+        ] {
+            let send = parse(&format!("send 7 to {odd}"));
+            assert_eq!(send, Err(NotACommand::OddAddress), "{odd}");
+        }
+        for plain in [&fits, "bob@xn--ther-1wd.example"] {
+            let send = parse(&format!("send 7 to {plain}"));
+            assert!(
+                matches!(&send, Ok(Command::Contact(Wish::Send { jid, .. })) if jid == plain),
+                "{plain}: {send:?}"
+            );
+        }
+        // Who is known by such an address can still be forgotten.
+        let forget = parse("forget b\u{43e}b@other.example");
+        assert!(matches!(forget, Ok(Command::Contact(Wish::Forget { .. }))));
+    }
+
+    #[test]
+    fn a_quotation_outside_the_encryption_names_no_file_that_goes_to_somebody() {
+        let parse = |is_quoted_inside, line| {
+            let context = Context {
+                quoted: vec![7],
+                is_quoted_inside,
+                ..Context::default()
+            };
+            command::parse(line, &context)
+        };
+        let which = || {
+            let word = String::new();
+            Err(NotACommand::BadNumber { word })
+        };
+
+        let line = "send to bob@other.example";
+        assert_eq!(parse(true, line), send_7_to_bob());
+        assert_eq!(parse(false, line), which());
+        let below = "> a photo\nsend to bob@other.example";
+        assert_eq!(parse(false, below), which());
+        let named = "send 7 to bob@other.example";
+        assert_eq!(parse(false, named), send_7_to_bob());
     }
 
     #[test]

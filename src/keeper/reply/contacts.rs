@@ -1,5 +1,7 @@
 //! What is said about other people; the words are in `words::contacts`.
 
+use crate::keeper::command::Pick;
+
 /// One of the people whose devices are confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContactLine {
@@ -21,10 +23,22 @@ pub enum ContactReply {
         jid: String,
         /// The fingerprints: 64 hex digits each.
         fingerprints: Vec<String>,
-        /// Whether other devices of theirs are confirmed, and get the file now.
-        is_known: bool,
+        /// What then goes to them; `None` where other devices of theirs are confirmed, and get it
+        /// without these.
+        picks: Option<Vec<Pick>>,
         /// Devices whose key could not be had.
         without_key: usize,
+        /// The number to send back.
+        number: u32,
+    },
+    /// Shall these files go to the devices that are confirmed?
+    SendAsk {
+        /// The bare address.
+        jid: String,
+        /// The files.
+        picks: Vec<Pick>,
+        /// How many devices.
+        devices: usize,
         /// The number to send back.
         number: u32,
     },
@@ -77,6 +91,13 @@ pub enum ContactReply {
         /// The entries.
         numbers: Vec<u64>,
     },
+    /// The daemon ended before it went.
+    LeftOver {
+        /// The bare address.
+        jid: String,
+        /// The entries; none where they were not picked yet.
+        numbers: Vec<u64>,
+    },
     /// There was nobody left to send it to.
     NotHanded {
         /// The bare address.
@@ -88,6 +109,11 @@ pub enum ContactReply {
     List(Vec<ContactLine>),
     /// They are forgotten.
     Forgotten {
+        /// The bare address.
+        jid: String,
+    },
+    /// Nothing was known of them, and what was about to be asked is not asked.
+    Dropped {
         /// The bare address.
         jid: String,
     },
@@ -107,4 +133,6 @@ pub enum ContactReply {
         /// What stood there.
         word: String,
     },
+    /// An address that may look like another.
+    OddAddress,
 }

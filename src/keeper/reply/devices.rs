@@ -117,6 +117,8 @@ pub enum DeviceReply {
         held: u64,
         /// Whether the settings name it.
         is_pinned: bool,
+        /// Other people whose devices it may have confirmed.
+        contacts: Vec<String>,
     },
     /// The key device listed devices to be shut out.
     RevokedByStick {
@@ -126,6 +128,8 @@ pub enum DeviceReply {
         unknown: usize,
         /// Lines that are no fingerprint.
         unread: usize,
+        /// Other people whose devices they may have confirmed.
+        contacts: Vec<String>,
     },
     /// No device has these last digits.
     NoSuch {

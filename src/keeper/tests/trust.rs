@@ -495,6 +495,7 @@ fn a_list_on_the_stick_shuts_out_once_and_is_told() {
     assert_eq!(
         device_replies(&first),
         [DeviceReply::RevokedByStick {
+            contacts: Vec::new(),
             tails: vec!["00008c1f".to_owned()],
             unknown: 1,
             unread: 1

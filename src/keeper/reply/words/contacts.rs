@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::keeper::{
+    command::Pick,
     confirm::CONFIRM_SECONDS,
     reply::{ContactLine, ContactReply},
 };
@@ -14,6 +15,13 @@ const FULL: &str = "I know the devices of 100 people, and no more. Forget somebo
 const THAT_IS_YOU: &str = "That is your own address. \"get 7\" sends a file back to you.";
 const THAT_IS_ME: &str = "That is my own address, where the file is already. Name somebody else's.";
 
+const ODD_ADDRESS: &str = "I send only to addresses in plain letters (a-z, 0-9 and signs) of at most 120 \
+                           characters, because any other can look like somebody else's. Ask for \
+                           another address of theirs; a server's name in other letters has a plain \
+                           form, which begins with \"xn--\".";
+/// People who are named in one sentence.
+const NAMED: usize = 5;
+
 impl ContactReply {
     /// Returns what happened, then what the owner can do about it.
     pub(super) fn text(&self) -> String {
@@ -21,10 +29,25 @@ impl ContactReply {
             Self::Compare {
                 jid,
                 fingerprints,
-                is_known,
+                picks,
                 without_key,
                 number,
-            } => compare(&show(jid), fingerprints, *is_known, *without_key, *number),
+            } => {
+                let picks = picks.as_deref();
+                compare(&show(jid), fingerprints, picks, *without_key, *number)
+            }
+            Self::SendAsk {
+                jid,
+                picks,
+                devices,
+                number,
+            } => format!(
+                "Shall I send {} to {} ({})? If so, send {number} within {} minutes.",
+                files(picks),
+                show(jid),
+                count(*devices, "device"),
+                CONFIRM_SECONDS / 60
+            ),
             Self::Befriended { jid, devices } => format!(
                 "I know {} of {} now and send there what you ask for, and I still read nothing \
                  from there. \"contacts\" shows whom I know.",
@@ -66,6 +89,16 @@ impl ContactReply {
                 spans(numbers),
                 show(jid)
             ),
+            Self::LeftOver { jid, numbers } => format!(
+                "I was restarted before {} went to {}, and did not send it: the devices there may \
+                 have changed since. Ask for it again.",
+                if numbers.is_empty() {
+                    "what you asked for".to_owned()
+                } else {
+                    spans(numbers)
+                },
+                show(jid)
+            ),
             Self::NotHanded { jid, numbers } => format!(
                 "{} was not sent to {}: no device of theirs can be written to any more. Ask for it \
                  again.",
@@ -77,6 +110,9 @@ impl ContactReply {
                 "I know no device of {} any more. What was sent before stays there.",
                 show(jid)
             ),
+            Self::Dropped { jid } => {
+                format!("I ask no more about {}, and sent nothing there.", show(jid))
+            }
             Self::NoSuch { jid } => format!(
                 "I know no device of {}. \"contacts\" shows whom I know.",
                 show(jid)
@@ -85,7 +121,53 @@ impl ContactReply {
             Self::ThatIsYou => THAT_IS_YOU.to_owned(),
             Self::ThatIsMe => THAT_IS_ME.to_owned(),
             Self::Whom { word } => whom(word),
+            Self::OddAddress => ODD_ADDRESS.to_owned(),
         }
+    }
+}
+
+/// Names those to whom files still go although a device was shut out; nothing where there are none.
+pub(super) fn still_known(jids: &[String]) -> String {
+    let named: Vec<String> = jids.iter().take(NAMED).map(|jid| show(jid)).collect();
+    let more = jids.len().saturating_sub(NAMED);
+    match (named.as_slice(), more) {
+        ([], _) => String::new(),
+        ([jid], _) => {
+            format!(" I still send to {jid} when you ask; \"forget {jid}\" ends it.")
+        }
+        (_, 0) => format!(
+            " I still send to {} when you ask; \"forget\" and the address ends it.",
+            named.join(", ")
+        ),
+        (_, more) => format!(
+            " I still send to {} and {more} more when you ask (\"contacts\" shows all); \"forget\" \
+             and the address ends it.",
+            named.join(", ")
+        ),
+    }
+}
+
+/// Names what was picked: `#7`, `100 files (#1-#100)`, `the newest 3 files`.
+fn files(picks: &[Pick]) -> String {
+    let (mut total, mut parts) = (0_u64, Vec::new());
+    for pick in picks {
+        let (many, part) = match *pick {
+            Pick::Range { first, last } if first == last => (1, format!("#{first}")),
+            Pick::Range { first, last } => {
+                let many = last.saturating_sub(first).saturating_add(1);
+                (many, format!("#{first}-#{last}"))
+            }
+            Pick::Last { count: 1 } => (1, "the newest file".to_owned()),
+            Pick::Last { count } => (count, format!("the newest {count} files")),
+        };
+        total = total.saturating_add(many);
+        parts.push(part);
+    }
+    let parts = parts.join(", ");
+    if total == 1 || matches!(picks, [Pick::Last { .. }]) {
+        parts
+    } else {
+        format!("{total} files ({parts})")
     }
 }
 
@@ -104,17 +186,19 @@ fn whom(word: &str) -> String {
 fn compare(
     jid: &str,
     fingerprints: &[String],
-    is_known: bool,
+    picks: Option<&[Pick]>,
     without_key: usize,
     number: u32,
 ) -> String {
     let devices = count(fingerprints.len(), "device");
-    let mut text = if is_known {
-        format!(
+    let mut text = match picks {
+        None => format!(
             "{jid} has {devices} that you have not compared. What is new gets nothing until you do:"
-        )
-    } else {
-        format!("I never sent anything to {jid} before. It would go to {devices}:")
+        ),
+        Some(picks) => format!(
+            "I never sent anything to {jid} before. I would send {} to {devices}:",
+            files(picks)
+        ),
     };
     for fingerprint in fingerprints {
         let _ = write!(text, "\n{}", groups(fingerprint));
@@ -153,5 +237,46 @@ fn count(number: usize, what: &str) -> String {
     match number {
         1 => format!("1 {what}"),
         many => format!("{many} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_go_is_named() {
+        let one = |number| Pick::Range {
+            first: number,
+            last: number,
+        };
+        let range = Pick::Range { first: 1, last: 99 };
+        let last = |count| Pick::Last { count };
+        for (picks, named) in [
+            (vec![one(7)], "#7"),
+            (vec![range, one(100)], "100 files (#1-#99, #100)"),
+            (vec![last(1)], "the newest file"),
+            (vec![last(3)], "the newest 3 files"),
+            (vec![one(7), last(3)], "4 files (#7, the newest 3 files)"),
+            (vec![last(3), one(7)], "4 files (the newest 3 files, #7)"),
+        ] {
+            assert_eq!(files(&picks), named);
+        }
+    }
+
+    #[test]
+    fn those_to_whom_files_still_go_are_named_as_far_as_one_sentence_holds_them() {
+        let people = |count: usize| -> Vec<String> {
+            let people = (1..=count).map(|it| format!("p{it}@other.example"));
+            people.collect()
+        };
+
+        assert_eq!(still_known(&people(0)), "");
+        assert_eq!(
+            still_known(&people(1)),
+            " I still send to p1@other.example when you ask; \"forget p1@other.example\" ends it."
+        );
+        let seven = still_known(&people(7));
+        assert!(seven.contains("p5@other.example and 2 more") && !seven.contains("p6"));
     }
 }

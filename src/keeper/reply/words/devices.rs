@@ -7,7 +7,7 @@ use crate::keeper::{
     reply::{DeliveryFailure, DeviceLine, DeviceReply, Revocation},
 };
 
-use super::{bytes, day, not_sent, show};
+use super::{bytes, contacts::still_known, day, not_sent, show};
 
 const ADDRESS_PICTURE: &str = "My address as a picture: scan it with the app that is to write to me. It \
                                carries my fingerprint, which \"fingerprints\" shows in digits.";
@@ -66,12 +66,14 @@ impl DeviceReply {
                 tail,
                 held,
                 is_pinned,
-            } => revoked(tail, *held, *is_pinned),
+                contacts,
+            } => revoked(tail, *held, *is_pinned) + &still_known(contacts),
             Self::RevokedByStick {
                 tails,
                 unknown,
                 unread,
-            } => by_stick(tails, *unknown, *unread),
+                contacts,
+            } => by_stick(tails, *unknown, *unread) + &still_known(contacts),
             Self::NoSuch { digits } => {
                 format!("No device ends in {digits}. \"devices\" shows those I know.")
             }
