@@ -138,6 +138,7 @@ impl State {
             None if file.exists() => return Err(StateError::KeyMismatch),
             None => make_key(folder)?,
         };
+        vault::index::make_library_ready();
         let connection = Connection::open(&file)?;
         let mut pragma = Zeroizing::new(String::with_capacity(80));
         pragma.push_str("x'");

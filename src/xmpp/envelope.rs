@@ -229,12 +229,17 @@ pub(crate) fn read_bundle(namespace: Namespace, item: &Element) -> Option<Bundle
     let names = names(namespace);
     let bundle = xml::child(item, "bundle", namespace.uri())?;
     let part = |name| xml::child(bundle, name, namespace.uri());
-    let bytes = |name| part(name).and_then(|element| lenient_base64(&element.text()));
+    // Keys have 32 or 33 bytes and signatures 64; a bundle is kept while its owner is asked about.
+    let is_short = |it: &Vec<u8>| it.len() <= 64;
+    let bytes = |name| {
+        let bytes = part(name).and_then(|element| lenient_base64(&element.text()));
+        bytes.filter(is_short)
+    };
     let prekeys = part("prekeys").into_iter().flat_map(Element::children);
     let prekeys = prekeys.filter(|child| child.is(names.prekey.0, namespace.uri()));
     let prekeys = prekeys.take(MAX_PREKEYS).filter_map(|key| {
         let id = key.attr(names.prekey.1)?.trim().parse().ok()?;
-        Some((id, lenient_base64(&key.text())?))
+        Some((id, lenient_base64(&key.text()).filter(is_short)?))
     });
     let (signed_prekey, signed_prekey_id) = names.signed_prekey;
     Some(Bundle {

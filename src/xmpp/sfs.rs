@@ -18,7 +18,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use minidom::Element;
 use omemo::media::{
-    ContentHash, FileSource, HashAlgorithm, MediaCipher, MediaSecret, SharedFile, SharedFileError,
+    ContentHash, FileSource, HashAlgorithm, MAX_HASHES, MAX_SOURCES, MediaCipher, MediaSecret,
+    SharedFile, SharedFileError,
 };
 use zeroize::Zeroizing;
 
@@ -36,6 +37,8 @@ const FALLBACK: &str = "urn:xmpp:fallback:0";
 const URL_DATA: &str = "http://jabber.org/protocol/url-data";
 /// Seconds from 1970 to the first year that XEP-0082 cannot write.
 const YEAR_10_000: i64 = 253_402_300_800;
+/// Most parts of a text that only stand for files, and most elements that name them.
+const MAX_PARTS: usize = 8;
 /// Kinds of content that people look at and do not save: shown in the chat.
 const SHOWN: [&str; 3] = ["image/", "video/", "audio/"];
 
@@ -62,10 +65,12 @@ impl SceContent {
     pub fn words(&self) -> Option<String> {
         let mut body = self.body()?;
         let fallbacks = self.all("fallback", FALLBACK);
-        for fallback in fallbacks.filter(|it| it.attr("for") == Some(SFS)) {
+        let fallbacks = fallbacks.filter(|it| it.attr("for") == Some(SFS));
+        for fallback in fallbacks.take(MAX_PARTS) {
             // XEP-0428 v0.2.1 3: without a range it is the whole text
             let parts = fallback.children().filter(|it| it.is("body", FALLBACK));
-            for part in parts {
+            // Each part is a walk through the text.
+            for part in parts.take(MAX_PARTS) {
                 let number = |name| part.attr(name).map(str::parse::<usize>);
                 body = match (number("start"), number("end")) {
                     (Some(Ok(start)), Some(Ok(end))) => without(&body, start, end),
@@ -140,6 +145,10 @@ fn read_hashes(of: &Element) -> Result<Vec<ContentHash>, SharedFileError> {
         if let Some(algorithm) = hash.attr("algo").and_then(HashAlgorithm::named) {
             let digest = lenient_base64(&hash.text());
             let hash = digest.and_then(|it| ContentHash::new(algorithm, it));
+            // Every place of a file keeps them all: many of both would fill the memory.
+            if hashes.len() >= MAX_HASHES {
+                return Err(SharedFileError::Malformed);
+            }
             hashes.push(hash.ok_or(SharedFileError::Malformed)?);
         }
     }
@@ -153,6 +162,10 @@ fn read_sources(sharing: &Element) -> Result<Vec<FileSource>, SharedFileError> {
     let mut found = Vec::new();
     let mut fault = None;
     for source in sources.children() {
+        // One too many is refused as a whole; no more are read.
+        if found.len() > MAX_SOURCES {
+            break;
+        }
         let read = if source.is("encrypted", ESFS) {
             read_encrypted(source, &mut found)
         } else if source.is("url-data", URL_DATA) {
@@ -183,6 +196,9 @@ fn read_encrypted(encrypted: &Element, found: &mut Vec<FileSource>) -> Result<()
     let mut fault = Err(SharedFileError::NoSource);
     let mut added = false;
     for place in places.children().filter(|it| it.is("url-data", URL_DATA)) {
+        if found.len() > MAX_SOURCES {
+            break;
+        }
         let secret = MediaSecret::new(cipher, &key, &iv);
         let secret = secret.map_err(|_| SharedFileError::Malformed)?;
         match FileSource::new(place.attr("target").unwrap_or_default(), secret) {

@@ -26,7 +26,7 @@ mod stream;
 
 pub use check::{ContentCheck, ContentHash, HashAlgorithm};
 pub use link::{LinkError, MediaLink};
-pub use shared::{FileSource, SharedFile, SharedFileError};
+pub use shared::{FileSource, MAX_HASHES, MAX_SOURCES, SharedFile, SharedFileError};
 pub use stream::{MAX_CONTENT_BYTES, MediaDecryptor, MediaEncryptor, MediaError, TAG_BYTES};
 
 const KEY_BYTES: usize = 32;

@@ -43,6 +43,7 @@ pub use facets::Kind;
 pub use opening::Opening;
 pub use pictures::Unseen;
 pub use relabel::{Label, Relabelled};
+pub use schema::make_library_ready;
 pub use search::{Search, Used};
 pub(crate) use texts::fold;
 pub use unlisted::Unlisted;

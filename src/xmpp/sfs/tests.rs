@@ -329,3 +329,18 @@ fn a_description_in_clear_is_noticed() {
     assert!(is_in_clear(&stanza(&sharing("", ""))));
     assert!(!is_in_clear(&stanza("<body>list</body>")));
 }
+
+#[test]
+fn of_hashes_and_places_without_end_only_a_few_are_read() {
+    let many = |hashes: usize, places: usize| {
+        let hashes = hash("sha-256", HASH).repeat(hashes);
+        let source = hashed(CBC, (KEY, &iv(16)), &hashes, &vec![URL; places]);
+        let sharing = xml::read(&sharing("", &source)).unwrap();
+        read_sources(&sharing).map(|found| found.len())
+    };
+
+    assert_eq!(many(8, 4).ok(), Some(4));
+    // One too many, so that the whole is refused.
+    assert_eq!(many(8, 1_000).ok(), Some(MAX_SOURCES + 1));
+    assert_eq!(many(1_000, 1_000).err(), Some(SharedFileError::Malformed));
+}

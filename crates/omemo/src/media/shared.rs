@@ -11,9 +11,9 @@ const MAX_NAME_BYTES: usize = 1024;
 /// Longest media type that is kept. // RFC 6838 4.2
 const MAX_TYPE_BYTES: usize = 255;
 /// Most hashes of one file: each is computed.
-const MAX_HASHES: usize = 8;
+pub const MAX_HASHES: usize = 8;
 /// Most places of one file: each may be asked in turn.
-const MAX_SOURCES: usize = 4;
+pub const MAX_SOURCES: usize = 4;
 
 /// What a message says of a file. `Debug` shows nothing of it.
 #[derive(Default)]

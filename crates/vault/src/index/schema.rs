@@ -1,14 +1,23 @@
 //! How the index's file is opened, and what it notes about itself.
 
-use std::path::Path;
+use std::{path::Path, sync::Once};
 
 use rusqlite::{Connection, Transaction};
 use zeroize::Zeroizing;
 
 use crate::key::PurposeKey;
 
+/// Makes the database library ready, once in a process; whoever calls meanwhile waits.
+///
+/// SQLite lets a second thread in before SQLCipher has set itself up, and that thread's key is refused.
+pub fn make_library_ready() {
+    static READY: Once = Once::new();
+    READY.call_once(|| drop(Connection::open_in_memory()));
+}
+
 /// Opens the file with its key; fails if it is damaged, or of another key.
 pub(super) fn connect(path: &Path, key: &PurposeKey) -> rusqlite::Result<Connection> {
+    make_library_ready();
     let database = Connection::open(path)?;
     let mut raw = Zeroizing::new(String::with_capacity(80));
     raw.push_str("x'");
