@@ -17,13 +17,15 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Holds {
-    /// Nothing: no partition table, no file system, or one file system without files.
+    /// Nothing: no partition table, no file system, or one file system as fresh as it was made.
     Nothing,
     /// Files, on a file system that can be looked into.
     Files {
         /// How many names are in its top folder.
         count: u64,
     },
+    /// No file is seen, but the file system is not as fresh as it was made: something may be left.
+    Traces,
     /// A key of a vault, beside what else there may be.
     Key,
     /// Something that cannot be looked into, or more than one partition.
@@ -37,8 +39,10 @@ pub struct Offer {
     pub name: String,
     /// What its maker calls it.
     pub model: String,
-    /// Its size.
+    /// The size of what would be formatted.
     pub bytes: u64,
+    /// What tells it from another one of that name.
+    pub mark: String,
     /// Its file system, if it has one.
     pub file_system: Option<String>,
     /// What it holds.
@@ -70,6 +74,35 @@ pub enum Home {
     Pi,
 }
 
+/// A drive or stick that is named, and what was shown under that name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Its name.
+    pub name: String,
+    /// Its size and mark; `None` where only a name was said.
+    pub seen: Option<(u64, String)>,
+}
+
+impl Choice {
+    /// Names one.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            seen: None,
+        }
+    }
+
+    /// Chooses what was shown.
+    #[must_use]
+    pub fn of(offer: &Offer) -> Self {
+        Self {
+            name: offer.name.clone(),
+            seen: Some((offer.bytes, offer.mark.clone())),
+        }
+    }
+}
+
 /// What is asked of whoever may mount and format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -78,15 +111,15 @@ pub enum Request {
     Look,
     /// Format a drive, put a key on a stick, make the vault.
     Make {
-        /// The drive's name.
-        drive: String,
-        /// The stick's name.
-        stick: String,
+        /// The drive.
+        drive: Choice,
+        /// The stick.
+        stick: Choice,
     },
     /// Put a second key on another stick; the first is in too.
     Spare {
-        /// The stick's name.
-        stick: String,
+        /// The stick.
+        stick: Choice,
     },
     /// Have the stick live there.
     Live(Home),
@@ -110,6 +143,8 @@ pub enum Refused {
     NoKey,
     /// Drive and stick are one.
     SameDisk,
+    /// The vault is opened without a stick.
+    NoStick,
     /// It did not work; the log says more.
     Failed,
     /// Nobody answered.
@@ -124,12 +159,22 @@ pub enum Outcome {
     Found(Vec<Offer>),
     /// The vault is made.
     Made,
+    /// The vault is made, but what comes after that did not all work.
+    MadeBut,
     /// The spare stick opens it.
     SpareMade,
     /// The stick lives there from now on.
     Lives(Home),
     /// Nothing was done.
     Refused(Refused),
+}
+
+impl Outcome {
+    /// Returns whether something was changed: that is news also when it comes late.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        !matches!(self, Self::Found(_) | Self::Refused(_))
+    }
 }
 
 /// What was shown last.
@@ -149,7 +194,7 @@ impl Evening {
 impl Request {
     /// Returns whether a number is asked back before it is carried out.
     pub(super) fn asks_back(&self) -> bool {
-        matches!(self, Self::Make { .. } | Self::Spare { .. })
+        !matches!(self, Self::Look)
     }
 }
 
@@ -162,18 +207,18 @@ impl Keeper {
         let has_vault = self.storage.trouble() != Some(DriveTrouble::NotSetUp);
         let wanted = match wanted {
             Request::Look => return vec![Effect::Prepare(Request::Look)],
-            Request::Live(home) if has_vault => return vec![Effect::Prepare(Request::Live(home))],
-            Request::Live(_) => return vec![say(EveningReply::NoVault)],
+            Request::Live(_) if !has_vault => return vec![say(EveningReply::NoVault)],
+            Request::Live(home) => Request::Live(home),
             Request::Make { .. } if has_vault => {
                 return vec![say(EveningReply::Refused(Refused::HasVault))];
             }
             Request::Spare { .. } if !has_vault => return vec![say(EveningReply::NoVault)],
-            Request::Make { drive, stick } => match self.choose(&drive, &stick) {
+            Request::Make { drive, stick } => match self.choose(&drive.name, &stick.name) {
                 Ok(wanted) => wanted,
                 Err(reply) => return vec![say(reply)],
             },
-            Request::Spare { stick } => match self.evening.find(&stick) {
-                None => return vec![say(EveningReply::NotShown { name: stick })],
+            Request::Spare { stick } => match self.evening.find(&stick.name) {
+                None => return vec![say(EveningReply::NotShown { name: stick.name })],
                 Some(stick) if stick.holds == Holds::Key => {
                     return vec![say(EveningReply::Refused(Refused::IsAKey))];
                 }
@@ -181,7 +226,7 @@ impl Keeper {
                     return vec![say(EveningReply::Refused(Refused::NotAStick))];
                 }
                 Some(stick) => Request::Spare {
-                    stick: stick.name.clone(),
+                    stick: Choice::of(stick),
                 },
             },
         };
@@ -209,8 +254,8 @@ impl Keeper {
             Refused::NotAStick
         } else {
             return Ok(Request::Make {
-                drive: drive.name.clone(),
-                stick: stick.name.clone(),
+                drive: Choice::of(drive),
+                stick: Choice::of(stick),
             });
         };
         Err(EveningReply::Refused(refused))
@@ -219,7 +264,7 @@ impl Keeper {
     fn question(&mut self, wanted: &Request, job: JobId, at: Moment) -> EveningReply {
         let task = Task::Prepare(wanted.clone());
         let number = self.confirmations.ask(job, task, at.wall);
-        let shown = |name: &str| self.evening.find(name).cloned().map(Box::new);
+        let shown = |it: &Choice| self.evening.find(&it.name).cloned().map(Box::new);
         match wanted {
             Request::Make { drive, stick } => EveningReply::AskMake {
                 drive: shown(drive),
@@ -230,7 +275,11 @@ impl Keeper {
                 stick: shown(stick),
                 number,
             },
-            Request::Look | Request::Live(_) => EveningReply::NoVault,
+            Request::Live(home) => EveningReply::AskLive {
+                home: *home,
+                number,
+            },
+            Request::Look => EveningReply::NoVault,
         }
     }
 
@@ -248,6 +297,7 @@ impl Keeper {
                 EveningReply::Found { offers, has_vault }
             }
             Outcome::Made => EveningReply::Made,
+            Outcome::MadeBut => EveningReply::MadeBut,
             Outcome::SpareMade => EveningReply::SpareMade,
             Outcome::Lives(home) => EveningReply::Lives(home),
             Outcome::Refused(why) => EveningReply::Refused(why),

@@ -894,14 +894,14 @@ impl Stage {
         let outcome = match request {
             Request::Look => Outcome::Found(self.plugged_in.clone()),
             Request::Make { drive, stick } => {
-                self.plugged_in.retain(|it| it.name != drive);
-                self.holds_a_key(&stick);
+                self.plugged_in.retain(|it| it.name != drive.name);
+                self.holds_a_key(&stick.name);
                 self.drive = None;
                 self.look_at_drive();
                 Outcome::Made
             }
             Request::Spare { stick } => {
-                self.holds_a_key(&stick);
+                self.holds_a_key(&stick.name);
                 Outcome::SpareMade
             }
             Request::Live(home) => Outcome::Lives(home),
@@ -923,6 +923,8 @@ impl Stage {
         let (file_system, holds) = match parts.get(2..)? {
             ["empty"] => (None, Holds::Nothing),
             ["unreadable"] => (None, Holds::Something),
+            [kind, "traces"] => (Some((*kind).to_owned()), Holds::Traces),
+            [kind, "unreadable"] => (Some((*kind).to_owned()), Holds::Something),
             [kind, "empty"] => (Some((*kind).to_owned()), Holds::Nothing),
             [kind, files] => {
                 let count = files.strip_suffix(" files")?.parse().ok()?;
@@ -934,6 +936,7 @@ impl Stage {
             name: model.split(' ').next()?.to_owned(),
             model: (*model).to_owned(),
             bytes: size.parse::<u64>().ok()? * 1_000_000_000,
+            mark: (*model).to_owned(),
             file_system,
             holds,
         });

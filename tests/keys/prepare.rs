@@ -11,6 +11,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use strongroom::{daemon::evening::Answered, keeper::evening::Outcome};
 use tempfile::TempDir;
 
 const MEMORY: &str = "/dev/shm";
@@ -48,6 +49,8 @@ impl Drop for Plugged {
 struct Place {
     memory: TempDir,
     folder: TempDir,
+    /// Whose the daemon's folders are; `None` for this very user's.
+    uid: Option<rustix::fs::Uid>,
 }
 
 impl Place {
@@ -60,6 +63,7 @@ impl Place {
         let place = Self {
             memory: TempDir::new_in(MEMORY).ok()?,
             folder: TempDir::new().unwrap(),
+            uid: None,
         };
         for folder in ["run", "card", "srv", "key"] {
             fs::create_dir(place.at(folder)).unwrap();
@@ -97,7 +101,8 @@ impl Place {
 
     /// Has a request carried out on these devices; returns the answer.
     fn ask(&self, request: &str, devices: &[&Plugged]) -> String {
-        fs::write(self.at("run/prepare"), format!("{request}\n")).unwrap();
+        fs::write(self.at("run/prepare"), format!("id = 7\n{request}\n")).unwrap();
+        let _ = rustix::fs::chown(self.at("run/prepare"), self.uid, None);
         let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
         command.arg("--config").arg(self.at("settings.toml"));
         command.arg("prepare").arg("--root").arg(self.at("root"));
@@ -108,12 +113,29 @@ impl Place {
         assert!(output.status.success(), "{output:?}");
         eprint!("{}", String::from_utf8_lossy(&output.stderr));
         assert!(!self.at("run/prepare").exists(), "a request is taken once");
-        fs::read_to_string(self.at("card/prepared")).unwrap()
+        let answer = fs::read_to_string(self.at("card/prepared")).unwrap();
+        assert!(answer.starts_with("id = 7\n"), "{answer}");
+        answer
+    }
+
+    /// What is shown of a device, as it is to be chosen.
+    fn shown(&self, device: &Plugged) -> String {
+        let looked = self.ask("request = \"look\"", &[device]);
+        let answered: Answered = toml::from_str(&looked).unwrap();
+        let Outcome::Found(offers) = answered.outcome else {
+            panic!("{looked}");
+        };
+        let [offer] = offers.as_slice() else {
+            panic!("{looked}");
+        };
+        let (bytes, mark) = (offer.bytes, &offer.mark);
+        let name = device.name();
+        format!("{{ name = \"{name}\", seen = [{bytes}, \"{mark}\"] }}")
     }
 
     fn make(&self, drive: &Plugged, stick: &Plugged) -> String {
-        let (one, other) = (drive.name(), stick.name());
-        let request = format!("[request.make]\ndrive = \"{one}\"\nstick = \"{other}\"");
+        let (one, other) = (self.shown(drive), self.shown(stick));
+        let request = format!("[request.make]\ndrive = {one}\nstick = {other}");
         self.ask(&request, &[drive, stick])
     }
 }
@@ -132,12 +154,21 @@ fn ext4(image: &Path) {
 
 fn ext4_with(image: &Path, name: &str) {
     ext4(image);
+    ext4_more(image, name);
+}
+
+/// Adds a file longer than what a fresh file system uses.
+fn ext4_more(image: &Path, name: &str) {
     let (folder, name) = name.rsplit_once('/').unwrap_or(("/", name));
-    let some = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let some = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock");
     let script = image.with_extension("debugfs");
-    fs::write(&script, format!("cd {folder}\nwrite {some} {name}\n")).unwrap();
+    fs::write(&script, format!("cd \"{folder}\"\nwrite {some} {name}\n")).unwrap();
     let (script, image) = (script.to_str().unwrap(), image.to_str().unwrap());
     said("debugfs", &["-w", "-f", script, image]).unwrap();
+}
+
+fn changed(image: &Path, how: &str) {
+    said("debugfs", &["-w", "-R", how, image.to_str().unwrap()]).unwrap();
 }
 
 fn bytes_at(image: &Path, at: SeekFrom, bytes: &[u8]) {
@@ -201,6 +232,37 @@ const FULL: &[(&str, Make)] = &[
         said("mkswap", &[it.to_str().unwrap()]).unwrap();
     }),
     ("a key of a vault", |it| ext4_with(it, "strongroom.key")),
+    ("a file system where a lost table had its partition", |it| {
+        let offset = [
+            "-q",
+            "-F",
+            "-E",
+            "offset=1048576",
+            it.to_str().unwrap(),
+            "40M",
+        ];
+        said("mkfs.ext4", &offset).unwrap();
+    }),
+    ("bytes in its middle", |it| {
+        bytes_at(it, SeekFrom::Start(DRIVE_BYTES / 2), b"x")
+    }),
+    ("a journal that was not written back", |it| {
+        ext4(it);
+        changed(it, "feature needs_recovery");
+    }),
+    ("a file system with a mark of errors", |it| {
+        ext4(it);
+        changed(it, "ssv state 2");
+    }),
+    ("a file in no folder", |it| {
+        ext4_with(it, "photo.jpg");
+        changed(it, "unlink photo.jpg");
+    }),
+    ("much in a folder of another computer", |it| {
+        ext4(it);
+        changed(it, "mkdir \"System Volume Information\"");
+        ext4_more(it, "System Volume Information/backup");
+    }),
 ];
 
 #[test]
@@ -224,7 +286,7 @@ fn nothing_that_holds_anything_is_formatted() {
         );
         refused += 1;
     }
-    assert_eq!(refused, 12);
+    assert_eq!(refused, 18);
     let looked = place.ask("request = \"look\"", &[&stick]);
     assert!(looked.contains("nothing"), "the stick got no key: {looked}");
     // The honest twin: nothing at all on it.
@@ -241,9 +303,12 @@ fn an_empty_file_system_becomes_a_vault_and_a_stick_keeps_what_is_on_it() {
     let spare = place.plug("spare", STICK_BYTES, ext4);
 
     let looked = place.ask("request = \"look\"", &[&drive, &stick]);
+    let chosen = (place.shown(&drive), place.shown(&stick));
     let made = place.make(&drive, &stick);
-    let again = place.make(&drive, &stick);
-    let request = format!("[request.spare]\nstick = \"{}\"", spare.name());
+    let again = format!("[request.make]\ndrive = {}\nstick = {}", chosen.0, chosen.1);
+    let again = place.ask(&again, &[&drive, &stick]);
+    let label = said("e2label", &[&drive.node]).unwrap();
+    let request = format!("[request.spare]\nstick = {}", place.shown(&spare));
     let alone = place.ask(&request, &[&spare]);
     let second = place.ask(&request, &[&stick, &spare]);
     let twice = place.ask(&request, &[&stick, &spare]);
@@ -254,6 +319,7 @@ fn an_empty_file_system_becomes_a_vault_and_a_stick_keeps_what_is_on_it() {
         "{looked}"
     );
     assert!(made.contains("\"made\""), "{made}");
+    assert_eq!(label, "strongroom-data");
     assert!(again.contains("\"has_vault\""), "{again}");
     assert!(alone.contains("\"no_key\""), "{alone}");
     assert!(second.contains("\"spare_made\""), "{second}");
@@ -301,11 +367,12 @@ fn an_empty_file_system_becomes_a_vault_and_a_stick_keeps_what_is_on_it() {
 }
 
 #[test]
-fn a_drive_that_was_swapped_after_it_was_shown_is_looked_at_again() {
+fn a_drive_that_was_swapped_after_it_was_shown_is_left_alone() {
     let Some(place) = Place::new() else { return };
     let stick = place.plug("stick", STICK_BYTES, ext4);
     let drive = place.plug("drive", DRIVE_BYTES, |_| ());
-    let shown = place.ask("request = \"look\"", &[&drive, &stick]);
+    let (shown, key) = (place.shown(&drive), place.shown(&stick));
+    let request = format!("[request.make]\ndrive = {shown}\nstick = {key}");
     // Behind its back somebody writes to it.
     let node = fs::OpenOptions::new()
         .write(true)
@@ -313,15 +380,109 @@ fn a_drive_that_was_swapped_after_it_was_shown_is_looked_at_again() {
         .unwrap();
     node.write_all_at(b"the only copy", 0).unwrap();
     node.sync_all().unwrap();
+
+    let written = place.ask(&request, &[&drive, &stick]);
+    let found = fs::read(&drive.image).unwrap();
+    node.write_all_at(&[0; 13], 0).unwrap();
+    node.sync_all().unwrap();
     drop(node);
+    // Another one of its name, as empty: what was asked about was not this one.
+    let name = drive.node.clone();
+    drop(drive);
+    let image = place.memory.path().join("other");
+    fs::File::create(&image)
+        .unwrap()
+        .set_len(DRIVE_BYTES)
+        .unwrap();
+    said("losetup", &[&name, image.to_str().unwrap()]).unwrap();
+    let other = Plugged { image, node: name };
+    let swapped = place.ask(&request, &[&other, &stick]);
+    let nameless = request.replace("seen =", "was =");
+    let nameless = place.ask(&nameless, &[&other, &stick]);
+    let untouched = fs::read(&other.image).unwrap();
+    let twin = place.make(&other, &stick);
 
-    let answer = place.make(&drive, &stick);
+    assert!(written.contains("\"not_empty\""), "{written}");
+    assert!(found.starts_with(b"the only copy"));
+    assert!(swapped.contains("\"gone\""), "{swapped}");
+    assert!(nameless.contains("\"gone\""), "{nameless}");
+    assert!(untouched.iter().all(|it| *it == 0));
+    assert!(twin.contains("\"made\""), "{twin}");
+}
 
-    assert!(shown.contains("nothing"), "{shown}");
-    assert!(answer.contains("\"not_empty\""), "{answer}");
+#[test]
+fn what_fails_before_the_vault_is_made_leaves_everything_to_be_tried_again() {
+    const LATIN: &[u8] = b"# f\xFCr die Karte\nPARTUUID=1-02 / ext4 defaults 0 1";
+    let Some(place) = Place::new() else { return };
+    let drive = place.plug("drive", DRIVE_BYTES, |_| ());
+    let stick = place.plug("stick", STICK_BYTES, ext4);
+    let table = place.at("root/etc/fstab");
+    let rules = place.at("root/etc/udev/rules.d/71-strongroom-sticks.rules");
+    let blank = |it: &Plugged| fs::read(&it.image).unwrap().iter().all(|it| *it == 0);
+
+    // The table cannot be read.
+    fs::create_dir_all(&table).unwrap();
+    let unreadable = place.make(&drive, &stick);
+    let was_blank = blank(&drive);
+    fs::remove_dir(&table).unwrap();
+    fs::write(&table, LATIN).unwrap();
+    // Something is mounted where the drive is to be.
+    let srv = place.at("srv");
+    let srv = srv.to_str().unwrap();
+    said("mount", &["-t", "tmpfs", "tmpfs", srv]).unwrap();
+    let in_use = place.make(&drive, &stick);
+    said("umount", &[srv]).unwrap();
+    let still_blank = blank(&drive);
+    // The card takes no slots.
+    fs::write(place.at("card/slots"), "no folder").unwrap();
+    let no_card = place.make(&drive, &stick);
+    let restored = fs::read(&table).unwrap() == LATIN && !rules.exists();
+    fs::remove_file(place.at("card/slots")).unwrap();
+    // The power goes while it is made: what was begun is mounted at the next start.
+    let uuid = said("blkid", &["-p", "-s", "UUID", "-o", "value", &drive.node]).unwrap();
+    let line = format!("\nUUID={uuid} {srv} ext4 nofail,x-strongroom.prepared 0 2\n");
+    fs::write(&table, [LATIN, line.as_bytes()].concat()).unwrap();
+    said("mount", &[&drive.node, srv]).unwrap();
+    let made = place.make(&drive, &stick);
+
     assert!(
-        fs::read(&drive.image)
-            .unwrap()
-            .starts_with(b"the only copy")
+        unreadable.contains("\"failed\"") && was_blank,
+        "{unreadable}"
     );
+    assert!(in_use.contains("\"failed\"") && still_blank, "{in_use}");
+    assert!(no_card.contains("\"failed\"") && restored, "{no_card}");
+    assert!(made.contains("\"made\""), "{made}");
+    let written = fs::read(&table).unwrap();
+    assert!(written.starts_with(&[LATIN, b"\nUUID="].concat()));
+    assert_eq!(written.iter().filter(|it| **it == b'\n').count(), 3);
+}
+
+#[test]
+fn a_stick_that_the_daemon_cannot_write_to_is_refused_before_anything_is_formatted() {
+    use std::os::unix::fs::PermissionsExt as _;
+    const NOBODY: &str = "root_owner=65534:65534";
+    let Some(mut place) = Place::new() else {
+        return;
+    };
+    let uid = rustix::fs::Uid::from_raw(65534);
+    for folder in ["run", "card", "srv", "key"] {
+        rustix::fs::chown(place.at(folder), Some(uid), None).unwrap();
+    }
+    let reach = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(place.folder.path(), reach).unwrap();
+    place.uid = Some(uid);
+    let drive = place.plug("drive", DRIVE_BYTES, |_| ());
+    let stick = place.plug("stick", STICK_BYTES, ext4);
+    let twin = place.plug("twin", STICK_BYTES, |it| {
+        let options = ["-q", "-F", "-E", NOBODY, it.to_str().unwrap()];
+        said("mkfs.ext4", &options).unwrap();
+    });
+
+    let refused = place.make(&drive, &stick);
+    let is_blank = fs::read(&drive.image).unwrap().iter().all(|it| *it == 0);
+    let made = place.make(&drive, &twin);
+
+    assert!(refused.contains("\"not_a_stick\""), "{refused}");
+    assert!(is_blank);
+    assert!(made.contains("\"made\""), "{made}");
 }

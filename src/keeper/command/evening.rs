@@ -1,7 +1,7 @@
 //! The words of the first evening: `drives`, `prepare`.
 
 use super::{Command, NotACommand};
-use crate::keeper::evening::{Home, Request};
+use crate::keeper::evening::{Choice, Home, Request};
 
 /// Reads what follows `prepare`.
 pub(super) fn prepare(rest: &str) -> Result<Command, NotACommand> {
@@ -10,11 +10,11 @@ pub(super) fn prepare(rest: &str) -> Result<Command, NotACommand> {
         [word] if word.eq_ignore_ascii_case("drawer") => Request::Live(Home::Drawer),
         [word] if word.eq_ignore_ascii_case("pi") => Request::Live(Home::Pi),
         [word, stick] if word.eq_ignore_ascii_case("spare") => Request::Spare {
-            stick: stick.clone(),
+            stick: Choice::named(stick),
         },
         [drive, stick] => Request::Make {
-            drive: drive.clone(),
-            stick: stick.clone(),
+            drive: Choice::named(drive),
+            stick: Choice::named(stick),
         },
         _ => return Err(NotACommand::PrepareHow),
     };
@@ -28,12 +28,12 @@ mod tests {
     #[test]
     fn drive_and_stick_come_in_this_order_and_nothing_is_guessed() {
         let make = Request::Make {
-            drive: "T7".to_owned(),
-            stick: "SanDisk".to_owned(),
+            drive: Choice::named("T7"),
+            stick: Choice::named("SanDisk"),
         };
         assert_eq!(prepare("T7 SanDisk"), Ok(Command::Prepare(make)));
         let spare = Request::Spare {
-            stick: "Kingston".to_owned(),
+            stick: Choice::named("Kingston"),
         };
         assert_eq!(prepare("Spare Kingston"), Ok(Command::Prepare(spare)));
         assert_eq!(prepare("PI"), Ok(Command::Prepare(Request::Live(Home::Pi))));

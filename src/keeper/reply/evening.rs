@@ -31,10 +31,19 @@ pub enum EveningReply {
         /// The number to send back; `None` where the question has to be asked again.
         number: Option<u32>,
     },
+    /// Shall the stick live there?
+    AskLive {
+        /// Where.
+        home: Home,
+        /// The number to send back; `None` where the question has to be asked again.
+        number: Option<u32>,
+    },
     /// It is being done.
     Working,
     /// The vault is made.
     Made,
+    /// The vault is made, but what comes after that did not all work.
+    MadeBut,
     /// A second stick opens it.
     SpareMade,
     /// Where the stick lives from now on.

@@ -1,19 +1,22 @@
 //! Which drives and sticks are plugged in, and what they hold. Nothing is written to any of them.
 //!
-//! A drive counts as empty only where nothing at all is found on it, or one file system in which there is
-//! no file. Whatever cannot be looked into holds something.
+//! A drive counts as empty only where nothing at all is found on it, or one file system that is as fresh as
+//! it was made. Whatever cannot be looked into holds something.
+//!
+//! What is looked at is held open: so long the kernel gives its name to no other device.
 
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    io::{self, Read as _, Seek as _, SeekFrom},
-    os::fd::OwnedFd,
+    io,
+    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
     process::Command,
+    rc::Rc,
 };
 
 use rustix::{
-    fs::{Dir, Mode, OFlags},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags},
     io::Errno,
     mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
@@ -22,6 +25,7 @@ use rustix::{
 };
 use vault::key::file::KEY_FILE_NAME;
 
+use super::empty;
 use crate::{
     disk,
     keeper::evening::{Holds, Offer},
@@ -37,18 +41,16 @@ const LOOKED_INTO: &[(&str, &[&str])] = &[
     ("vfat", &["ro"]),
     ("exfat", &["ro"]),
     ("ext4", &["ro", "noload"]),
-    ("ntfs3", &["ro"]),
 ];
-/// What file systems and other computers put there by themselves.
-const NO_FILES: &[&str] = &["System Volume Information", ".fseventsd", ".Spotlight-V100"];
+/// What other computers put there by themselves, as long as there is little in it.
+const NO_FILES: &[&str] = &["System Volume Information", ".fseventsd"];
+const LITTLE_FILES: usize = 16;
+const LITTLE_BYTES: u64 = 4096;
 const LOST: &str = "lost+found";
-/// How much of both ends of a drive has to be zeros where nothing else is found.
-const END_BYTES: u64 = 1 << 20;
 /// Words of a model that name nobody.
 const NO_NAMES: &[&str] = &[
     "usb", "ata", "disk", "drive", "flash", "generic", "portable", "ssd", "mass", "storage",
 ];
-const SECTOR_BYTES: u64 = 512;
 
 /// A drive or stick, and where its file system is or would be.
 #[derive(Debug, Clone)]
@@ -58,6 +60,70 @@ pub(super) struct Drive {
     pub(super) disk: String,
     /// The node of its one file system, or of the whole disk where it has none.
     pub(super) node: PathBuf,
+    held: Rc<Held>,
+}
+
+/// What pins a device while it is used by its name, and tells it from another one of that name.
+#[derive(Debug)]
+struct Held {
+    whole: File,
+    device: File,
+    bytes: u64,
+    mark: String,
+}
+
+impl Held {
+    fn open(disk: &str, node: &Path) -> io::Result<Self> {
+        let whole = File::open(Path::new("/dev").join(disk))?;
+        let device = File::open(node)?;
+        Ok(Self {
+            bytes: empty::length(&device)?,
+            mark: mark(disk),
+            whole,
+            device,
+        })
+    }
+}
+
+impl Drive {
+    /// Makes sure that its name still means what was looked at.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not, or that could not be told.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let held = &self.held;
+        let is_same = |file: &File, node: &Path| -> io::Result<bool> {
+            Ok(file.metadata()?.rdev() == fs::metadata(node)?.rdev())
+        };
+        let is_there = is_same(&held.whole, &Path::new("/dev").join(&self.disk))?
+            && is_same(&held.device, &self.node)?
+            && empty::length(&held.device)? == held.bytes
+            && empty::length(&File::open(&self.node)?)? == held.bytes
+            && mark(&self.disk) == held.mark;
+        match is_there {
+            true => Ok(()),
+            false => Err(io::Error::other("it is not what was looked at any more")),
+        }
+    }
+}
+
+/// What tells a disk from every other, and from itself after it was taken out: its maker's number, and the
+/// count of disks that were ever put in. sysfs-block, since Linux 5.15
+fn mark(disk: &str) -> String {
+    let folder = Path::new(SYS).join(disk);
+    let real = fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
+    let serial = real
+        .ancestors()
+        .flat_map(|it| [it.join("serial"), it.join("device/serial")])
+        .map(|it| read(&it))
+        .find(|it| !it.is_empty());
+    let plain = |it: String| -> String {
+        let letters = it.chars().filter(char::is_ascii_alphanumeric);
+        letters.take(64).collect()
+    };
+    let serial = serial.map_or_else(String::new, plain);
+    format!("{serial}-{}", read(&folder.join("diskseq")))
 }
 
 /// Looks at all that is plugged in and used by nobody; of `only`, if it names some.
@@ -84,14 +150,22 @@ pub(super) fn look(only: &[String], in_use: &[&Path]) -> io::Result<Vec<Drive>> 
         let Some(mut drive) = look_at(&disk, &mounted)? else {
             continue;
         };
-        let same = |it: &&Drive| it.offer.name.starts_with(&drive.offer.name);
-        match drives.iter().filter(same).count() {
-            0 => {}
-            before => drive.offer.name = format!("{}{}", drive.offer.name, before + 1),
-        }
+        let taken: Vec<&str> = drives.iter().map(|it| it.offer.name.as_str()).collect();
+        drive.offer.name = unique(&drive.offer.name, &taken);
         drives.push(drive);
     }
     Ok(drives)
+}
+
+/// Numbers a name that another drive has, whatever its capitals.
+fn unique(name: &str, taken: &[&str]) -> String {
+    let mut unique = name.to_owned();
+    let mut number = 1;
+    while taken.iter().any(|it| it.eq_ignore_ascii_case(&unique)) {
+        number += 1;
+        unique = format!("{name}{number}");
+    }
+    unique
 }
 
 fn look_at(disk: &str, mounted: &str) -> io::Result<Option<Drive>> {
@@ -109,23 +183,28 @@ fn look_at(disk: &str, mounted: &str) -> io::Result<Option<Drive>> {
     if sectors == 0 || is_used(&folder) || all.any(|it| is_used(&it)) {
         return Ok(None);
     }
-    let bytes = sectors * SECTOR_BYTES;
     let whole = Path::new("/dev").join(disk);
-    let (node, probed) = match partitions.as_slice() {
-        [] => (whole.clone(), probe(&whole)?),
-        [one] => {
-            let node = Path::new("/dev").join(one);
-            let probed = probe(&node)?;
-            (node, probed)
+    let node = match partitions.as_slice() {
+        [one] => Path::new("/dev").join(one),
+        _ => whole,
+    };
+    let held = match Held::open(disk, &node) {
+        Ok(held) => held,
+        Err(error) => {
+            log::warn!("{} could not be opened: {error}", node.display());
+            return Ok(None);
         }
-        _ => (whole, Probed::Unclear),
+    };
+    let probed = match partitions.len() {
+        0 | 1 => probe(&node)?,
+        _ => Probed::Unclear,
     };
     let (file_system, holds) = match probed {
         Probed::Unclear => (None, Holds::Something),
-        Probed::Blank if is_zeros(&node).unwrap_or(false) => (None, Holds::Nothing),
+        Probed::Blank if empty::is_blank(&held.device).unwrap_or(false) => (None, Holds::Nothing),
         Probed::Blank => (None, Holds::Something),
         Probed::FileSystem(kind) => {
-            let holds = look_inside(&node, &kind);
+            let holds = look_inside(&held.device, &node, &kind);
             (Some(kind), holds)
         }
     };
@@ -138,12 +217,14 @@ fn look_at(disk: &str, mounted: &str) -> io::Result<Option<Drive>> {
         offer: Offer {
             name: name(&model, disk),
             model,
-            bytes,
+            bytes: held.bytes,
+            mark: held.mark.clone(),
             file_system,
             holds,
         },
         disk: disk.to_owned(),
         node,
+        held: Rc::new(held),
     }))
 }
 
@@ -237,34 +318,19 @@ pub(super) fn uuid(node: &Path) -> io::Result<Option<String>> {
     Ok((!text.is_empty() && is_plain).then_some(text))
 }
 
-/// Tells whether both ends of a device are zeros.
-fn is_zeros(node: &Path) -> io::Result<bool> {
-    let mut file = File::open(node)?;
-    let length = file.seek(SeekFrom::End(0))?;
-    for start in [0, length.saturating_sub(END_BYTES)] {
-        file.seek(SeekFrom::Start(start))?;
-        let mut bytes = Vec::new();
-        (&mut file).take(END_BYTES).read_to_end(&mut bytes)?;
-        if bytes.iter().any(|it| *it != 0) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// Looks what is in the top folder of a file system. What cannot be looked into holds something.
-fn look_inside(node: &Path, kind: &str) -> Holds {
-    let kind = if kind == "ntfs" { "ntfs3" } else { kind };
-    let words = LOOKED_INTO.iter().find(|(it, _)| *it == kind);
-    let looked = words.map(|(_, words)| mount(node, kind, words).and_then(|root| count(&root)));
-    match looked {
-        Some(Ok(holds)) => holds,
-        Some(Err(error)) => {
-            log::warn!("{} could not be looked into: {error}", node.display());
-            Holds::Something
-        }
-        None => Holds::Something,
-    }
+fn look_inside(device: &File, node: &Path, kind: &str) -> Holds {
+    let Some((_, words)) = LOOKED_INTO.iter().find(|(it, _)| *it == kind) else {
+        return Holds::Something;
+    };
+    let look = || -> io::Result<Holds> {
+        let fresh = empty::fresh_bytes(device, kind)?;
+        Ok(count(&mount(node, kind, words)?, fresh)?)
+    };
+    look().unwrap_or_else(|error| {
+        log::warn!("{} could not be looked into: {error}", node.display());
+        Holds::Something
+    })
 }
 
 /// Mounts a device nowhere: closing what is returned unmounts it. fsmount(2)
@@ -282,11 +348,14 @@ fn mount(device: &Path, kind: &str, words: &[&str]) -> Result<OwnedFd, Errno> {
     fsmount(&system, FsMountFlags::FSMOUNT_CLOEXEC, safe)
 }
 
-fn count(root: &OwnedFd) -> Result<Holds, Errno> {
+/// Counts what is in the top folder. Where that is nothing, no more may be used than by a fresh one.
+fn count(root: &OwnedFd, fresh: Option<u64>) -> Result<Holds, Errno> {
     let mut count = 0;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECTORY;
     // What a mount returns is a path only.
     let top = rustix::fs::openat(root, ".", flags, Mode::empty())?;
+    let stat = rustix::fs::fstatvfs(&top)?;
+    let mut expected = fresh;
     for name in names(&top)? {
         if name == KEY_FILE_NAME {
             return Ok(Holds::Key);
@@ -294,14 +363,43 @@ fn count(root: &OwnedFd) -> Result<Holds, Errno> {
         if name == LOST {
             let folder = rustix::fs::openat(&top, LOST, flags, Mode::empty())?;
             count += u64::from(!names(&folder)?.is_empty());
-        } else if !NO_FILES.contains(&name.as_str()) {
-            count += 1;
+            continue;
+        }
+        let little = match NO_FILES.contains(&name.as_str()) {
+            true => little(&rustix::fs::openat(&top, &name, flags, Mode::empty())?)?,
+            false => None,
+        };
+        match little {
+            // The folder and each file of so few bytes take up a cluster or some.
+            Some(files) => {
+                let piece = LITTLE_BYTES.max(stat.f_frsize);
+                let more = piece.saturating_mul(files + 1);
+                expected = expected.and_then(|it| it.checked_add(more));
+            }
+            None => count += 1,
         }
     }
     Ok(match count {
-        0 => Holds::Nothing,
+        0 if expected.is_some_and(|it| empty::used_bytes(&stat) <= it) => Holds::Nothing,
+        0 => Holds::Traces,
         count => Holds::Files { count },
     })
+}
+
+/// Returns how many files are in a folder, if it is only a few small ones.
+fn little(folder: &OwnedFd) -> Result<Option<u64>, Errno> {
+    let names = names(folder)?;
+    if names.len() > LITTLE_FILES {
+        return Ok(None);
+    }
+    for name in &names {
+        let stat = rustix::fs::statat(folder, name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?;
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        if !is_file || !u64::try_from(stat.st_size).is_ok_and(|it| it <= LITTLE_BYTES) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(names.len() as u64))
 }
 
 fn names(folder: &OwnedFd) -> Result<Vec<String>, Errno> {
@@ -329,5 +427,13 @@ mod tests {
         ] {
             assert_eq!(name(model, "sdx"), named, "{model}");
         }
+    }
+
+    #[test]
+    fn no_two_drives_have_one_name_whatever_their_capitals() {
+        assert_eq!(unique("T7", &[]), "T7");
+        assert_eq!(unique("T7", &["T72"]), "T7");
+        assert_eq!(unique("T7", &["t7"]), "T72");
+        assert_eq!(unique("T7", &["T7", "t72"]), "T73");
     }
 }

@@ -19,6 +19,7 @@ impl EveningReply {
                 number,
             } => return ask_make(drive.as_deref(), stick.as_deref(), *number),
             Self::AskSpare { stick, number } => return ask_spare(stick.as_deref(), *number),
+            Self::AskLive { home, number } => return ask_live(*home, *number),
             Self::NotShown { name } => {
                 return format!(
                     "I have not shown you \"{}\". Plug it in, and send \"drives\".",
@@ -39,6 +40,11 @@ impl EveningReply {
                  something back, and whoever takes the Pi gets no file. \"prepare pi\": it stays in, \
                  pulling it locks the vault, and a thief who takes all gets all. It is \"drawer\" until \
                  you say otherwise."
+            }
+            Self::MadeBut => {
+                "The vault is made, but a last step did not work. Restart the Pi, put the stick in, and \
+                 send \"status\"; \"journalctl -u strongroom-prepare\" on the Pi says more. Then plug in \
+                 a second stick, and send \"drives\"."
             }
             Self::SpareMade => {
                 "The second stick opens the vault too. Take it out and keep it in another place than \
@@ -76,8 +82,9 @@ fn line(offer: &Offer) -> String {
     let kind = kind.map_or_else(String::new, |it| format!("{it}, "));
     let holds = match &offer.holds {
         Holds::Nothing => "empty".to_owned(),
-        Holds::Files { count: 1 } => format!("{kind}1 file"),
-        Holds::Files { count } => format!("{kind}{count} files"),
+        Holds::Files { count: 1 } => format!("{kind}1 file or folder at the top"),
+        Holds::Files { count } => format!("{kind}{count} files and folders at the top"),
+        Holds::Traces => format!("{kind}no file that I see, but something may be left"),
         Holds::Key => format!("{kind}a key of a vault"),
         Holds::Something => "holds something that I cannot look into".to_owned(),
     };
@@ -124,8 +131,9 @@ fn found(offers: &[Offer], has_vault: bool) -> String {
             );
         }
         (None, _) => text.push_str(
-            "\nNone of them is empty, and I format nothing that holds data. Empty the drive at a \
-             computer (delete its files), plug it in again, and send \"drives\".",
+            "\nNone of them is empty, and I format nothing that holds data. Take another drive, or copy \
+             everything away and erase it at a computer (format it as exFAT, eject it); then send \
+             \"drives\".",
         ),
         (Some(_), None) => text.push_str(
             "\nThe key needs a USB stick with vfat or exfat on it, as they are sold. Plug one in, and \
@@ -162,14 +170,27 @@ fn ask_spare(stick: Option<&Offer>, number: Option<u32>) -> String {
     )
 }
 
+fn ask_live(home: Home, number: Option<u32>) -> String {
+    let what = match home {
+        Home::Drawer => {
+            "The stick is to live in a drawer: pulling it does not lock the vault any more, \"lock\" does."
+        }
+        Home::Pi => {
+            "The stick is to live in the Pi: the vault is open while it is in, also for a thief who \
+             takes all."
+        }
+    };
+    format!("{what} {}", send(number))
+}
+
 fn refused(why: Refused) -> &'static str {
     match why {
         Refused::Gone => {
             "It is not there any more, so I did nothing. Plug it in again, and send \"drives\"."
         }
         Refused::NotEmpty => {
-            "That drive holds something, and I format nothing that holds data. Empty it at a computer \
-             (delete its files), or take another one."
+            "That drive holds something, and I format nothing that holds data. Take another one, or \
+             copy everything away and erase it at a computer (format it as exFAT, eject it)."
         }
         Refused::NotAStick => {
             "I can add no file to that stick. Take one with vfat or exfat on it, as they are sold."
@@ -189,9 +210,12 @@ fn refused(why: Refused) -> &'static str {
             "The key must not lie on the drive that it opens: whoever took it would have both. Name \
              another stick."
         }
+        Refused::NoStick => {
+            "This vault is opened without a stick, so there is none to live anywhere. Nothing was changed."
+        }
         Refused::Failed => {
-            "That did not work, and the vault is as before. Try another drive or stick; \"journalctl -u \
-             strongroom-prepare\" on the Pi says more."
+            "That did not work. Send \"drives\" to see what is there now; keep a stick that shows as a \
+             key, it may open the vault. \"journalctl -u strongroom-prepare\" on the Pi says more."
         }
         Refused::NoAnswer => {
             "Nobody answered who may look at drives. Try again in a minute; if that does not help, \
