@@ -17,13 +17,15 @@ pub(super) mod fields;
 mod imager;
 mod judge;
 pub(super) mod machine;
+mod new_account;
 pub(super) mod partition;
 pub(super) mod reading;
 #[cfg(test)]
 mod tests;
 
-use account::{NoAccount, Places};
+use account::Places;
 use machine::{Changed, Tree};
+use new_account::NoAccount;
 use partition::{File, Partition};
 use reading::{Machine, Mistake, Wishes};
 
@@ -109,8 +111,8 @@ fn apply(partition: &Partition, tree: &Tree, files: &Files) -> anyhow::Result<()
     let status = match wishes {
         Some(wishes) => {
             let places = Places::new(tree);
-            let config = account::settings(&places, &wishes)?;
-            let config = account::furnish(tree, &places, &wishes, config).map_err(later)?;
+            let planned = account::settings(&places, &wishes)?;
+            let config = account::furnish(tree, &places, &wishes, planned).map_err(later)?;
             let address = address(tree, &places, &config)?;
             partition.show_address(&address)?;
             done(&config, &address, wishes.code.is_some())
