@@ -167,14 +167,15 @@ pub(in crate::setup) const FIELDS: &[Field] = &[
         "\"me@example.org\"",
         "Your address. Everybody else gets silence.",
     ),
-    field(
+    rare(field(
         "owner",
         "pairing_code",
         Kind::PairingCode,
         "\"7GQ4-K2MX-9TBR\"",
         "What your phone sends first, within 30 minutes of the vault's first login. \"strongroom\n\
-         image-config\" draws one; by hand take 12 letters and digits thrown with dice.",
-    ),
+         image-config\" draws one; by hand take 12 letters and digits thrown with dice,\n\
+         not these, and take the # away.",
+    )),
     rare(field(
         "owner",
         "fingerprints",
