@@ -73,7 +73,11 @@ const FOLLOWS: u32 = 3;
 /// Returns what a letter is worth in such a code.
 fn worth(plain: &[char]) -> u32 {
     let digits = plain.iter().filter(|it| it.is_ascii_digit()).count();
-    let pairs = || plain.windows(2).filter_map(|it| Some((*it.first()?, *it.last()?)));
+    let pairs = || {
+        plain
+            .windows(2)
+            .filter_map(|it| Some((*it.first()?, *it.last()?)))
+    };
     let turns = pairs().filter(|(one, other)| one.is_ascii_digit() != other.is_ascii_digit());
     let beside = pairs().filter(|(one, other)| are_neighbours(*one, *other));
     if beside.count() * 2 >= plain.len().saturating_sub(1) {

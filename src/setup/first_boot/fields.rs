@@ -231,7 +231,8 @@ pub(in crate::setup) const FIELDS: &[Field] = &[
         "ssh_keys",
         Kind::SshKeys,
         "[\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBESIzRFVmd4iZqrvM3u/wARIjNEVWZ3iJmqu8zd7v8R me\"]",
-        "Public SSH keys that may log in as root. Without any, nobody can log in.",
+        "Public SSH keys that may log in as root, besides those that may already. Without any, nobody\n\
+         can log in.",
     )),
 ];
 

@@ -10,6 +10,8 @@ use super::{
 };
 use crate::daemon::start::PAIRING_FILE;
 
+mod kept;
+
 /// A file with every line there is that goes together.
 fn complete() -> String {
     let mut text = String::new();
@@ -143,7 +145,10 @@ fn jid_and_password() -> String {
 fn a_file_with_every_line_there_is_has_no_mistake() {
     assert_eq!(mistakes(&complete()), []);
     // Only the code has to be one's own.
-    let left: Vec<String> = mistakes(&reference()).into_iter().map(|it| it.what).collect();
+    let left: Vec<String> = mistakes(&reference())
+        .into_iter()
+        .map(|it| it.what)
+        .collect();
     assert!(
         left.len() == 1 && left[0].starts_with("owner.pairing_code is not there"),
         "{left:?}"
@@ -392,10 +397,7 @@ fn a_good_file_sets_everything_up_and_is_gone_afterwards() {
     let password = scene.read("root/etc/strongroom/password");
     assert_eq!(password, "the password of the vault's account\n");
     let system = "root/var/lib/strongroom";
-    assert_eq!(
-        scene.read(&format!("{system}/{PAIRING_FILE}")),
-        CODE
-    );
+    assert_eq!(scene.read(&format!("{system}/{PAIRING_FILE}")), CODE);
     let supplicant = "root/etc/wpa_supplicant/wpa_supplicant-wlan0.conf";
     assert!(scene.read(supplicant).contains("psk=\"its password\""));
     assert!(scene.read(supplicant).contains(&hex::encode("My network")));
