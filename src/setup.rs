@@ -6,7 +6,7 @@
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -34,7 +34,7 @@ use crate::{
         card::{self, PEPPER_FILE, PUBLIC_HALF_FILE},
         stick,
     },
-    state::write_private,
+    state::write_for,
 };
 
 mod first_boot;
@@ -424,10 +424,9 @@ fn new_code(system: &Path) -> anyhow::Result<Zeroizing<String>> {
     }
     let path = system.join(PAIRING_FILE);
     let lay_down = || {
-        write_private(&path, code.as_bytes())?;
         // Made by root, it is for the daemon's user all the same.
         let folder = fs::metadata(system)?;
-        chown(&path, Some(folder.uid()), Some(folder.gid()))
+        write_for(&path, code.as_bytes(), (folder.uid(), folder.gid()))
     };
     lay_down().context("while laying down the pairing code")?;
     Ok(code)

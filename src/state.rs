@@ -8,7 +8,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, fchown},
     path::{Path, PathBuf},
 };
 
@@ -475,15 +475,36 @@ fn make_key(folder: &Path) -> Result<Zeroizing<String>, StateError> {
 ///
 /// The file system's.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_as(path, bytes, None)
+}
+
+/// Writes a new file that only this user can read, durably and all or nothing.
+///
+/// Root may do so in a folder of somebody else: no link that lies there is followed.
+///
+/// # Errors
+///
+/// The file system's.
+pub fn write_for(path: &Path, bytes: &[u8], (uid, gid): (u32, u32)) -> io::Result<()> {
+    write_as(path, bytes, Some((uid, gid)))
+}
+
+fn write_as(path: &Path, bytes: &[u8], owner: Option<(u32, u32)>) -> io::Result<()> {
     let mut temporary = PathBuf::from(path);
     temporary.as_mut_os_string().push(".new");
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut file = fs::OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&temporary)?;
     io::Write::write_all(&mut file, bytes)?;
+    if let Some((uid, gid)) = owner {
+        fchown(&file, Some(uid), Some(gid))?;
+    }
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     if let Some(folder) = path.parent() {

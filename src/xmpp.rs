@@ -64,7 +64,7 @@ pub use handled::Handled;
 pub use inside::{Archive, Inside, Nodes, Upload};
 pub use link::{Link, Refusal, RequestError, start};
 pub use login::LoginWay;
-pub use registration::{RegisterError, Registered, Registration, Said, register};
+pub use registration::{RegisterError, Registered, Registration, Said, register, try_login};
 pub use roster::Subscription;
 pub use sce::{SceContent, SceDraft, SceError};
 pub use sfs::FoundFile;

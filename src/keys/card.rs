@@ -7,6 +7,7 @@
 use std::{
     fs,
     io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -107,8 +108,12 @@ pub fn copy_slots(system: &Path, records: &[Vec<u8>]) -> io::Result<()> {
 ///
 /// The card's; none if there is no such file.
 pub fn remove_for_good(path: &Path) -> io::Result<()> {
-    let mut file = match fs::OpenOptions::new().write(true).open(path) {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).custom_flags(libc::O_NOFOLLOW);
+    let mut file = match options.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // A link holds nothing, and what it leads to may be somebody else's.
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => return fs::remove_file(path),
         opened => opened?,
     };
     let length = usize::try_from(file.metadata()?.len()).unwrap_or_default();

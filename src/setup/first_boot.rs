@@ -17,13 +17,15 @@ pub(super) mod fields;
 mod imager;
 mod judge;
 pub(super) mod machine;
+mod new_account;
 pub(super) mod partition;
 pub(super) mod reading;
 #[cfg(test)]
 mod tests;
 
-use account::{NoAccount, Places};
+use account::Places;
 use machine::{Changed, Tree};
+use new_account::NoAccount;
 use partition::{File, Partition};
 use reading::{Machine, Mistake, Wishes};
 
@@ -64,8 +66,14 @@ pub enum FirstBootError {
 pub fn first_boot(told: &FirstBoot) -> anyhow::Result<ExitCode> {
     let partition = Partition(told.boot.clone());
     let tree = Tree(told.root.clone());
+    let mut written = partition.written()?;
+    if written.len() > 1 {
+        partition.tell(TWO_FILES)?;
+        log::error!("{}", FirstBootError::Mistakes);
+        return Ok(ExitCode::from(78));
+    }
     let files = Files {
-        written: partition.written()?,
+        written: written.pop(),
         imager: partition.imager()?,
     };
     if files.written.is_none() && files.imager.is_none() {
@@ -88,6 +96,11 @@ pub fn first_boot(told: &FirstBoot) -> anyhow::Result<ExitCode> {
     Err(error)
 }
 
+/// What the owner reads when nobody can know which file counts.
+const TWO_FILES: &str = "Strongroom: NOT SET UP\n\nThere are two files here: strongroom.toml and \
+    strongroom.toml.txt. So nothing was changed.\nRemove the one that is not meant, put the card back in, \
+    and switch on again. Both hold passwords.\n";
+
 /// The files that were found.
 struct Files {
     written: Option<File>,
@@ -95,22 +108,30 @@ struct Files {
 }
 
 fn apply(partition: &Partition, tree: &Tree, files: &Files) -> anyhow::Result<()> {
-    let Ok((wishes, machine)) = read(tree, files).map_err(|mistakes| {
+    let Ok((wishes, machine, uses_imager)) = read(tree, files).map_err(|mistakes| {
         if let Err(error) = partition.tell(&told(&mistakes)) {
             log::error!("{error:#}");
         }
     }) else {
         return Err(FirstBootError::Mistakes.into());
     };
+    if wishes.is_none() && !uses_imager {
+        log::info!("custom.toml says nothing that is used here, and stays as it is");
+        return Ok(());
+    }
+    let rest = match &files.imager {
+        Some(file) if uses_imager => imager::rest(&file.bytes),
+        _ => None,
+    };
     let changed = machine::apply(tree, &machine)?;
     if is_running(tree) && changed != Changed::default() {
         machine::take_up(&changed);
     }
-    let status = match wishes {
+    let mut status = match wishes {
         Some(wishes) => {
             let places = Places::new(tree);
-            let config = account::settings(&places, &wishes)?;
-            let config = account::furnish(tree, &places, &wishes, config).map_err(later)?;
+            let planned = account::settings(&places, &wishes)?;
+            let config = account::furnish(tree, &places, &wishes, planned).map_err(later)?;
             let address = address(tree, &places, &config)?;
             partition.show_address(&address)?;
             done(&config, &address, wishes.code.is_some())
@@ -119,8 +140,19 @@ fn apply(partition: &Partition, tree: &Tree, files: &Files) -> anyhow::Result<()
                  a file \"strongroom.toml\" here too.\n"
             .to_owned(),
     };
+    if files.imager.is_some() && (rest.is_some() || !uses_imager) {
+        status.push_str(
+            "\nThe file custom.toml has lines that the vault does not use, like a user and its password. \
+             They stay; remove the file if nothing else needs it.\n",
+        );
+    }
     partition.tell(&status)?;
-    for file in [&files.written, &files.imager].into_iter().flatten() {
+    match (&files.imager, &rest) {
+        (Some(file), Some(rest)) => partition.cut(file, rest)?,
+        (Some(file), None) if uses_imager => partition.wipe(file)?,
+        _ => {}
+    }
+    if let Some(file) = &files.written {
         partition.wipe(file)?;
     }
     log::info!("the first-boot file was applied and wiped");
@@ -134,12 +166,14 @@ fn later(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Reads both files; what the owner wrote counts where both say something.
-fn read(tree: &Tree, files: &Files) -> Result<(Option<Wishes>, Machine), Vec<Mistake>> {
+/// Reads both files; what the owner wrote counts where both say something. The last is whether
+/// `custom.toml` says something that is used here.
+fn read(tree: &Tree, files: &Files) -> Result<(Option<Wishes>, Machine, bool), Vec<Mistake>> {
     let has_zone = |zone: &str| tree.has_zone(zone);
     let mut mistakes = Vec::new();
     let mut wishes = None;
     let mut machine = Machine::default();
+    let mut uses_imager = false;
     if let Some(file) = &files.written {
         match reading::read(&file.bytes, &has_zone) {
             Ok(mut found) => {
@@ -151,12 +185,15 @@ fn read(tree: &Tree, files: &Files) -> Result<(Option<Wishes>, Machine), Vec<Mis
     }
     if let Some(file) = &files.imager {
         match imager::read(&file.bytes, &has_zone) {
-            Ok(found) => machine = machine.or(found),
+            Ok(found) => {
+                uses_imager = !found.is_empty();
+                machine = machine.or(found);
+            }
             Err(found) => mistakes.extend(found),
         }
     }
     if mistakes.is_empty() {
-        Ok((wishes, machine))
+        Ok((wishes, machine, uses_imager))
     } else {
         Err(mistakes)
     }

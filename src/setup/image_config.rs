@@ -219,12 +219,13 @@ fn report(
         )?;
         return Ok(());
     };
-    let link = format!("xmpp:{vault}?message;body={}", code.as_str());
-    let drawn = QrCode::new(&link).context("while drawing the QR code")?;
+    let drawn = QrCode::new(format!("xmpp:{vault}")).context("while drawing the QR code")?;
     writeln!(
         out,
-        "{}\n\nPAIRING CODE. Scan this, or add {vault} by hand; switch OMEMO on, and send the code as \
-         your\nfirst message, within 30 minutes of the vault's first login:\n\n    {}\n",
+        "{}\n\n1. Scan this on your phone, or add {vault} by hand, and switch OMEMO on.\n2. Compare the \
+         fingerprint that your phone shows for it with the one in\n   strongroom-status.txt on the card: \
+         a server could stand in between.\n3. Only if they are the same, send the PAIRING CODE as your \
+         first message, within 30 minutes\n   of the vault's first login:\n\n    {}\n",
         drawn.render::<Dense1x2>().build(),
         code.as_str()
     )?;

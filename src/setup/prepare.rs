@@ -34,7 +34,7 @@ use crate::{
         card::{self, PUBLIC_HALF_FILE},
         stick,
     },
-    state::write_private,
+    state::write_for,
 };
 
 mod drives;
@@ -348,9 +348,7 @@ impl Helper<'_> {
             Home::Pi => Mode::Presence,
         };
         let text = settings_text(&config, "\"strongroom prepare\"")?;
-        let (uid, gid) = self.owner;
-        write_private(self.path, text.as_bytes())
-            .and_then(|()| std::os::unix::fs::chown(self.path, Some(uid), Some(gid)))
+        write_for(self.path, text.as_bytes(), self.owner)
             .with_context(|| format!("while writing {}", self.path.display()))?;
         Ok(Outcome::Lives(home))
     }

@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::{MetadataExt as _, chown},
+    os::unix::fs::{MetadataExt as _, lchown},
     path::{Path, PathBuf},
 };
 
@@ -199,7 +199,7 @@ fn words(error: &RegisterError, new: &NewAccount, later: &str) -> String {
 /// Made by root, it is for the daemon's user all the same.
 fn for_the_daemon(path: &Path, system: &Path) -> io::Result<()> {
     let folder = fs::metadata(system)?;
-    chown(path, Some(folder.uid()), Some(folder.gid()))
+    lchown(path, Some(folder.uid()), Some(folder.gid()))
 }
 
 pub(super) fn name() -> anyhow::Result<String> {

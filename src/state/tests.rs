@@ -461,3 +461,31 @@ fn a_state_that_was_closed_and_opened_anew_has_all_it_had_and_keeps_others_out()
     step.commit().unwrap();
     assert!(State::open(place.path()).is_err(), "it is locked again");
 }
+
+#[test]
+fn a_link_that_lies_where_root_writes_or_wipes_is_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let own = (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
+    fs::write(at("victim"), "of somebody else").unwrap();
+    for trap in ["code.new", "code", "wiped"] {
+        std::os::unix::fs::symlink(at("victim"), at(trap)).unwrap();
+    }
+
+    write_for(&at("code"), b"written", own).unwrap();
+    crate::keys::card::remove_for_good(&at("wiped")).unwrap();
+
+    assert_eq!(
+        fs::read_to_string(at("victim")).unwrap(),
+        "of somebody else"
+    );
+    assert!(!at("code").is_symlink() && !at("code.new").is_symlink());
+    assert_eq!(fs::read_to_string(at("code")).unwrap(), "written");
+    assert!(!at("wiped").is_symlink());
+    // The twin: a file of its own is wiped.
+    crate::keys::card::remove_for_good(&at("code")).unwrap();
+    assert!(!at("code").exists());
+}

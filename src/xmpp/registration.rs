@@ -151,6 +151,18 @@ pub async fn register(account: &Account) -> Result<Registered, RegisterError> {
     Ok(try_out(&connector, account, user, domain).await)
 }
 
+/// Logs in once, to see whether the account is there with this password.
+///
+/// # Errors
+///
+/// [`RegisterError::NotReached`].
+pub async fn try_login(account: &Account) -> Result<Registered, RegisterError> {
+    let (user, domain) = account.jid.split_once('@').unwrap_or_default();
+    let fatal = |reason: FatalReason| RegisterError::NotReached(reason.to_string());
+    let connector = Connector::new(account, domain).map_err(fatal)?;
+    Ok(try_out(&connector, account, user, domain).await)
+}
+
 async fn try_out(connector: &Connector, account: &Account, user: &str, domain: &str) -> Registered {
     let login = async {
         let connected = connector.connect().await?;

@@ -148,3 +148,49 @@ fn a_card_with_one_file_becomes_a_vault_that_a_phone_pairs_with() {
     assert_eq!(lamp.next().unwrap().unwrap(), "trouble");
     daemon.terminate();
 }
+
+#[test]
+fn an_account_that_was_made_before_a_power_cut_is_kept_by_the_next_try() {
+    let server = Prosody::start_changed(&[OWNER], &OPEN);
+    let card = Card::new();
+    card.configure();
+    card.add(&format!(
+        "server = \"127.0.0.1:{}\"\ncertificate_sha256 = \"{}\"\n",
+        server.c2s_port(),
+        digest(&server.folder().join("server.crt"))
+    ));
+    let asked = card.read("boot/strongroom.toml");
+    let again = || fs::write(card.at("boot/strongroom.toml"), &asked).unwrap();
+    // The settings cannot be written, then the small partition cannot: both after the server's yes.
+    let (settings, page) = (
+        card.at("root/etc/strongroom/strongroom.toml.new"),
+        card.at("boot/strongroom-address.txt"),
+    );
+    fs::create_dir_all(&settings).unwrap();
+    fs::create_dir(&page).unwrap();
+
+    let cut_early = card.boot();
+    let drawn = card.read("root/etc/strongroom/password.drawn");
+    fs::remove_dir(&settings).unwrap();
+    let cut_late = card.boot();
+    let kept = card.read("root/etc/strongroom/password");
+    fs::remove_dir(&page).unwrap();
+    let applied = card.boot();
+    again();
+    let applied_again = card.boot();
+    fs::write(card.at("root/etc/strongroom/strongroom.toml"), "broken").unwrap();
+    again();
+    let mended = card.boot();
+
+    assert!(cut_early != Some(0) && cut_late != Some(0));
+    let status = card.read("boot/strongroom-status.txt");
+    assert_eq!(applied, Some(0), "{status}");
+    assert_eq!(applied_again, Some(0), "{status}");
+    assert_eq!(mended, Some(0), "{status}");
+    assert!(status.starts_with("Strongroom: SET UP"), "{status}");
+    assert_eq!(drawn.lines().next(), kept.lines().next());
+    assert_eq!(card.read("root/etc/strongroom/password"), kept);
+    assert!(!card.at("root/etc/strongroom/password.drawn").exists());
+    let broken = card.read("root/etc/strongroom/strongroom.toml.broken");
+    assert_eq!(broken, "broken");
+}

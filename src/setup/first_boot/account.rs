@@ -1,27 +1,23 @@
-//! The vault's account as the file has it becomes settings and a password file; or is made at its server.
+//! The vault's account as the file has it becomes settings and a password file.
 
 use std::{
     fs, io,
-    os::unix::fs::{MetadataExt as _, chown},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use zeroize::Zeroizing;
 
-use super::{machine::Tree, reading::Wishes};
+use super::{machine::Tree, new_account, reading::Wishes};
 use crate::{
     config::{
-        Account, Chat, Commands, Config, Custody, DEFAULT_PATH, DEFAULT_TRASH_DAYS, KeyDevice,
-        Network, Owner, Transfer, Vault, Verify,
+        Account, Chat, Commands, Config, ConfigError, Custody, DEFAULT_PATH, DEFAULT_TRASH_DAYS,
+        KeyDevice, Network, Owner, Transfer, Vault, Verify,
     },
-    daemon::start::{PAIRING_FILE, own_account},
-    setup::{
-        register::{PASSWORD_LETTERS, letters, name},
-        settings_text,
-    },
-    state::write_private,
-    xmpp::{self, RegisterError, Registered, Registration},
+    daemon::start::PAIRING_FILE,
+    setup::{register::name, settings_text},
+    state::{write_for, write_private},
 };
 
 const PASSWORD_FILE: &str = "/etc/strongroom/password";
@@ -30,8 +26,6 @@ const VAULT: &str = "/srv/strongroom/vault";
 const KEY: &str = "/media/strongroom-key";
 const RUN: &str = "/run/strongroom";
 const LAMP: &str = "/run/strongroom-lamp";
-/// How often another name is drawn when somebody has the first.
-const DRAWS: usize = 3;
 
 /// Where settings and state are, in this tree.
 pub(super) struct Places {
@@ -48,12 +42,31 @@ impl Places {
     }
 }
 
+/// The settings that are to be.
+pub(super) struct Planned {
+    pub(super) config: Config,
+    /// The account that the settings have until then.
+    before: Option<String>,
+    /// Whether settings are there that nobody can read.
+    is_broken: bool,
+}
+
 /// Returns the settings that the wishes make, on top of those that are there.
-pub(super) fn settings(places: &Places, wishes: &Wishes) -> anyhow::Result<Config> {
-    let before = match places.settings.exists() {
-        true => Some(Config::read(&places.settings)?),
-        false => None,
+pub(super) fn settings(places: &Places, wishes: &Wishes) -> anyhow::Result<Planned> {
+    let (before, is_broken) = match Config::read(&places.settings) {
+        Ok(before) => (Some(before), false),
+        Err(ConfigError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            (None, false)
+        }
+        // A file without sense is what a new first-boot file is to mend; a card's fault is not.
+        Err(ConfigError::Unreadable { source, path })
+            if source.kind() != io::ErrorKind::InvalidData =>
+        {
+            return Err(ConfigError::Unreadable { source, path }.into());
+        }
+        Err(_) => (None, true),
     };
+    let account_before = before.as_ref().map(|it| it.account.jid.clone());
     let jid = match (&wishes.jid, &wishes.register) {
         (Some(jid), _) => jid.clone(),
         (None, Some(domain)) => format!("{}@{domain}", name()?),
@@ -116,7 +129,11 @@ pub(super) fn settings(places: &Places, wishes: &Wishes) -> anyhow::Result<Confi
         },
     };
     config.check()?;
-    Ok(config)
+    Ok(Planned {
+        config,
+        before: account_before,
+        is_broken,
+    })
 }
 
 /// Has the account, its password, the pairing code and at last the settings on the card, durably.
@@ -128,32 +145,88 @@ pub(super) fn furnish(
     tree: &Tree,
     places: &Places,
     wishes: &Wishes,
-    mut config: Config,
+    planned: Planned,
 ) -> anyhow::Result<Config> {
+    let Planned {
+        mut config,
+        before,
+        is_broken,
+    } = planned;
     let owner = owner_of(&places.system)?;
     let password_file = tree.at(&config.account.password_file);
-    let password = match &wishes.password {
-        Some(password) => password.clone(),
-        None => letters::<PASSWORD_LETTERS>()?,
-    };
     if let Some(folder) = password_file.parent() {
         fs::create_dir_all(folder).with_context(|| format!("while making {}", folder.display()))?;
     }
-    let lay_down = |path: &Path, text: &str| {
-        write_private(path, text.as_bytes())
-            .and_then(|()| chown(path, Some(owner.0), Some(owner.1)))
-            .with_context(|| format!("while writing {}", path.display()))
+    let drawn = new_account::Drawn::beside(&password_file);
+    let password = match (&wishes.password, &wishes.register) {
+        (Some(password), _) => Some(password.clone()),
+        (None, Some(domain)) => match settled(before.as_deref(), wishes, domain, &password_file) {
+            Some(jid) => {
+                log::info!("{jid} is the vault's account already, so none is made");
+                jid.clone_into(&mut config.account.jid);
+                None
+            }
+            None => {
+                Some(drawn.register(&mut config, domain, wishes.jid.is_none(), &password_file)?)
+            }
+        },
+        (None, None) => anyhow::bail!("the password of the vault's account is missing"),
     };
-    lay_down(&password_file, &Zeroizing::new(format!("{}\n", *password)))?;
-    if let Some(domain) = &wishes.register {
-        register(tree, &mut config, domain, wishes.jid.is_none())?;
+    let lay_down = |path: &Path, text: &[u8]| {
+        write_for(path, text, owner).with_context(|| format!("while writing {}", path.display()))
+    };
+    if let Some(password) = password {
+        let line = Zeroizing::new(format!("{}\n", *password));
+        keep_before(&password_file, &line)?;
+        lay_down(&password_file, line.as_bytes())?;
     }
     if let Some(code) = &wishes.code {
-        lay_down(&places.system.join(PAIRING_FILE), code)?;
+        lay_down(&places.system.join(PAIRING_FILE), code.as_bytes())?;
+    }
+    if is_broken {
+        let mut aside = places.settings.clone();
+        aside.as_mut_os_string().push(".broken");
+        log::warn!(
+            "the settings could not be read; they are kept as {}",
+            aside.display()
+        );
+        fs::rename(&places.settings, &aside)
+            .with_context(|| format!("while writing {}", aside.display()))?;
     }
     let text = settings_text(&config, "the first-boot file")?;
-    lay_down(&places.settings, &text)?;
+    lay_down(&places.settings, text.as_bytes())?;
+    drawn.forget()?;
     Ok(config)
+}
+
+/// Returns the address that the settings have already, if that is the account that is wished.
+fn settled<'a>(
+    before: Option<&'a str>,
+    wishes: &Wishes,
+    domain: &str,
+    password_file: &Path,
+) -> Option<&'a str> {
+    let jid = before?;
+    let fits = match &wishes.jid {
+        Some(wished) => wished == jid,
+        None => jid.split_once('@').is_some_and(|(_, at)| at == domain),
+    };
+    let has_password = fs::metadata(password_file).is_ok_and(|it| it.len() > 0);
+    (fits && has_password).then_some(jid)
+}
+
+/// Keeps the password that is replaced: it may be the only copy of one that was drawn.
+fn keep_before(password_file: &Path, new: &str) -> anyhow::Result<()> {
+    let reading = || format!("while reading {}", password_file.display());
+    let old = match fs::read(password_file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        old => Zeroizing::new(old.with_context(reading)?),
+    };
+    if old.as_slice() == new.as_bytes() || old.is_empty() {
+        return Ok(());
+    }
+    let kept = password_file.with_extension("before");
+    write_private(&kept, &old).with_context(|| format!("while writing {}", kept.display()))
 }
 
 /// Makes the system folder if it is missing, and returns whose it is: the daemon's user's.
@@ -164,89 +237,4 @@ fn owner_of(system: &Path) -> anyhow::Result<(u32, u32)> {
         Ok((folder.uid(), folder.gid()))
     };
     find().with_context(|| format!("while looking at {}", system.display()))
-}
-
-/// Makes the account. `config` gets another name if the one drawn is taken.
-fn register(tree: &Tree, config: &mut Config, domain: &str, drawn: bool) -> anyhow::Result<()> {
-    for draw in 1.. {
-        let mut here = config.clone();
-        here.account.password_file = tree.at(&config.account.password_file);
-        let account = own_account(&here)?;
-        match xmpp::run_alone(async move { xmpp::register(&account).await })? {
-            Ok(Registered::Ready | Registered::Untried(_)) => return Ok(()),
-            // It is made, and will work once somebody has said so.
-            Ok(Registered::NotLetIn) => {
-                log::warn!("{domain} does not let the new account in yet: it has to be approved");
-                return Ok(());
-            }
-            Err(RegisterError::Taken) if drawn && draw < DRAWS => {
-                config.account.jid = format!("{}@{domain}", name()?);
-            }
-            Err(error) => return Err(NoAccount::new(&error, domain).into()),
-        }
-    }
-    Err(anyhow!("no name was free at {domain}"))
-}
-
-/// Why there is no account, and what to change in the file.
-#[derive(Debug, thiserror::Error)]
-#[error("{what}")]
-pub(super) struct NoAccount {
-    what: String,
-    /// Whether the same will work later.
-    pub(super) is_for_now: bool,
-}
-
-impl NoAccount {
-    fn new(error: &RegisterError, domain: &str) -> Self {
-        let instead = "then write its address and password in place of \"register\"";
-        let what = match error {
-            RegisterError::NotReached(why) => format!(
-                "{domain} could not be asked for an account: {why}. It is tried again every minute; \
-                 look whether the network cable is in, or the lines below [wifi] are right"
-            ),
-            RegisterError::Later(_) => format!(
-                "{domain} has no account for you now: {error}. It is tried again; or choose another \
-                 server"
-            ),
-            RegisterError::Unknown(_) => format!(
-                "it is not known whether {domain} has made the account: {error}. It is tried again, \
-                 with another password"
-            ),
-            RegisterError::Demands(Registration::Captcha { url: Some(url) }) => format!(
-                "{domain} wants proof that you are a person. Make the account with a browser at \
-                 {url}, {instead}"
-            ),
-            RegisterError::Demands(Registration::WebForm { url }) => format!(
-                "{domain} makes accounts on a web page only. Make it with a browser at {url}, \
-                 {instead}"
-            ),
-            RegisterError::Demands(
-                Registration::Captcha { url: None } | Registration::WantsMore(_),
-            ) => format!(
-                "{domain} asks more than a program can answer. Make the account with an XMPP app, \
-                 {instead}"
-            ),
-            RegisterError::Taken => format!(
-                "somebody at {domain} has this name. Write another one for account.jid, or leave the \
-                 line out and one is drawn"
-            ),
-            RegisterError::NotAcceptable(_) => format!(
-                "{domain} cannot use this name: {error}. Write another one for account.jid, or leave \
-                 the line out and one is drawn"
-            ),
-            RegisterError::Demands(Registration::Open | Registration::NotOffered)
-            | RegisterError::NotAllowed(_) => format!(
-                "{domain} makes no accounts this way: {error}. Get one from its web page or its \
-                 administrator, {instead}; or choose another server"
-            ),
-        };
-        Self {
-            what,
-            is_for_now: matches!(
-                error,
-                RegisterError::NotReached(_) | RegisterError::Later(_) | RegisterError::Unknown(_)
-            ),
-        }
-    }
 }

@@ -12,47 +12,139 @@ const LETTERS: usize = 12;
 /// Letters between two dashes.
 const GROUP: usize = 4;
 
+/// What everybody thinks of: letters that are part of it are no secret.
+const FAMOUS: &[&str] = &[
+    "correcthorsebatterystaple",
+    "thequickbrownfoxjumpsoverthelazydog",
+    "tobeornottobethatisthequestion",
+    "loremipsumdolorsitamet",
+    "password",
+    "passwort",
+    "letmein",
+    "iloveyou",
+    "314159265358979323846",
+    "271828182845904523536",
+];
+
+/// The rows of a keyboard.
+const KEYBOARD: [&str; 4] = ["1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm"];
+
 /// Estimates, low rather than high, how many bits somebody who guesses has to guess.
 ///
 /// Words and numbers that people think of are worth less than drawn letters; a letter that repeats
 /// the one before, or is next to it in the alphabet, is worth next to nothing.
 pub(in crate::setup) fn bits(typed: &str) -> u32 {
-    // Tenths of a bit a letter: drawn ones have 5 bits, those of words about 2, digits 3.3.
-    const MIXED: u32 = 36;
-    const DIGITS: u32 = 30;
-    const WORDS: u32 = 18;
-    const FOLLOWS: u32 = 3;
     const LEAST_DIFFERENT: usize = 6;
 
     let typed = typed.to_lowercase();
-    let letters: Vec<char> = normal(&typed).to_lowercase().chars().collect();
-    let plain: Vec<char> = typed.chars().filter(|c| c.is_alphanumeric()).collect();
+    let mut rest = plain(&typed);
+    for famous in FAMOUS {
+        rest = rest.replace(famous, "");
+    }
+    let plain: Vec<char> = rest.chars().collect();
+    let letters: Vec<char> = normal(&rest).to_lowercase().chars().collect();
     let mut different = letters.clone();
     different.sort_unstable();
     different.dedup();
     if different.len() < LEAST_DIFFERENT {
         return 0;
     }
-    let digits = plain.iter().filter(|it| it.is_ascii_digit()).count();
-    let turns = plain.windows(2).filter(
-        |pair| matches!(pair, [one, other] if one.is_ascii_digit() != other.is_ascii_digit()),
-    );
-    let each = if digits == plain.len() {
-        DIGITS
-    } else if turns.count() >= 3 && digits * 2 <= plain.len() + 4 {
-        MIXED
-    } else {
-        WORDS
-    };
-    let once = &letters[..shortest_period(&letters)];
+    let each = worth(&plain);
+    let once = letters.get(..shortest_period(&letters)).unwrap_or(&letters);
     let mut tenths = 0;
     let mut before: Option<char> = None;
     for letter in once {
         let follows = before.is_some_and(|it| u32::from(it).abs_diff(u32::from(*letter)) <= 1);
-        tenths += if follows { FOLLOWS } else { each };
+        tenths += if follows { FOLLOWS.min(each) } else { each };
         before = Some(*letter);
     }
+    if each == WORDS {
+        tenths = tenths.saturating_sub(known_words(&typed));
+    }
     tenths / 10
+}
+
+/// Tenths of a bit a letter: drawn ones have 5 bits, those of words about 2, drawn digits 3.3.
+const MIXED: u32 = 36;
+const DIGITS: u32 = 20;
+const WORDS: u32 = 18;
+const FOLLOWS: u32 = 3;
+
+/// Returns what a letter is worth in such a code.
+fn worth(plain: &[char]) -> u32 {
+    let digits = plain.iter().filter(|it| it.is_ascii_digit()).count();
+    let pairs = || {
+        plain
+            .windows(2)
+            .filter_map(|it| Some((*it.first()?, *it.last()?)))
+    };
+    let turns = pairs().filter(|(one, other)| one.is_ascii_digit() != other.is_ascii_digit());
+    let beside = pairs().filter(|(one, other)| are_neighbours(*one, *other));
+    if beside.count() * 2 >= plain.len().saturating_sub(1) {
+        FOLLOWS
+    } else if digits == plain.len() {
+        DIGITS
+    } else if turns.count() >= 3 && digits * 2 <= plain.len() + 4 && !is_disguised(plain) {
+        MIXED
+    } else {
+        WORDS
+    }
+}
+
+fn plain(typed: &str) -> String {
+    typed.chars().filter(|it| it.is_alphanumeric()).collect()
+}
+
+/// Tells whether two keys lie side by side, in a row or from row to row.
+fn are_neighbours(one: char, other: char) -> bool {
+    let place = |key: char| {
+        let mut rows = KEYBOARD.iter().enumerate();
+        rows.find_map(|(row, keys)| Some((row, keys.find(key)?)))
+    };
+    match (place(one), place(other)) {
+        (Some((row, at)), Some((other_row, other_at))) => {
+            row.abs_diff(other_row) <= 1 && at.abs_diff(other_at) <= 1
+        }
+        _ => false,
+    }
+}
+
+/// Tells whether digits stand for letters of something that can be spoken, like h3ll0w0rld2024.
+fn is_disguised(plain: &[char]) -> bool {
+    let text: String = plain.iter().collect();
+    let inner = text.trim_matches(|it: char| it.is_ascii_digit());
+    let (mut vowels, mut run, mut longest) = (0, 0, 0);
+    for letter in inner.chars() {
+        // 0, 1, 3 and 4 stand for o, i, e and a.
+        if "aeiouy0134".contains(letter) {
+            vowels += 1;
+            run = 0;
+        } else {
+            run += 1;
+            longest = longest.max(run);
+        }
+    }
+    vowels * 4 >= inner.chars().count() && longest <= 3
+}
+
+/// Returns how much less a text of words is worth: one that comes again is nothing new, and the short
+/// ones hold a sentence together.
+fn known_words(typed: &str) -> u32 {
+    const SHORT: usize = 3;
+    let words: Vec<String> = typed.split_whitespace().map(plain).collect();
+    if words.len() < 2 {
+        return 0;
+    }
+    let mut less = 0;
+    for (at, word) in words.iter().enumerate() {
+        let letters = u32::try_from(word.chars().count()).unwrap_or(u32::MAX);
+        if words.get(..at).is_some_and(|it| it.contains(word)) {
+            less += letters.saturating_mul(WORDS);
+        } else if word.chars().count() <= SHORT {
+            less += letters.saturating_mul(WORDS / 2);
+        }
+    }
+    less
 }
 
 /// Returns the length of the piece that the whole repeats.
@@ -105,6 +197,17 @@ mod tests {
             "a1b2c3d4a1b2c3d4a1b2c3d4",
             "1984-11-09",
             "h3ll0w0rld",
+            "h3ll0w0rld2024",
+            "Gr33n-H0u53-1984",
+            "Anna1984Berta1986",
+            "1q2w3e4r5t6y",
+            "1qaz2wsx3edc4rfv",
+            "qwertyuiop asdfghjkl zxcvbnm",
+            "27051963 14081991",
+            "3141592653589793238",
+            "to be or not to be that is the question",
+            "the quick brown fox jumps over the lazy dog",
+            "correct horse battery staple",
         ] {
             assert!(bits(weak) < LEAST_BITS, "{weak}: {}", bits(weak));
         }

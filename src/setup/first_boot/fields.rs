@@ -167,14 +167,15 @@ pub(in crate::setup) const FIELDS: &[Field] = &[
         "\"me@example.org\"",
         "Your address. Everybody else gets silence.",
     ),
-    field(
+    rare(field(
         "owner",
         "pairing_code",
         Kind::PairingCode,
         "\"7GQ4-K2MX-9TBR\"",
         "What your phone sends first, within 30 minutes of the vault's first login. \"strongroom\n\
-         image-config\" draws one; by hand take 12 letters and digits thrown with dice.",
-    ),
+         image-config\" draws one; by hand take 12 letters and digits thrown with dice,\n\
+         not these, and take the # away.",
+    )),
     rare(field(
         "owner",
         "fingerprints",
@@ -230,7 +231,8 @@ pub(in crate::setup) const FIELDS: &[Field] = &[
         "ssh_keys",
         Kind::SshKeys,
         "[\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBESIzRFVmd4iZqrvM3u/wARIjNEVWZ3iJmqu8zd7v8R me\"]",
-        "Public SSH keys that may log in as root. Without any, nobody can log in.",
+        "Public SSH keys that may log in as root, besides those that may already. Without any, nobody\n\
+         can log in.",
     )),
 ];
 

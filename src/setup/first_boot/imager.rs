@@ -108,7 +108,43 @@ pub(super) fn read(bytes: &[u8], has_zone: &dyn Fn(&str) -> bool) -> Result<Mach
     })
 }
 
+/// Returns what is left in the file without the lines that are used; `None` if that is nothing.
+pub(super) fn rest(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    let text = str::from_utf8(bytes).ok()?;
+    let mut table: toml::Table = toml::from_str(text).ok()?;
+    let has_ssh = table
+        .get("ssh")
+        .and_then(|it| it.get("enabled")?.as_bool())
+        .unwrap_or_default();
+    table.remove("wlan");
+    for (section, name, is_used) in [
+        ("system", "hostname", true),
+        ("locale", "timezone", true),
+        ("ssh", "authorized_keys", has_ssh),
+    ] {
+        if let Some(section) = table.get_mut(section).and_then(toml::Value::as_table_mut)
+            && is_used
+        {
+            section.remove(name);
+        }
+    }
+    table.retain(|_, value| value.as_table().is_none_or(|it| !it.is_empty()));
+    let says_more = table.keys().any(|it| it != "config_version");
+    says_more.then(|| toml::to_string(&table).map(Zeroizing::new).ok())?
+}
+
 impl Machine {
+    /// Tells whether nothing is wished.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self {
+            wifi,
+            host_name,
+            time_zone,
+            ssh_keys,
+        } = self;
+        wifi.is_none() && host_name.is_none() && time_zone.is_none() && ssh_keys.is_empty()
+    }
+
     /// Takes from the other what is not said here.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
@@ -160,6 +196,19 @@ timezone = "Europe/Paris"
         assert_eq!(machine.host_name.as_deref(), Some("attic"));
         assert_eq!(machine.time_zone.as_deref(), Some("Europe/Paris"));
         assert_eq!(machine.ssh_keys.len(), 1);
+    }
+
+    #[test]
+    fn what_is_used_is_taken_out_and_the_rest_is_left() {
+        let rest = rest(WRITTEN.as_bytes()).unwrap();
+
+        for used in ["attic", "home", "0123456789", "AAAAC3", "Paris"] {
+            assert!(!rest.contains(used), "{used}: {}", *rest);
+        }
+        assert!(rest.contains("name = \"pi\"") && rest.contains("keymap = \"fr\""));
+        assert!(read(rest.as_bytes(), &|_| true).unwrap().is_empty());
+        let all_used = b"config_version = 1\n[system]\nhostname = \"attic\"\n";
+        assert!(super::rest(all_used).is_none());
     }
 
     #[test]

@@ -4,9 +4,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
     code::{LEAST_BITS, bits},
-    fields::Kind,
+    fields::{Kind, find},
 };
-use crate::config::host_port;
+use crate::{config::host_port, keeper::owner::normal};
 
 /// Longest password of an account, in bytes. RFC 7613 leaves it to the server; none takes more.
 const MAX_PASSWORD_BYTES: usize = 1023;
@@ -76,6 +76,14 @@ fn digest(value: &str) -> Option<String> {
 }
 
 fn pairing_code(value: &str) -> Option<String> {
+    let example = find("owner", "pairing_code").map(|it| normal(it.example.trim_matches('"')));
+    if example.is_some_and(|it| it == normal(value)) {
+        return Some(
+            "it is the one of the example, which everybody knows. Draw one with \"strongroom \
+             image-config\", or throw dice for 12 other letters and digits"
+                .to_owned(),
+        );
+    }
     (bits(value) < LEAST_BITS).then(|| {
         "it could be guessed. Draw one with \"strongroom image-config\", or throw dice for 12 letters \
          and digits in turn, like 7GQ4-K2MX-9TBR"

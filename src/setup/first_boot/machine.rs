@@ -116,9 +116,25 @@ pub(super) fn apply(tree: &Tree, wished: &Machine) -> anyhow::Result<Changed> {
         fs::create_dir_all(&home)
             .and_then(|()| fs::set_permissions(&home, fs::Permissions::from_mode(0o700)))
             .with_context(|| format!("while making {}", home.display()))?;
-        let keys = wished.ssh_keys.iter();
-        let text: String = keys.flat_map(|key| [key.as_str(), "\n"]).collect();
-        changed.ssh = tree.write("root/.ssh/authorized_keys", text.as_bytes(), 0o600)?;
+        let path = home.join("authorized_keys");
+        let mut lines = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            found => found.with_context(|| format!("while reading {}", path.display()))?,
+        };
+        for key in &wished.ssh_keys {
+            if lines
+                .split(|it| *it == b'\n')
+                .any(|it| it == key.as_bytes())
+            {
+                continue;
+            }
+            if lines.last().is_some_and(|it| *it != b'\n') {
+                lines.push(b'\n');
+            }
+            lines.extend_from_slice(key.as_bytes());
+            lines.push(b'\n');
+        }
+        changed.ssh = tree.write("root/.ssh/authorized_keys", &lines, 0o600)?;
     }
     Ok(changed)
 }

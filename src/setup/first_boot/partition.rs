@@ -38,14 +38,12 @@ pub(super) struct File {
 }
 
 impl Partition {
-    /// Returns the owner's file, if there is one.
-    pub(super) fn written(&self) -> anyhow::Result<Option<File>> {
-        for name in WRITTEN {
-            if let Some(file) = self.read(name)? {
-                return Ok(Some(file));
-            }
-        }
-        Ok(None)
+    /// Returns the owner's file, if there is one: under each of its names.
+    pub(super) fn written(&self) -> anyhow::Result<Vec<File>> {
+        let found = WRITTEN
+            .iter()
+            .filter_map(|name| self.read(name).transpose());
+        found.collect()
     }
 
     /// Returns the file of Raspberry Pi Imager, if there is one.
@@ -91,6 +89,21 @@ impl Partition {
     /// Overwrites a file that was read and removes it, as far as flash lets that be done.
     pub(super) fn wipe(&self, file: &File) -> anyhow::Result<()> {
         remove_for_good(&file.path).with_context(|| format!("while wiping {}", file.path.display()))
+    }
+
+    /// Overwrites a file with less than it said, where it lies.
+    pub(super) fn cut(&self, file: &File, rest: &str) -> anyhow::Result<()> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(file.bytes.len().max(rest.len())));
+        bytes.extend_from_slice(rest.as_bytes());
+        if bytes.len() < file.bytes.len() {
+            bytes.resize(file.bytes.len(), b'\n');
+        }
+        let write = || {
+            let mut there = fs::OpenOptions::new().write(true).open(&file.path)?;
+            there.write_all(&bytes)?;
+            there.sync_all()
+        };
+        write().with_context(|| format!("while writing {}", file.path.display()))
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
