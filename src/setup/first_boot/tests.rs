@@ -30,10 +30,10 @@ fn complete() -> String {
 const CODE: &str = "9TBR-K2MX-7GQ4";
 
 fn own_value(field: &Field) -> String {
-    match field.kind {
-        Kind::PairingCode => format!("\"{CODE}\""),
-        _ => field.example.to_owned(),
+    if matches!(field.kind, Kind::PairingCode) {
+        return format!("\"{CODE}\"");
     }
+    field.example.to_owned()
 }
 
 fn mistakes(text: &str) -> Vec<Mistake> {

@@ -41,13 +41,7 @@ impl ContactReply {
                 picks,
                 devices,
                 number,
-            } => format!(
-                "Shall I send {} to {} ({})? If so, send {number} within {} minutes.",
-                files(picks),
-                show(jid),
-                count(*devices, "device"),
-                CONFIRM_SECONDS / 60
-            ),
+            } => send_ask(&show(jid), &files(picks), *devices, *number),
             Self::Befriended { jid, devices } => format!(
                 "I know {} of {} now and send there what you ask for, and I still read nothing \
                  from there. \"contacts\" shows whom I know.",
@@ -59,12 +53,7 @@ impl ContactReply {
                 device,
                 was,
                 is,
-            } => format!(
-                "ALARM: device {device} of {jid} shows another key than the one you compared: …{is} \
-                 in place of …{was}. I sent nothing. Somebody may be reading along; ask in person, \
-                 and only if the app was set up anew send \"forget {jid}\" and begin again.",
-                jid = show(jid)
-            ),
+            } => swapped(&show(jid), *device, was, is),
             Self::NoDevices { jid } => format!(
                 "{} shows no device that reads encrypted messages, so I sent nothing. OMEMO has to \
                  be switched on there first; then ask again.",
@@ -89,16 +78,7 @@ impl ContactReply {
                 spans(numbers),
                 show(jid)
             ),
-            Self::LeftOver { jid, numbers } => format!(
-                "I was restarted before {} went to {}, and did not send it: the devices there may \
-                 have changed since. Ask for it again.",
-                if numbers.is_empty() {
-                    "what you asked for".to_owned()
-                } else {
-                    spans(numbers)
-                },
-                show(jid)
-            ),
+            Self::LeftOver { jid, numbers } => left_over(&show(jid), numbers),
             Self::NotHanded { jid, numbers } => format!(
                 "{} was not sent to {}: no device of theirs can be written to any more. Ask for it \
                  again.",
@@ -124,6 +104,34 @@ impl ContactReply {
             Self::OddAddress => ODD_ADDRESS.to_owned(),
         }
     }
+}
+
+fn send_ask(jid: &str, files: &str, devices: usize, number: u32) -> String {
+    format!(
+        "Shall I send {files} to {jid} ({})? If so, send {number} within {} minutes.",
+        count(devices, "device"),
+        CONFIRM_SECONDS / 60
+    )
+}
+
+fn swapped(jid: &str, device: u32, was: &str, is: &str) -> String {
+    format!(
+        "ALARM: device {device} of {jid} shows another key than the one you compared: …{is} in \
+         place of …{was}. I sent nothing. Somebody may be reading along; ask in person, and only if \
+         the app was set up anew send \"forget {jid}\" and begin again."
+    )
+}
+
+fn left_over(jid: &str, numbers: &[u64]) -> String {
+    let what = if numbers.is_empty() {
+        "what you asked for".to_owned()
+    } else {
+        spans(numbers)
+    };
+    format!(
+        "I was restarted before {what} went to {jid}, and did not send it: the devices there may \
+         have changed since. Ask for it again."
+    )
 }
 
 /// Names those to whom files still go although a device was shut out; nothing where there are none.
