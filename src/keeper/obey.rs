@@ -130,7 +130,7 @@ impl Keeper {
     fn context(&self, told: &Told, now: i64) -> Context {
         Context {
             quoted: told.beside.about.clone(),
-            // XEP-0420 v0.4.1 3: only there does the envelope hold more than words.
+            // Only there does the envelope hold more than words.
             is_quoted_inside: told.namespace == Namespace::Omemo2,
             today: self.zone.local(now).date(),
             zone: self.zone.clone(),

@@ -114,7 +114,7 @@ mod tests {
             let send = parse(&format!("send 7 to {odd}"));
             assert_eq!(send, Err(NotACommand::OddAddress), "{odd}");
         }
-        for plain in [&fits, "bob@xn--ther-1wd.example"] {
+        for plain in [&fits, "bob@xn--bcher-kva.example"] {
             let send = parse(&format!("send 7 to {plain}"));
             assert!(
                 matches!(&send, Ok(Command::Contact(Wish::Send { jid, .. })) if jid == plain),
