@@ -285,7 +285,12 @@ impl Keeper {
 
     /// The number was right.
     pub(super) fn confirmed_prepare(wanted: Request) -> Vec<Effect> {
-        vec![say(EveningReply::Working), Effect::Prepare(wanted)]
+        let is_quick = matches!(wanted, Request::Live(_));
+        let working = (!is_quick).then(|| say(EveningReply::Working));
+        working
+            .into_iter()
+            .chain([Effect::Prepare(wanted)])
+            .collect()
     }
 
     /// Whoever may mount and format has answered.

@@ -99,8 +99,8 @@ pub(super) fn errand(errand: Errand) -> (&'static str, String) {
 pub(super) fn prepared(wanted: &Request) -> (&'static str, String) {
     let line = match wanted {
         Request::Look => "drives".to_owned(),
-        Request::Make { drive, stick } => format!("prepare {drive} {stick}"),
-        Request::Spare { stick } => format!("prepare spare {stick}"),
+        Request::Make { drive, stick } => format!("prepare {} {}", drive.name, stick.name),
+        Request::Spare { stick } => format!("prepare spare {}", stick.name),
         Request::Live(Home::Drawer) => "prepare drawer".to_owned(),
         Request::Live(Home::Pi) => "prepare pi".to_owned(),
     };
