@@ -129,6 +129,9 @@ fn serve(tcp: TcpStream, config: Arc<ServerConfig>, answers: &Answers, heads: &H
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     heads.lock().unwrap().push(head.clone());
+    // Who is answered while he still sends may take the end of the line for a failure.
+    let mut body = (&mut stream).take(body_bytes(&head));
+    io::copy(&mut body, &mut io::sink()).ok();
     let path = head.split(' ').nth(1).unwrap_or_default();
     let answer = answers.lock().unwrap().get(path).cloned();
     let answer = answer.unwrap_or_else(|| b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n".to_vec());
@@ -138,4 +141,13 @@ fn serve(tcp: TcpStream, config: Arc<ServerConfig>, answers: &Answers, heads: &H
         stream.sock.shutdown(std::net::Shutdown::Write).ok();
         io::copy(&mut stream.sock, &mut io::sink()).ok();
     }
+}
+
+fn body_bytes(head: &str) -> u64 {
+    let lines = head.lines().filter_map(|it| it.split_once(':'));
+    let mut lengths = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length = lengths
+        .next()
+        .and_then(|(_, bytes)| bytes.trim().parse().ok());
+    length.unwrap_or(0)
 }
