@@ -5,10 +5,7 @@
 
 use std::{
     fs, io,
-    os::unix::{
-        fs::{MetadataExt as _, OpenOptionsExt as _, fchown},
-        process::CommandExt as _,
-    },
+    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::SystemTime,
@@ -412,26 +409,11 @@ impl Helper<'_> {
     /// Lays the answer down in a folder that is the daemon's: no link of its making is followed.
     fn answer(&self, id: u32, outcome: &Outcome) -> anyhow::Result<()> {
         let path = self.config.vault.system.join(ANSWER_FILE);
-        let new = path.with_extension("new");
         let outcome = outcome.clone();
         let text =
             toml::to_string(&Answered { id, outcome }).context("while writing the answer")?;
-        let write = || {
-            match fs::remove_file(&new) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&new)?;
-            io::Write::write_all(&mut file, text.as_bytes())?;
-            fchown(&file, Some(self.owner.0), Some(self.owner.1))?;
-            file.sync_all()?;
-            fs::rename(&new, &path)
-        };
-        write().with_context(|| format!("while writing {}", path.display()))
+        write_for(&path, text.as_bytes(), self.owner)
+            .with_context(|| format!("while writing {}", path.display()))
     }
 }
 

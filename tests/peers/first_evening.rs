@@ -6,7 +6,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Child,
     time::{Duration, Instant},
 };
 
@@ -16,20 +16,11 @@ use crate::{
     daemon::{Daemon, strongroom},
     first_boot::{Card, digest},
     home::{OWNER, noise},
+    keydevice::said,
     phone::Phone,
     prosody::Prosody,
     register::OPEN,
 };
-
-fn said(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    output.status.success().then_some(text)
-}
 
 /// Images that are block devices until they are dropped, and what is mounted of them.
 struct Plugged {
