@@ -122,12 +122,12 @@ class Prosody:
     """A server of our own in a folder of its own, on free ports of the loopback address.
 
     With `c2s` clients find it on that port. With `host_port` it grants slots on another host of files on this machine, for those who find
-    its own, which takes in few megabytes a second, too slow.
+    its own, which takes in few megabytes a second, too slow. `changes` are pairs: what stands in its settings, and what is to.
     """
 
-    def __init__(self, folder, limit_mib=64, host_port=None, c2s=None):
+    def __init__(self, folder, limit_mib=64, host_port=None, c2s=None, changes=()):
         self.folder, self.process, self.host_port = Path(folder), None, host_port
-        self.wanted_c2s = c2s
+        self.wanted_c2s, self.changes = c2s, changes
         for name in ("data", "certs"):
             (self.folder / name).mkdir(parents=True)
         run(["bash", PEERS / "mkca.sh", self.folder])
@@ -150,6 +150,9 @@ class Prosody:
         if self.host_port:
             text = text.replace(f'"https://localhost:{self.https}/"',
                                 f'"https://localhost:{self.host_port}/"')
+        for old, new in self.changes:
+            check(old in text, f"the server's settings do not say: {old}")
+            text = text.replace(old, new)
         self.config.write_text(text)
 
     def _start(self):
