@@ -27,23 +27,23 @@ work=$target/boot-test
 rm -rf --one-file-system "$work"
 mkdir -p "$work"
 export SOURCE_DATE_EPOCH=0
-# In the builder, where the newer emulator is; our folder is /work there.
+# In the builder, where the newer emulator is; our folder is /build there.
 image_work=$work
 say "copying the image, on a card of 4 GB"
 cp --sparse=always "$image" "$work/card"
 truncate -s 4G "$work/card"
-fat() { in_builder env MTOOLS_SKIP_CHECK=1 "$1" -i /work/card@@4M "${@:2}"; }
+fat() { in_builder env MTOOLS_SKIP_CHECK=1 "$1" -i /build/card@@4M "${@:2}"; }
 fat mdir -b :: > "$work/files"
 kernel=$(grep -o 'vmlinuz-[^ ]*' "$work/files" | sort -V | tail -1)
 initrd=$(grep -o 'initrd.img-[^ ]*' "$work/files" | sort -V | tail -1)
-fat mcopy "::$kernel" /work/kernel
-fat mcopy "::$initrd" /work/initrd
-fat mcopy ::cmdline.txt /work/cmdline
-fat mcopy ::bcm2837-rpi-3-b.dtb /work/pi3.dtb
+fat mcopy "::$kernel" /build/kernel
+fat mcopy "::$initrd" /build/initrd
+fat mcopy ::cmdline.txt /build/cmdline
+fat mcopy ::bcm2837-rpi-3-b.dtb /build/pi3.dtb
 truncate -s 64M "$work/stick"
-in_builder mkfs.vfat -n STRONGROOM /work/stick > /dev/null
+in_builder mkfs.vfat -n STRONGROOM /build/stick > /dev/null
 truncate -s 1G "$work/drive"
-in_builder mke2fs -q -t ext4 -L strongroom-data /work/drive
+in_builder mke2fs -q -t ext4 -L strongroom-data /build/drive
 "$python" -B -c '
 import sys; sys.path.insert(0, "scripts")
 import photos, pathlib

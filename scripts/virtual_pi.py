@@ -19,9 +19,9 @@ from pathlib import Path
 from stage import Failed, check
 
 CHANNEL = "strongroom.test"
-# Into the builder with the folder as /work there; gone with whoever called.
+# Into the builder with the folder as /build there; gone with whoever called.
 ENTER = """
-    mount --bind "$2" "$1/work"; mount --rbind /dev "$1/dev"; mount -t proc proc "$1/proc"
+    mount --bind "$2" "$1/build"; mount --rbind /dev "$1/dev"; mount -t proc proc "$1/proc"
     builder=$1; shift 2
     exec chroot "$builder" "$@"
 """
@@ -53,12 +53,12 @@ def inject(folder, builder, ports):
             f"[Service]\nExecStart=/usr/lib/systemd/systemd-socket-proxyd 10.0.2.2:{port}\n")
     timesync = "[Time]\nNTP=10.0.2.2\nFallbackNTP=\nPollIntervalMinSec=16\nConnectionRetrySec=5\n"
     orders = ["cd /etc/systemd", "mkdir timesyncd.conf.d", "cd timesyncd.conf.d",
-              "write /work/inject/timesync test.conf", "cd /etc/systemd/system"]
+              "write /build/inject/timesync test.conf", "cd /etc/systemd/system"]
     (folder / "inject").mkdir()
     (folder / "inject/timesync").write_text(timesync)
     for name, text in files.items():
         (folder / "inject" / name).write_text(text)
-        orders.append(f"write /work/inject/{name} {name}")
+        orders.append(f"write /build/inject/{name} {name}")
     orders.append("cd multi-user.target.wants")
     started = [it for it in files if it.endswith(".socket") or it == "test-channel.service"]
     orders += [f"symlink {it} /etc/systemd/system/{it}" for it in started]
@@ -67,8 +67,8 @@ def inject(folder, builder, ports):
     listed = subprocess.run(["sfdisk", "--json", str(folder / "card")], check=True,
                             capture_output=True, text=True).stdout
     start = json.loads(listed)["partitiontable"]["partitions"][1]["start"] * 512
-    done = inside(folder, builder, "debugfs", "-w", "-f", "/work/inject/orders",
-                  f"/work/card?offset={start}", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    done = inside(folder, builder, "debugfs", "-w", "-f", "/build/inject/orders",
+                  f"/build/card?offset={start}", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                   text=True)
     said, _ = done.communicate()
     check(done.returncode == 0 and "not found" not in said.lower(), f"injecting: {said}")
@@ -123,25 +123,25 @@ class Machine:
                 "-display", "none", "-monitor", "none", "-no-reboot",
                 # No clock that runs without power, as in a Pi
                 "-rtc", "base=1970-01-01",
-                "-kernel", "/work/kernel", "-initrd", "/work/initrd",
+                "-kernel", "/build/kernel", "-initrd", "/build/initrd",
                 "-append", self._words("ttyAMA0"),
-                "-drive", "if=none,id=card,file=/work/card,format=raw,cache=writeback",
+                "-drive", "if=none,id=card,file=/build/card,format=raw,cache=writeback",
                 "-device", "virtio-blk-pci,drive=card",
                 "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
                 "-device", "qemu-xhci,id=usb", "-device", "virtio-rng-pci",
                 "-device", "virtio-serial-pci",
-                "-chardev", "socket,id=channel,path=/work/channel,server=on,wait=off",
+                "-chardev", "socket,id=channel,path=/build/channel,server=on,wait=off",
                 "-device", f"virtserialport,chardev=channel,name={CHANNEL}",
-                "-qmp", "unix:/work/qmp,server=on,wait=off",
-                "-serial", f"file:/work/{self.log.name}"]
+                "-qmp", "unix:/build/qmp,server=on,wait=off",
+                "-serial", f"file:/build/{self.log.name}"]
 
     def _pi3(self):
         return ["qemu-system-aarch64", "-M", "raspi3b", "-accel", "tcg,thread=multi",
                 "-display", "none", "-monitor", "none", "-no-reboot", "-snapshot",
-                "-kernel", "/work/kernel", "-initrd", "/work/initrd", "-dtb", "/work/pi3.dtb",
+                "-kernel", "/build/kernel", "-initrd", "/build/initrd", "-dtb", "/build/pi3.dtb",
                 "-append", self._words("ttyS1,115200"),
-                "-drive", "if=sd,file=/work/card,format=raw",
-                "-serial", "null", "-serial", f"file:/work/{self.log.name}"]
+                "-drive", "if=sd,file=/build/card,format=raw",
+                "-serial", "null", "-serial", f"file:/build/{self.log.name}"]
 
     # ---------------------------------------------------------------- power
     def cut(self):
@@ -197,7 +197,7 @@ class Machine:
 
     def plug(self, name):
         self.order("blockdev-add", driver="raw", **{"node-name": name},
-                   file={"driver": "file", "filename": f"/work/{name}"})
+                   file={"driver": "file", "filename": f"/build/{name}"})
         self.order("device_add", driver="usb-storage", id=name, drive=name, bus="usb.0",
                    serial=name.upper())
 
