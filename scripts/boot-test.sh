@@ -46,8 +46,8 @@ fat mcopy ::bcm2837-rpi-3-b.dtb /build/pi3.dtb
 printf 'What was on the stick before.\n' > "$work/letter.txt"
 truncate -s 64M "$work/stick" "$work/spare"
 echo '2048,,c' | sfdisk --quiet --label dos "$work/stick"
-in_builder mkfs.vfat --offset 2048 -F 16 -n HOLIDAY /build/stick $((63 * 1024)) > /dev/null
-in_builder mkfs.vfat -F 16 /build/spare > /dev/null
+in_builder mkfs.vfat --offset 2048 -F 16 -i 5EC2E701 -n HOLIDAY /build/stick $((63 * 1024)) > /dev/null
+in_builder mkfs.vfat -F 16 -i 5EC2E702 /build/spare > /dev/null
 for stick in stick@@1M spare; do in_builder mcopy -i "/build/$stick" /build/letter.txt ::; done
 truncate -s 1G "$work/drive"
 "$python" -B -c '

@@ -179,7 +179,7 @@ class Evening(Play):
         self.holds("drive and stick, as they are sold, become a vault by chat alone",
                    f"\"{order}\", {time.monotonic() - began:.0f} s from plugging in to open; "
                    + " / ".join(it for it in asked.splitlines() if "GB" in it or "MB" in it))
-        self.pi.here("mountpoint -q /srv/strongroom && [ -e /dev/disk/by-label/strongroom-data ]")
+        self.pi.here("[ \"$(e2label $(findmnt -no SOURCE /srv/strongroom))\" = strongroom-data ]")
         self.a_photo()
         self.pi.plug("spare")
         told = self.drives(r'for example "prepare spare ')
