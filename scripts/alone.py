@@ -14,9 +14,9 @@ def password(jid):
     return "secret of " + jid
 
 
-def serve(stage, accounts=(VAULT, OWNER), changes=()):
+def serve(stage, accounts=(VAULT, OWNER), is_open=False):
     """Starts the server, with accounts, where clients look for it."""
-    stage.server = Prosody(stage.folder / "server", c2s=5222, changes=changes)
+    stage.server = Prosody(stage.folder / "server", c2s=5222, is_open=is_open)
     # What an earlier stage put there went with its folder.
     subprocess.run(["umount", AUTHORITIES], check=False, capture_output=True)
     trusted = stage.folder / "authorities"

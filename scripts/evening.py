@@ -19,8 +19,6 @@ import photos
 from dino import DISPLAY, Dino
 from stage import OWNER, PATIENCE, Failed, Process, Stage, check, run
 
-OPEN = (("allow_registration = false", "allow_registration = true"),
-        ('"limits",', '"limits", "register_ibr", "register_limits",'))
 TERMINAL = ["xterm", "-fa", "DejaVu Sans Mono", "-fs", "9", "-geometry", "116x36+0+0", "-bg", "white",
             "-fg", "black", "-xrm", "xterm*allowSendEvents: true"]
 DRIVE, STICK = 1 << 30, 64 << 20
@@ -141,7 +139,7 @@ def configure(pi, screen, folder):
 def main(programs, folder):
     folder = folder.resolve()
     with Stage() as stage:
-        alone.serve(stage, [OWNER], OPEN)
+        alone.serve(stage, [OWNER], is_open=True)
         pi = Pi(stage.folder / "card", programs / "strongroom")
         screen = stage.also(Screen("1000x1000"))
         asked = configure(pi, screen, folder)
