@@ -18,7 +18,7 @@ done
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [ -e $keyring ] || fail "there is no $keyring; install debian-archive-keyring"
 # The mirror that this machine uses for its own packages.
-mirror=$(find /etc/apt -name '*.list' -o -name '*.sources' | xargs cat \
+mirror=$(find /etc/apt \( -name '*.list' -o -name '*.sources' \) -exec cat {} + \
     | sed -nE 's/^(URIs:|deb( \[[^]]*\])?) +(https?:[^ ]*\/debian\/?)( .*)?$/\3/p' | head -1)
 [ -n "$mirror" ] || fail "no Debian mirror is named in /etc/apt"
 
