@@ -42,6 +42,11 @@ for release in bookworm trixie; do
     rm -rf --one-file-system "$root"
 done
 
+# The card's own updater, on a card in memory.
+unshare --mount --pid --fork --kill-child --propagation private bash -euc '
+    mount -t proc proc /proc
+    exec scripts/card-update-inside.sh "$1"' sh "$(scripts/debian-root.sh trixie)" | sed 's/^/package-test: /'
+
 base=$(scripts/debian-root.sh trixie lintian)
 mkdir -p "$base/tmp/check"
 cp "$package" "$base/tmp/check/"
