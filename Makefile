@@ -50,7 +50,7 @@ test: setup ## all tests, with a real Prosody and a foreign phone
 demo: setup ## a vault, its owner's phone and a chat between them, to read along
 	scripts/demo.sh
 
-clients: setup ## real clients from Debian pair, share a photo and get it back: 3 minutes (root)
+clients: setup ## real clients from Debian pair, share a photo and get it back: 4 minutes (root)
 	scripts/clients.sh
 
 pictures: setup ## docs/pictures anew: a real client's window, a contact sheet, the guide's: 5 minutes (root)

@@ -461,11 +461,6 @@ impl Keeper {
         }
     }
 
-    fn spare_known(&mut self, has_spare: bool) -> Vec<Effect> {
-        self.weekly.learned(has_spare);
-        Vec::new()
-    }
-
     fn online(&mut self, at: Moment) -> Vec<Effect> {
         let now = at.wall;
         let mut effects = self.owner.login(at);
