@@ -268,8 +268,13 @@ impl Keeper {
 
     /// Begins pairing anew with a fresh code; its time runs from the next login on, or from now.
     #[must_use = "effects do nothing until the event loop carries them out"]
-    pub fn begin_pairing(&mut self, pairing: Pairing, online: bool, now: i64) -> Vec<Effect> {
-        self.owner.begin_pairing(pairing, online, now)
+    pub fn begin_pairing(
+        &mut self,
+        pairing: Pairing,
+        online: bool,
+        at: impl Into<Moment>,
+    ) -> Vec<Effect> {
+        self.owner.begin_pairing(pairing, online, at.into())
     }
 
     /// Returns when, in seconds since 1970, [`Input::Woke`] is due.
@@ -378,7 +383,7 @@ impl Keeper {
     fn step(&mut self, input: Input, at: Moment) -> Vec<Effect> {
         let now = at.wall;
         match input {
-            Input::Online => self.online(now),
+            Input::Online => self.online(at),
             Input::Offline => {
                 self.intakes.offline();
                 self.deliveries.offline();
@@ -457,13 +462,9 @@ impl Keeper {
         }
     }
 
-    fn spare_known(&mut self, has_spare: bool) -> Vec<Effect> {
-        self.weekly.learned(has_spare);
-        Vec::new()
-    }
-
-    fn online(&mut self, now: i64) -> Vec<Effect> {
-        let mut effects = self.owner.login(now);
+    fn online(&mut self, at: Moment) -> Vec<Effect> {
+        let now = at.wall;
+        let mut effects = self.owner.login(at);
         effects.extend(self.greet());
         effects.extend(self.intakes.online(now));
         effects.extend(self.deliveries_online());
@@ -477,7 +478,7 @@ impl Keeper {
         let text = told.text.take().map(Zeroizing::new);
         let judged = text.as_ref().map(|text| text.as_str());
         let has_files = told.has_files();
-        let mut effects = match self.owner.judge(&told.from, judged, has_files, now) {
+        let mut effects = match self.owner.judge(&told.from, judged, has_files, at) {
             Verdict::Silence => return Vec::new(),
             Verdict::Answer(mut effects) => {
                 effects.extend(self.invite(&effects));
@@ -569,12 +570,6 @@ impl Keeper {
             self.notices.came(bytes);
             effects.push(Effect::SavePace(self.storage.count(bytes, now)));
         }
-        effects
-    }
-
-    /// Adds the summary once the last waiting file is adopted.
-    fn with_opening(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
-        effects.extend(self.intakes.summary());
         effects
     }
 

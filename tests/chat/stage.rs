@@ -877,6 +877,11 @@ impl Stage {
         self.begin();
     }
 
+    /// The daemon has closed what it could not read.
+    pub(crate) fn last_version_left(&mut self, files: u32, questions: u32) {
+        self.decide(Input::Machine(machine::Heard::Unread { files, questions }));
+    }
+
     fn errand(&mut self, errand: Errand) {
         match errand {
             Errand::Restart => self.restart(),
