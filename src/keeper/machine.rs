@@ -72,6 +72,7 @@ impl Keeper {
                 effects
             }
             Errand::TakeBack if is_ejected => {
+                self.notices.told_of_taking_back();
                 vec![
                     Effect::Machine(Errand::TakeBack),
                     say(MachineReply::TakenBack),

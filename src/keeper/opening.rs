@@ -43,6 +43,12 @@ impl Keeper {
         effects
     }
 
+    /// Adds the summary once the last waiting file is adopted.
+    pub(super) fn with_opening(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
+        effects.extend(self.intakes.summary());
+        effects
+    }
+
     pub(super) fn spare_known(&mut self, has_spare: bool) -> Vec<Effect> {
         self.weekly.learned(has_spare);
         Vec::new()

@@ -761,6 +761,7 @@ impl Stage {
             blob,
             text: Some(text.to_owned()),
             files: Vec::new(),
+            attached: None,
             sent_at: self.now(),
             receipt: None,
             readers: Vec::new(),

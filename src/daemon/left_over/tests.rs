@@ -54,6 +54,7 @@ const ADDED: &[(i64, &[Added])] = &[
     (80, &[("job", "bytes", "kind = 'intake'", 5)]),
     (100, &[("job", "bytes", "1", 1)]),
     (140, &[]),
+    (150, &[("job", "bytes", "kind = 'intake'", 1)]),
 ];
 
 /// A state as this version writes it, with jobs of every version among its rows, and a message on
