@@ -3,7 +3,7 @@
 # list of parts, notes, checksums and their signature, in target/release-VERSION. An hour the first
 # time; needs root for the image.
 #
-#   scripts/release.sh [--no-image]
+#   scripts/release.sh [--no-image] [PACKAGE…]   with packages: takes these and builds none
 #   scripts/release.sh --twice [arm64]    builds programs and package in two folders and compares
 #
 # STRONGROOM_SIGNING_KEY an SSH key to sign the checksums with; without it they are not signed
@@ -112,8 +112,12 @@ notes() {
         -s SHA256SUMS.sig < SHA256SUMS
     sha256sum --check --ignore-missing SHA256SUMS
 
-\`allowed_signers\` has the line \`strongroom\`, a space, and the public key of who released it. Whoever
-builds commit $(git rev-parse HEAD) with \`scripts/release.sh\` and
+\`allowed_signers\` has the line \`strongroom\`, a space, and the public key of who released it.
+NOTES
+    [ "$1" = built ] || return 0
+    cat << NOTES
+
+Whoever builds commit $(git rev-parse HEAD) with \`scripts/release.sh\` and
 $(rustc --version | sed 's/ (.*//') on the same Debian gets the same packages, bit for bit.
 NOTES
 }
@@ -129,27 +133,39 @@ sign() {
 }
 
 release() {
-    local out=$target/release-$version work=$target/release-work architecture triple
+    local image=$1 out=$target/release-$version work=$target/release-work architecture triple package made=built
+    shift
     [ -z "$(git status --porcelain)" ] || say "what is changed and not committed is left out"
     rm -rf "$out" "$work"
     mkdir -p "$out"
+    if [ $# -gt 0 ]; then
+        made=taken
+        for package in "$@"; do
+            architecture=$(dpkg-deb --field "$package" Architecture)
+            cp "$package" "$out/strongroom_$(dpkg-deb --field "$package" Version)_$architecture.deb"
+        done
+    fi
     for architecture in amd64 arm64; do
+        if [ $made = built ]; then
+            say "building for $architecture"
+            build "$work/$architecture" $architecture
+            cp "$work/$architecture"/target/debian/*.deb "$out/"
+        fi
+        ls "$out"/strongroom_"$version"-*_$architecture.deb > /dev/null ||
+            fail "there is no package of version $version for $architecture"
         triple=x86_64-unknown-linux-gnu
         [ $architecture = amd64 ] || triple=aarch64-unknown-linux-gnu
-        say "building for $architecture"
-        build "$work/$architecture" $architecture
-        cp "$work/$architecture"/target/debian/*.deb "$out/"
         cargo tree --locked --package strongroom --edges normal,build --prefix none \
             --target $triple --format '{p} {l}' |
             python3 -B pi-image/parts.py crates "$name-$architecture" > "$out/$name-$architecture.cdx.json"
     done
-    if [ "$1" = image ]; then
-        pi-image/image.sh "$(echo "$out"/*_arm64.deb)"
-        cp "$target"/image/"$name"-1-arm64.img.{zst,cdx.json,imager.json} "$out/" 2> /dev/null ||
-            say "there is no image: making one needs root"
+    if [ "$image" = yes ]; then
+        [ "$(id -u)" = 0 ] || fail "making the image needs root; without one: --no-image"
+        pi-image/image.sh "$(echo "$out"/strongroom_*_arm64.deb)"
+        cp "$target/image/$name"-*-arm64.img.zst "$target/image/$name"-*-arm64.{cdx,imager}.json "$out/"
     fi
     git archive --prefix="$name/" HEAD | gzip --no-name -9 > "$out/$name.tar.gz"
-    notes > "$out/NOTES.md"
+    notes $made > "$out/NOTES.md"
     (cd "$out" && find . -type f ! -name 'SHA256SUMS*' -printf '%P\n' | LC_ALL=C sort |
         xargs sha256sum > SHA256SUMS)
     sign "$out/SHA256SUMS"
@@ -158,11 +174,14 @@ release() {
 }
 
 case "${1:-}" in
-"") release image ;;
---no-image) release packages ;;
 --twice) twice "${2:-}" ;;
-*)
-    echo "usage: $0 [--no-image | --twice [arm64]]" >&2
+--no-image)
+    shift
+    release no "$@"
+    ;;
+-*)
+    echo "usage: $0 [--no-image] [PACKAGE…] | --twice [arm64]" >&2
     exit 2
     ;;
+*) release yes "$@" ;;
 esac
