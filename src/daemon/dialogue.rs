@@ -13,6 +13,7 @@ use crate::{
         Answer, Input, JobId, Packed, Placed,
         command::{Command, Pick},
         contacts::Wish,
+        described::Described,
         intake::Intake,
         labels::Labels,
         pictures::{Made, PictureNews, Pictures, SHEET_FILES, Seen},
@@ -360,6 +361,11 @@ pub fn metadata(intake: &Intake) -> Metadata {
         member: None,
         sent_at: at(intake.sent_at),
         received_at: at(intake.received_at),
+        dated: intake
+            .described
+            .as_ref()
+            .and_then(Described::dated)
+            .and_then(at),
     }
 }
 

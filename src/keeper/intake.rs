@@ -21,11 +21,14 @@ mod batch;
 mod client;
 mod held;
 mod job;
+mod sources;
 
 use batch::Batch;
 pub(super) use batch::Labelling;
 pub use held::{BOX_BYTES, BOX_FILES, Held};
 pub use job::{Intake, Stage};
+use sources::Early;
+pub use sources::{Attached, SharedAs};
 
 use super::{
     Asker, Effect, JobId, Placed,
@@ -64,6 +67,10 @@ pub(super) struct Intakes {
     lost: Vec<u32>,
     /// What is told together.
     batch: Batch,
+    /// Sources that came before the file that they are for.
+    early: Early,
+    /// Since when the stream is up, in seconds since 1970.
+    online_at: i64,
 }
 
 struct Opening {
@@ -87,6 +94,8 @@ impl Intakes {
             opening: None,
             turned_away: BTreeMap::new(),
             lost: Vec::new(),
+            early: Early::default(),
+            online_at: 0,
         }
     }
 
@@ -143,6 +152,7 @@ impl Intakes {
             .values()
             .filter(|intake| !self.is_busy(&intake.job))
             .filter_map(|intake| match intake.stage {
+                Stage::Announced { .. } if intake.is_ahead() => self.reminded_at(intake),
                 Stage::Announced { attempts, retry_at } if attempts > 0 => Some(retry_at),
                 Stage::Announced { .. } | Stage::Waiting | Stage::Indexed { .. } => None,
             })
@@ -154,6 +164,7 @@ impl Intakes {
     /// one while we are logged in to it.
     pub(super) fn online(&mut self, now: i64) -> Vec<Effect> {
         self.online = true;
+        self.online_at = now;
         self.go_ahead(now)
     }
 
@@ -176,7 +187,9 @@ impl Intakes {
             }));
         }
         let now = intake.received_at;
-        self.open.insert(intake.job, intake);
+        let job = intake.job;
+        self.open.insert(job, intake);
+        effects.extend(self.came_early(job, now));
         effects.extend(self.start_due(now));
         effects
     }
@@ -193,10 +206,12 @@ impl Intakes {
     /// Starts what is due, and tells what has expired once nothing that waited is being asked for:
     /// a drive that comes back after weeks has many files asked for, and gives one message.
     fn go_ahead(&mut self, now: i64) -> Vec<Effect> {
-        let mut effects = self.start_due(now);
+        let mut effects = self.remind(now);
+        effects.extend(self.start_due(now));
         let asked_for = |it: &Intake| {
             let waited = matches!(it.stage, Stage::Announced { attempts, .. } if attempts > 0);
             let due = self.online && !self.is_busy(&it.job) && is_due(it, now);
+            let waited = waited && !it.is_ahead();
             it.held.is_none() && waited && (due || self.fetching.contains(&it.job))
         };
         if self.expired.is_empty() || self.halted || self.open.values().any(asked_for) {
@@ -220,7 +235,8 @@ impl Intakes {
         let mut due: Vec<&Intake> = self
             .open
             .values()
-            .filter(|intake| !self.is_busy(&intake.job) && is_due(intake, now))
+            .filter(|intake| !self.is_busy(&intake.job) && !intake.is_ahead())
+            .filter(|intake| is_due(intake, now))
             .collect();
         // What is held apart comes last and singly, so that each knows the room that is left.
         due.sort_by_key(|intake| (intake.held.is_some(), intake.order));
@@ -265,6 +281,7 @@ impl Intakes {
         if let Some(intake) = self.open.get_mut(&job) {
             intake.link.clear();
             intake.described = None;
+            intake.shared = None;
             if intake.held.is_some() {
                 intake.stage = Stage::Waiting;
                 effects.push(Effect::SaveIntake(intake.clone()));

@@ -20,6 +20,7 @@
 //! the server forgets NAME              of the next photo: its server has it no longer
 //! 6 minutes pass                       seconds, minutes, hours, days; the daemon wakes every minute
 //! restart                              the daemon ends and begins again, the key as it was
+//! the last version left 2 files and 1 command   which this one cannot read
 //! the drive goes | comes | is full
 //! plugged in: SanDisk Ultra, 32 GB, vfat, 3 files   or "empty", "unreadable"; unplugged: SanDisk
 //! the line goes down | comes up
@@ -147,6 +148,12 @@ fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
     }
     if let Some(name) = event.strip_prefix("unplugged: ") {
         stage.is_unplugged(name);
+        return Some(());
+    }
+    if let Some(left) = event.strip_prefix("the last version left ") {
+        let (files, commands) = left.split_once(" files and ")?;
+        let commands = commands.split_once(' ')?.0;
+        stage.last_version_left(files.parse().ok()?, commands.parse().ok()?);
         return Some(());
     }
     if let Some((jid, devices)) = event.split_once(" has the devices") {

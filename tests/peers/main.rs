@@ -61,4 +61,5 @@ mod slots;
 mod socks;
 mod storage;
 mod trust;
+mod upgrade;
 mod verify;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Held;
+use super::sources::SharedAs;
 use crate::keeper::{
     Asker, JobId, chat::Brought, client::lines::RequestId, described::Described, labels::Labels,
 };
@@ -46,6 +47,8 @@ pub struct Intake {
     pub labels: Labels,
     /// The request, where our own client sent it: then it alone is told what becomes of it.
     pub client: Option<RequestId>,
+    /// What a later message names that brings sources for it, until it is sealed.
+    pub shared: Option<SharedAs>,
 }
 
 /// How far an intake has come, as far as it is durable.
@@ -100,6 +103,7 @@ impl Intake {
             brought: None,
             labels: Labels::default(),
             client: None,
+            shared: None,
         }
     }
 
