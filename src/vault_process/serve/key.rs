@@ -135,9 +135,10 @@ pub(super) fn open(
 
 /// Tells why an index keeps the vault shut.
 fn shut_by(error: &IndexError) -> Shut {
-    match error {
-        IndexError::TooNew => Shut::TooNew,
-        _ => Shut::Trouble,
+    if matches!(error, IndexError::TooNew) {
+        Shut::TooNew
+    } else {
+        Shut::Trouble
     }
 }
 
