@@ -8,7 +8,7 @@ use std::{
     collections::HashSet,
     net::SocketAddr,
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -25,7 +25,11 @@ use vault::IntakeKey;
 use crate::{
     clock,
     config::Config,
-    keeper::{Input, JobId, Keeper, Moment, machine::Heard},
+    keeper::{
+        Input, JobId, Keeper, Moment,
+        carry::{Brought, News},
+        machine::Heard,
+    },
     keydevice::{KeyDevice, Presence},
     lamp::Lamp,
     service,
@@ -37,6 +41,7 @@ use crate::{
 
 mod address;
 mod bundles;
+pub mod carry;
 mod chat;
 mod client;
 pub mod console;
@@ -80,6 +85,11 @@ enum Happening {
         job: JobId,
         mac: [u8; 32],
         bytes: u64,
+        saved: oneshot::Sender<()>,
+    },
+    /// A file of a stick is sealed; the same holds for it.
+    Brought {
+        brought: Box<Brought>,
         saved: oneshot::Sender<()>,
     },
     /// A delivery ended and gives the data socket of vault process `generation` back.
@@ -170,6 +180,8 @@ struct Daemon {
     own: Own,
     life: life::Life,
     receiving: Vec<(JobId, AbortHandle)>,
+    /// Ends what is being done with a stick.
+    carrying: Arc<AtomicBool>,
     programs: pictures::Programs,
     /// Whoever typed at the console, until the vault process has it.
     typing: Option<Typing>,
@@ -355,6 +367,16 @@ impl Daemon {
                 crate::crash::point("vouched");
                 if self.keeper.may_keep(&job) {
                     // Whoever broke the fetch off does not need to know.
+                    let _ = saved.send(());
+                }
+                Ok(())
+            }
+            Happening::Brought { brought, saved } => {
+                let job = brought.job;
+                self.handle(Input::Carry(News::Brought(brought)))?;
+                crate::crash::point("vouched");
+                if self.keeper.may_keep(&job) {
+                    // A thread that is gone does not need to know.
                     let _ = saved.send(());
                 }
                 Ok(())

@@ -21,6 +21,7 @@ mod batch;
 mod client;
 mod held;
 mod job;
+mod stick;
 
 use batch::Batch;
 pub(super) use batch::Labelling;
@@ -30,7 +31,7 @@ pub use job::{Intake, Stage};
 use super::{
     Asker, Effect, JobId, Placed,
     chat::Chat,
-    reply::{IntakeFailure, Reply},
+    reply::{IntakeFailure, Reply, StickTally},
 };
 
 /// Files fetched at the same time. Two keep a line busy; each costs memory.
@@ -64,6 +65,8 @@ pub(super) struct Intakes {
     lost: Vec<u32>,
     /// What is told together.
     batch: Batch,
+    /// What became of the files of a stick.
+    stick: StickTally,
 }
 
 struct Opening {
@@ -87,6 +90,7 @@ impl Intakes {
             opening: None,
             turned_away: BTreeMap::new(),
             lost: Vec::new(),
+            stick: StickTally::default(),
         }
     }
 
@@ -328,7 +332,7 @@ impl Intakes {
         let retry_at = now.saturating_add(*pause);
         intake.stage = Stage::Announced { attempts, retry_at };
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
-        if attempts == TELL_AFTER_ATTEMPTS && intake.held.is_none() {
+        if attempts == TELL_AFTER_ATTEMPTS && intake.held.is_none() && intake.stick.is_none() {
             effects.push(intake.not_yet(why));
         }
         effects
@@ -352,7 +356,7 @@ impl Intakes {
             retry_at: now.saturating_add(*pause),
         };
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
-        if attempts == 0 && intake.held.is_none() {
+        if attempts == 0 && intake.held.is_none() && intake.stick.is_none() {
             effects.push(intake.not_yet(why));
         }
         effects
@@ -412,6 +416,12 @@ impl Intakes {
             return (effects.into_iter().collect(), None);
         }
         self.indexing.remove(&job);
+        if let Some(told) = self.indexed_from_stick(job, &placed) {
+            return (told, None);
+        }
+        let Some(intake) = self.open.get_mut(&job) else {
+            return (Vec::new(), None);
+        };
         let number = placed.number();
         let mut effects = Vec::new();
         if let Some(brought) = &intake.brought {
@@ -461,6 +471,10 @@ impl Intakes {
             self.lost.push(held.device);
             return vec![Effect::Close(job)];
         }
+        if intake.stick.is_some() {
+            self.stick.lost += 1;
+            return vec![Effect::Close(job)];
+        }
         if intake.client.is_none() {
             self.batch.failed();
         }
@@ -493,7 +507,9 @@ impl Intakes {
             if let Some(intake) = self.open.get_mut(job) {
                 intake.stage = Stage::Waiting;
                 effects.push(Effect::SaveIntake(intake.clone()));
-                if intake.client.is_some() {
+                if intake.stick.is_some() {
+                    self.stick.waiting += 1;
+                } else if intake.client.is_some() {
                     to_clients.push(intake.tell(Reply::Kept { waiting: 1 }));
                 } else {
                     of_people.push(*job);

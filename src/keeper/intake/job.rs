@@ -46,6 +46,8 @@ pub struct Intake {
     pub labels: Labels,
     /// The request, where our own client sent it: then it alone is told what becomes of it.
     pub client: Option<RequestId>,
+    /// BLAKE3 of its content, where it came from a stick.
+    pub stick: Option<[u8; 32]>,
 }
 
 /// How far an intake has come, as far as it is durable.
@@ -100,6 +102,7 @@ impl Intake {
             brought: None,
             labels: Labels::default(),
             client: None,
+            stick: None,
         }
     }
 
