@@ -53,8 +53,9 @@ demo: setup ## a vault, its owner's phone and a chat between them, to read along
 clients: setup ## real clients from Debian pair, share a photo and get it back: 3 minutes (root)
 	scripts/clients.sh
 
-pictures: setup ## docs/pictures anew: a real client's window, a contact sheet: 3 minutes (root)
+pictures: setup ## docs/pictures anew: a real client's window, a contact sheet, the guide's: 5 minutes (root)
 	scripts/clients.sh pictures
+	scripts/clients.sh evening
 
 bench: setup ## ratios measured in one run
 	scripts/bench.sh

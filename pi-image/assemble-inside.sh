@@ -2,7 +2,7 @@
 # Runs in the builder (assemble.sh). Usage: assemble-inside.sh ROOT IMAGE
 set -euo pipefail
 root=$1 image=$2
-parts=$(mktemp -d /work/parts.XXXXXX)
+parts=$(mktemp -d /build/parts.XXXXXX)
 trap 'rm -rf "$parts"' EXIT
 
 # Numbers of our own choosing, the same in every image.

@@ -14,5 +14,5 @@ export SOURCE_DATE_EPOCH
 
 say "assembling $image"
 cp pi-image/assemble-inside.sh "$image_work/assemble-inside.sh"
-in_builder bash /work/assemble-inside.sh "/work/$root" "/work/$image"
+in_builder bash /build/assemble-inside.sh "/build/$root" "/build/$image"
 rm "$image_work/assemble-inside.sh"

@@ -32,12 +32,12 @@ set -eu
 cd "$1"
 mkdir -p etc/apt/preferences.d etc/default boot/firmware etc/initramfs-tools/conf.d \
     etc/initramfs-tools/scripts/local-bottom
-cp /work/recipe/backports etc/apt/preferences.d/strongroom
+cp /build/recipe/backports etc/apt/preferences.d/strongroom
 printf '%s\n' 'CMA=64M' 'ROOTPART=LABEL=strongroom-root' 'CONSOLES="auto"' > etc/default/raspi-firmware
 printf '%s\n' COMPRESS=zstd COMPRESSLEVEL=9 MODULES=list > etc/initramfs-tools/conf.d/strongroom
 echo ro panic=10 > etc/default/raspi-extra-cmdline
-grep -v '^#' /work/recipe/initramfs-modules.txt > etc/initramfs-tools/modules
-install -m 0755 /work/recipe/initramfs-overlay etc/initramfs-tools/scripts/local-bottom/strongroom
+grep -v '^#' /build/recipe/initramfs-modules.txt > etc/initramfs-tools/modules
+install -m 0755 /build/recipe/initramfs-overlay etc/initramfs-tools/scripts/local-bottom/strongroom
 # Once at the end, not with every package.
 printf '%s\n' update_initramfs=no backup_initramfs=no > etc/initramfs-tools/update-initramfs.conf
 SETUP
@@ -57,9 +57,9 @@ in_builder mmdebstrap --mode=root --variant=minbase --architectures=arm64 --form
     --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-    --setup-hook='sh /work/recipe/setup "$1"' --customize-hook='sh /work/recipe/finish "$1"' \
+    --setup-hook='sh /build/recipe/setup "$1"' --customize-hook='sh /build/recipe/finish "$1"' \
     --include="$packages" \
-    trixie /work/base \
+    trixie /build/base \
     "deb $(mirror) trixie main non-free-firmware" \
     "deb $(mirror) trixie-updates main non-free-firmware" \
     "deb $(security_mirror) trixie-security main non-free-firmware" \

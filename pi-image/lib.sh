@@ -27,7 +27,7 @@ security_mirror() {
 }
 
 # Runs a command in the builder, seen by nobody else: the mounts are gone with the last process.
-# The work folder is /work there.
+# The work folder is /build there.
 in_builder() {
     # shellcheck disable=SC2016
     unshare --mount --pid --fork --kill-child --propagation private bash -euc '
@@ -36,8 +36,8 @@ in_builder() {
         mount -t proc proc "$builder/proc"
         mount -t sysfs sys "$builder/sys"
         mount --rbind /dev "$builder/dev"
-        mkdir -p "$builder/work"
-        mount --bind "$work" "$builder/work"
+        mkdir -p "$builder/build"
+        mount --bind "$work" "$builder/build"
         exec chroot "$builder" env -i HOME=/root LC_ALL=C.UTF-8 \
             PATH=/usr/sbin:/usr/bin:/sbin:/bin SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
             DEBIAN_FRONTEND=noninteractive "$@"' sh "$builder" "$image_work" "$@"

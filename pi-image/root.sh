@@ -25,8 +25,8 @@ cp "$package" "$root/strongroom.deb"
 cp pi-image/finish-root.sh "$root/finish-root.sh"
 # shellcheck disable=SC2016
 in_builder sh -euc '
-    mount -t proc proc /work/root/proc
-    exec chroot /work/root sh /finish-root.sh' > "$image_work/root.log" 2>&1 \
+    mount -t proc proc /build/root/proc
+    exec chroot /build/root sh /finish-root.sh' > "$image_work/root.log" 2>&1 \
     || { tail -20 "$image_work/root.log" >&2; fail "see $image_work/root.log"; }
 rm "$root/finish-root.sh" "$root/strongroom.deb"
 du -sh "$root" | cut -f1 | sed 's/^/image: root of /' >&2

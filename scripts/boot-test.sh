@@ -1,8 +1,9 @@
 #!/bin/bash
-# Boots the very image in QEMU and plays with it: a stick and a drive are plugged in, the owner's
-# phone pairs and shares photos, the stick is pulled in the middle, the power is cut in the middle,
-# the clock starts in 1970; then the same card boots on an emulated Pi 3. A table at the end. Needs
-# root; hours, since each power cut is a boot (STRONGROOM_PULLS=2 STRONGROOM_CUTS=1: half an hour).
+# Boots the very image in QEMU and plays the first evening with it: a file on the card, a phone that
+# pairs, a blank drive and sticks as they are sold, "prepare" by chat, photos. Then the stick is pulled
+# in the middle, the power is cut in the middle; the clock starts in 1970; every port is tried; at last
+# the same card boots on an emulated Pi 3. A table at the end. Needs root; hours, since each power cut
+# is a boot (STRONGROOM_PULLS=2 STRONGROOM_CUTS=1: half an hour).
 #
 #   scripts/boot-test.sh [IMAGE]      the image, if it is made already
 #
@@ -27,23 +28,28 @@ work=$target/boot-test
 rm -rf --one-file-system "$work"
 mkdir -p "$work"
 export SOURCE_DATE_EPOCH=0
-# In the builder, where the newer emulator is; our folder is /work there.
+# In the builder, where the newer emulator is; our folder is /build there.
 image_work=$work
 say "copying the image, on a card of 4 GB"
 cp --sparse=always "$image" "$work/card"
 truncate -s 4G "$work/card"
-fat() { in_builder env MTOOLS_SKIP_CHECK=1 "$1" -i /work/card@@4M "${@:2}"; }
+fat() { in_builder env MTOOLS_SKIP_CHECK=1 "$1" -i /build/card@@4M "${@:2}"; }
 fat mdir -b :: > "$work/files"
 kernel=$(grep -o 'vmlinuz-[^ ]*' "$work/files" | sort -V | tail -1)
 initrd=$(grep -o 'initrd.img-[^ ]*' "$work/files" | sort -V | tail -1)
-fat mcopy "::$kernel" /work/kernel
-fat mcopy "::$initrd" /work/initrd
-fat mcopy ::cmdline.txt /work/cmdline
-fat mcopy ::bcm2837-rpi-3-b.dtb /work/pi3.dtb
-truncate -s 64M "$work/stick"
-in_builder mkfs.vfat -n STRONGROOM /work/stick > /dev/null
+fat mcopy "::$kernel" /build/kernel
+fat mcopy "::$initrd" /build/initrd
+fat mcopy ::cmdline.txt /build/cmdline
+fat mcopy ::bcm2837-rpi-3-b.dtb /build/pi3.dtb
+# Sticks as they are sold, one with a table of partitions and one without, each with a file on it; a
+# drive with nothing.
+printf 'What was on the stick before.\n' > "$work/letter.txt"
+truncate -s 64M "$work/stick" "$work/spare"
+echo '2048,,c' | sfdisk --quiet --label dos "$work/stick"
+in_builder mkfs.vfat --offset 2048 -F 16 -i 5EC2E701 -n HOLIDAY /build/stick $((63 * 1024)) > /dev/null
+in_builder mkfs.vfat -F 16 -i 5EC2E702 /build/spare > /dev/null
+for stick in stick@@1M spare; do in_builder mcopy -i "/build/$stick" /build/letter.txt ::; done
 truncate -s 1G "$work/drive"
-in_builder mke2fs -q -t ext4 -L strongroom-data /work/drive
 "$python" -B -c '
 import sys; sys.path.insert(0, "scripts")
 import photos, pathlib

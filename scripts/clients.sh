@@ -4,6 +4,7 @@
 #
 #   scripts/clients.sh            each client pairs, shares a photo, and gets it back; a table at the end
 #   scripts/clients.sh pictures   takes the pictures in docs/pictures anew
+#   scripts/clients.sh evening    the same of the guide: the first evening
 #
 # Needs root: clients ask port 5222 of localhost and the system's authorities, so all of it runs in
 # network and mount namespaces of its own.
@@ -12,9 +13,10 @@ cd "$(dirname "$0")/.."
 
 case "${1:-}" in
 pictures) what=(window.py docs/pictures) ;;
+evening) what=(evening.py docs/pictures) ;;
 "") what=(real_clients.py) ;;
 *)
-    echo "usage: $0 [pictures]" >&2
+    echo "usage: $0 [pictures|evening]" >&2
     exit 2
     ;;
 esac
@@ -27,7 +29,7 @@ python=${STRONGROOM_PEERS_PYTHON:-$target/peers-venv/bin/python}
 
 missing=()
 for need in dino-im:dino-im profanity:profanity tmux:tmux Xvfb:xvfb xdotool:xdotool xclip:xclip \
-    import:imagemagick dbus-run-session:dbus unshare:util-linux ip:iproute2; do
+    xterm:xterm wkhtmltoimage:wkhtmltopdf import:imagemagick dbus-run-session:dbus unshare:util-linux ip:iproute2; do
     command -v "${need%%:*}" >/dev/null || missing+=("${need#*:}")
 done
 [ -e /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf ] || missing+=(fonts-noto-color-emoji)

@@ -19,8 +19,8 @@ CHAT, OMEMO = 0, 2
 class Dino:
     """Dino with an account, a contact and an open conversation with it, as after a first evening."""
 
-    def __init__(self, folder):
-        self.home = Path(folder)
+    def __init__(self, folder, vault=VAULT):
+        self.home, self.vault = Path(folder), vault
         self.data = self.home / ".local/share/dino"
         self.place = {"HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.home / "run"),
                       "DISPLAY": DISPLAY, "GDK_BACKEND": "x11", "GSK_RENDERER": "cairo",
@@ -66,12 +66,12 @@ class Dino:
         with sqlite3.connect(self.data / "dino.db") as database:
             database.execute("INSERT INTO account (bare_jid, resourcepart, password, alias, enabled)"
                              " VALUES (?, 'dino', ?, 'Me', 1)", (OWNER, password))
-            database.execute("INSERT INTO jid (bare_jid) VALUES (?)", (VAULT,))
+            database.execute("INSERT INTO jid (bare_jid) VALUES (?)", (self.vault,))
             database.execute(
                 "INSERT INTO conversation (account_id, jid_id, active, last_active, type,"
                 " encryption, notification, send_typing, send_marker)"
                 " SELECT account.id, jid.id, 1, strftime('%s'), ?, ?, 0, 0, 0 FROM account, jid"
-                " WHERE jid.bare_jid = ?", (CHAT, OMEMO, VAULT))
+                " WHERE jid.bare_jid = ?", (CHAT, OMEMO, self.vault))
             for key, value in (("window_width", WIDTH), ("window_height", HEIGHT)):
                 database.execute("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)",
                                  (key, str(value)))
@@ -84,8 +84,8 @@ class Dino:
             text=True).stdout.split())
         run(["xdotool", "windowsize", found[-1], WIDTH, HEIGHT])
         run(["xdotool", "windowfocus", found[-1]])
-        self.until("the server", lambda: self.ask("SELECT 1 FROM roster WHERE jid = ?", VAULT))
-        subprocess.run(["dino-im", f"xmpp:{VAULT}?message"], check=False, capture_output=True)
+        self.until("the server", lambda: self.ask("SELECT 1 FROM roster WHERE jid = ?", self.vault))
+        subprocess.run(["dino-im", f"xmpp:{self.vault}?message"], check=False, capture_output=True)
 
     def say(self, text):
         run(["xdotool", "type", "--delay", "25", text])
@@ -95,6 +95,20 @@ class Dino:
 
     def paste(self, picture):
         """Sends a picture as PNG, as Dino re-encodes it; whoever calls sees that it arrived."""
+        def sent():
+            return self.ask("SELECT count(*) FROM file_transfer WHERE direction = 1")[0][0]
+
+        before = sent()
+        for _ in range(4):
+            self._paste(picture)
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                if sent() > before:
+                    return
+                time.sleep(0.1)
+        raise Failed("Dino took no picture from the clipboard")
+
+    def _paste(self, picture):
         holder = subprocess.Popen(["xclip", "-selection", "clipboard", "-quiet", "-t", "image/png",
                                    "-i", str(picture)], stderr=subprocess.DEVNULL)
         # Nobody tells when a clipboard has changed hands, or a preview is drawn.

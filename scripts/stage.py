@@ -122,10 +122,11 @@ class Prosody:
     """A server of our own in a folder of its own, on free ports of the loopback address.
 
     With `c2s` clients find it on that port. With `host_port` it grants slots on another host of files on this machine, for those who find
-    its own, which takes in few megabytes a second, too slow.
+    its own, which takes in few megabytes a second, too slow. An open one lets anybody make an account.
     """
 
-    def __init__(self, folder, limit_mib=64, host_port=None, c2s=None):
+    def __init__(self, folder, limit_mib=64, host_port=None, c2s=None, is_open=False):
+        self.is_open = is_open
         self.folder, self.process, self.host_port = Path(folder), None, host_port
         self.wanted_c2s = c2s
         for name in ("data", "certs"):
@@ -147,6 +148,9 @@ class Prosody:
                  "LIMIT_MIB": limit_mib, "LOG_LEVEL": "info"}
         template = (PEERS / "prosody.cfg.lua").read_text()
         text = re.sub("@([A-Z0-9_]+)@", lambda it: str(words[it[1]]), template)
+        if self.is_open:
+            text = text.replace("allow_registration = false", "allow_registration = true")
+            text = text.replace('"limits",', '"limits", "register_ibr", "register_limits",')
         if self.host_port:
             text = text.replace(f'"https://localhost:{self.https}/"',
                                 f'"https://localhost:{self.host_port}/"')

@@ -16,12 +16,16 @@ import time
 import uuid
 from pathlib import Path
 
+import device_tree
 from stage import Failed, check
 
+# What people plug in: maker and model as the device says them.
+MODELS = {"drive": ("Samsung", "PSSD T7"), "stick": ("SanDisk", "Ultra"),
+          "spare": ("Kingston", "DataTraveler")}
 CHANNEL = "strongroom.test"
-# Into the builder with the folder as /work there; gone with whoever called.
+# Into the builder with the folder as /build there; gone with whoever called.
 ENTER = """
-    mount --bind "$2" "$1/work"; mount --rbind /dev "$1/dev"; mount -t proc proc "$1/proc"
+    mount --bind "$2" "$1/build"; mount --rbind /dev "$1/dev"; mount -t proc proc "$1/proc"
     builder=$1; shift 2
     exec chroot "$builder" "$@"
 """
@@ -53,12 +57,12 @@ def inject(folder, builder, ports):
             f"[Service]\nExecStart=/usr/lib/systemd/systemd-socket-proxyd 10.0.2.2:{port}\n")
     timesync = "[Time]\nNTP=10.0.2.2\nFallbackNTP=\nPollIntervalMinSec=16\nConnectionRetrySec=5\n"
     orders = ["cd /etc/systemd", "mkdir timesyncd.conf.d", "cd timesyncd.conf.d",
-              "write /work/inject/timesync test.conf", "cd /etc/systemd/system"]
+              "write /build/inject/timesync test.conf", "cd /etc/systemd/system"]
     (folder / "inject").mkdir()
     (folder / "inject/timesync").write_text(timesync)
     for name, text in files.items():
         (folder / "inject" / name).write_text(text)
-        orders.append(f"write /work/inject/{name} {name}")
+        orders.append(f"write /build/inject/{name} {name}")
     orders.append("cd multi-user.target.wants")
     started = [it for it in files if it.endswith(".socket") or it == "test-channel.service"]
     orders += [f"symlink {it} /etc/systemd/system/{it}" for it in started]
@@ -67,8 +71,8 @@ def inject(folder, builder, ports):
     listed = subprocess.run(["sfdisk", "--json", str(folder / "card")], check=True,
                             capture_output=True, text=True).stdout
     start = json.loads(listed)["partitiontable"]["partitions"][1]["start"] * 512
-    done = inside(folder, builder, "debugfs", "-w", "-f", "/work/inject/orders",
-                  f"/work/card?offset={start}", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    done = inside(folder, builder, "debugfs", "-w", "-f", "/build/inject/orders",
+                  f"/build/card?offset={start}", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                   text=True)
     said, _ = done.communicate()
     check(done.returncode == 0 and "not found" not in said.lower(), f"injecting: {said}")
@@ -97,12 +101,16 @@ class Clock:
 class Machine:
     """One machine from its switching on until its power is cut."""
 
-    def __init__(self, folder, builder, board="virt"):
+    def __init__(self, folder, builder, board="virt", plugged=()):
         self.folder, self.builder, self.board = Path(folder), builder, board
         self.log = self.folder / f"console.{board}"
-        for name in ("qmp", "channel"):
+        for name in ("qmp", "channel", "wire"):
             (self.folder / name).unlink(missing_ok=True)
+        if board == "virt":
+            self._make_tree()
         command = {"virt": self._virt, "raspi3b": self._pi3}[board]()
+        for name in plugged:
+            command += self._plugged(name)
         self.began = time.monotonic()
         self.child = inside(self.folder, builder, *command, stdin=subprocess.DEVNULL,
                             stdout=(self.folder / "qemu.log").open("ab"),
@@ -117,31 +125,47 @@ class Machine:
                          "systemd.default_device_timeout_sec=900",
                          "systemd.default_timeout_start_sec=900"])
 
-    def _virt(self):
-        return ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "cortex-a72",
+    def _bare(self, more=""):
+        return ["qemu-system-aarch64", "-M", f"virt,gic-version=3{more}", "-cpu", "cortex-a72",
                 "-accel", "tcg,thread=multi,tb-size=512", "-smp", "2", "-m", "1024",
-                "-display", "none", "-monitor", "none", "-no-reboot",
+                "-display", "none", "-monitor", "none", "-no-reboot"]
+
+    def _make_tree(self):
+        """Has the machine tell what it is made of, and adds the lamp that it has not."""
+        tree = self.folder / "virt.dtb"
+        if tree.exists():
+            return
+        done = inside(self.folder, self.builder, *self._bare(",dumpdtb=/build/bare.dtb"),
+                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        check(done.wait(120) == 0, "the emulator does not tell what it is made of")
+        tree.write_bytes(device_tree.with_lamp((self.folder / "bare.dtb").read_bytes()))
+
+    def _virt(self):
+        return [*self._bare(), "-dtb", "/build/virt.dtb",
                 # No clock that runs without power, as in a Pi
                 "-rtc", "base=1970-01-01",
-                "-kernel", "/work/kernel", "-initrd", "/work/initrd",
-                "-append", self._words("ttyAMA0"),
-                "-drive", "if=none,id=card,file=/work/card,format=raw,cache=writeback",
+                "-kernel", "/build/kernel", "-initrd", "/build/initrd",
+                # Whatever a unit's filter refuses is logged; it is refused as ever.
+                "-append", self._words("ttyAMA0") + " SYSTEMD_LOG_SECCOMP=1",
+                "-drive", "if=none,id=card,file=/build/card,format=raw,cache=writeback",
                 "-device", "virtio-blk-pci,drive=card",
                 "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
+                "-netdev", "stream,id=wire,server=on,addr.type=unix,addr.path=/build/wire",
+                "-device", "virtio-net-pci,netdev=wire,romfile=",
                 "-device", "qemu-xhci,id=usb", "-device", "virtio-rng-pci",
                 "-device", "virtio-serial-pci",
-                "-chardev", "socket,id=channel,path=/work/channel,server=on,wait=off",
+                "-chardev", "socket,id=channel,path=/build/channel,server=on,wait=off",
                 "-device", f"virtserialport,chardev=channel,name={CHANNEL}",
-                "-qmp", "unix:/work/qmp,server=on,wait=off",
-                "-serial", f"file:/work/{self.log.name}"]
+                "-qmp", "unix:/build/qmp,server=on,wait=off",
+                "-serial", f"file:/build/{self.log.name}"]
 
     def _pi3(self):
         return ["qemu-system-aarch64", "-M", "raspi3b", "-accel", "tcg,thread=multi",
                 "-display", "none", "-monitor", "none", "-no-reboot", "-snapshot",
-                "-kernel", "/work/kernel", "-initrd", "/work/initrd", "-dtb", "/work/pi3.dtb",
+                "-kernel", "/build/kernel", "-initrd", "/build/initrd", "-dtb", "/build/pi3.dtb",
                 "-append", self._words("ttyS1,115200"),
-                "-drive", "if=sd,file=/work/card,format=raw",
-                "-serial", "null", "-serial", f"file:/work/{self.log.name}"]
+                "-drive", "if=sd,file=/build/card,format=raw",
+                "-serial", "null", "-serial", f"file:/build/{self.log.name}"]
 
     # ---------------------------------------------------------------- power
     def cut(self):
@@ -167,7 +191,8 @@ class Machine:
         return time.monotonic() - self.began
 
     # ---------------------------------------------------------------- plugs
-    def _connect(self, name, patience=60):
+    def connect(self, name, patience=60):
+        """Connects to one of the emulator's sockets."""
         end = time.monotonic() + patience
         while True:
             line = socket.socket(socket.AF_UNIX)
@@ -183,7 +208,7 @@ class Machine:
 
     def order(self, what, **how):
         if self.qmp is None:
-            self.qmp = self._connect("qmp").makefile("rw")
+            self.qmp = self.connect("qmp").makefile("rw")
             self.qmp.readline()
             self.order("qmp_capabilities")
         self.qmp.write(json.dumps({"execute": what, "arguments": how}) + "\n")
@@ -195,11 +220,26 @@ class Machine:
             if "return" in said:
                 return said["return"]
 
+    @staticmethod
+    def _disk(name):
+        maker, model = MODELS[name]
+        return {"driver": "scsi-hd", "id": f"{name}-disk", "bus": f"{name}.0", "drive": name,
+                "vendor": maker, "product": model, "serial": name.upper()}
+
+    def _plugged(self, name):
+        """What the emulator is told of a device that is in from the beginning."""
+        disk = ",".join(f"{what}={value}".replace("driver=", "", 1)
+                        for what, value in self._disk(name).items())
+        return ["-blockdev", f"driver=raw,node-name={name},file.driver=file,"
+                             f"file.filename=/build/{name}",
+                "-device", f"usb-bot,id={name},bus=usb.0", "-device", disk]
+
     def plug(self, name):
         self.order("blockdev-add", driver="raw", **{"node-name": name},
-                   file={"driver": "file", "filename": f"/work/{name}"})
-        self.order("device_add", driver="usb-storage", id=name, drive=name, bus="usb.0",
-                   serial=name.upper())
+                   file={"driver": "file", "filename": f"/build/{name}"})
+        self.order("device_add", driver="usb-bot", id=name, bus="usb.0")
+        self.order("device_add", **self._disk(name))
+        self.order("qom-set", path=f"/machine/peripheral/{name}", property="attached", value=True)
 
     def pull(self, name):
         self.order("device_del", id=name)
@@ -215,7 +255,7 @@ class Machine:
     def here(self, command, patience=300, may_fail=False):
         """Runs a command in the machine, as root; returns what it printed."""
         if self.channel is None:
-            self.channel = self._connect("channel")
+            self.channel = self.connect("channel")
         mark = uuid.uuid4().hex
         order = (f"\n{{ {command}\n}} </dev/null 2>&1; "
                  f"printf '\\n%s%s %s\\n' {mark[:9]} {mark[9:]} $?\n")

@@ -242,8 +242,13 @@ impl Keeper {
 
     /// Begins pairing anew with a fresh code; its time runs from the next login on, or from now.
     #[must_use = "effects do nothing until the event loop carries them out"]
-    pub fn begin_pairing(&mut self, pairing: Pairing, online: bool, now: i64) -> Vec<Effect> {
-        self.owner.begin_pairing(pairing, online, now)
+    pub fn begin_pairing(
+        &mut self,
+        pairing: Pairing,
+        online: bool,
+        at: impl Into<Moment>,
+    ) -> Vec<Effect> {
+        self.owner.begin_pairing(pairing, online, at.into())
     }
 
     /// Returns when, in seconds since 1970, [`Input::Woke`] is due.
@@ -353,7 +358,7 @@ impl Keeper {
     fn step(&mut self, input: Input, at: Moment) -> Vec<Effect> {
         let now = at.wall;
         match input {
-            Input::Online => self.online(now),
+            Input::Online => self.online(at),
             Input::Offline => {
                 self.intakes.offline();
                 self.deliveries.offline();
@@ -438,8 +443,9 @@ impl Keeper {
         Vec::new()
     }
 
-    fn online(&mut self, now: i64) -> Vec<Effect> {
-        let mut effects = self.owner.login(now);
+    fn online(&mut self, at: Moment) -> Vec<Effect> {
+        let now = at.wall;
+        let mut effects = self.owner.login(at);
         effects.extend(self.greet());
         effects.extend(self.intakes.online(now));
         effects.extend(self.deliveries_online());
@@ -453,7 +459,7 @@ impl Keeper {
         let text = told.text.take().map(Zeroizing::new);
         let judged = text.as_ref().map(|text| text.as_str());
         let has_files = !told.files.is_empty();
-        let mut effects = match self.owner.judge(&told.from, judged, has_files, now) {
+        let mut effects = match self.owner.judge(&told.from, judged, has_files, at) {
             Verdict::Silence => return Vec::new(),
             Verdict::Answer(mut effects) => {
                 effects.extend(self.invite(&effects));

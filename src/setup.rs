@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use qrcode::{QrCode, render::unicode::Dense1x2};
+use qrcode::QrCode;
 use vault::{
     OpenVault, Passphrase, SlotSecret, UnlockCode, VaultFolder, VaultId, ask,
     key::file::KEY_FILE_NAME, slot::SlotKind, words::RecoveryWords,
@@ -40,6 +40,7 @@ use crate::{
 /// Where a stick is mounted for the daemon: systemd/strongroom-stick.socket.
 const STICKS: &str = "/run/strongroom-sticks";
 
+mod drawn;
 mod first_boot;
 mod image_config;
 mod mode;
@@ -468,8 +469,7 @@ fn print_address(
     };
     let text = address.to_string();
     let code = QrCode::new(&text).context("while drawing the QR code")?;
-    let code = code.render::<Dense1x2>().build();
-    writeln!(out, "{code}\n{text}\n")?;
+    writeln!(out, "{}\n{text}\n", drawn::drawn(&code))?;
     Ok(())
 }
 

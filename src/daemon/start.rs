@@ -204,7 +204,7 @@ impl Daemon {
         };
         let effects = self
             .keeper
-            .begin_pairing(Pairing::new(&code), self.online, super::now());
+            .begin_pairing(Pairing::new(&code), self.online, super::moment());
         self.carry_out(effects, None)?;
         fs::remove_file(&path).context("while removing the pairing code")
     }

@@ -10,6 +10,7 @@ use omemo::media::MediaLink;
 use super::{
     Device, Effect, Standing,
     devices::{Devices, Level, Newcomer, Own},
+    moment::Moment,
     reply::{DeviceReply, Reply},
 };
 
@@ -44,12 +45,18 @@ impl Pairing {
         }
     }
 
-    fn is_over(&self, now: i64) -> bool {
-        self.tries_left == 0
-            || self
-                .first_login_at
-                // A clock that was set back does not keep a code good for longer.
-                .is_some_and(|at| now.abs_diff(at) > PAIRING_SECONDS.unsigned_abs())
+    /// Tells whether its time or its tries are up; `since` is when this run first counted them.
+    fn is_over(&self, now: Moment, since: Option<Moment>) -> bool {
+        let Some(at) = self.first_login_at else {
+            return self.tries_left == 0;
+        };
+        // A clock that was set back does not keep a code good for longer. Within a run it is the steady
+        // clock that counts: a machine without a clock chip is told the time soon after its first login.
+        let used = since.map_or(now.wall.abs_diff(at), |since| {
+            let here = now.steady.abs_diff(since.steady);
+            since.wall.abs_diff(at).saturating_add(here)
+        });
+        self.tries_left == 0 || used > PAIRING_SECONDS.unsigned_abs()
     }
 }
 
@@ -85,6 +92,8 @@ pub(super) struct Owner {
     pub(super) devices: Devices,
     has_trusted_device: bool,
     pairing: Option<Pairing>,
+    /// Since when the code's time is counted in this run.
+    pairing_since: Option<Moment>,
     pub(super) own: Own,
 }
 
@@ -101,6 +110,7 @@ impl Owner {
             has_trusted_device: has_trusted_device || devices.has_trusted(),
             devices,
             pairing,
+            pairing_since: None,
             own,
         }
     }
@@ -132,18 +142,20 @@ impl Owner {
         &mut self,
         mut pairing: Pairing,
         online: bool,
-        now: i64,
+        at: Moment,
     ) -> Vec<Effect> {
-        pairing.first_login_at = online.then_some(now);
+        pairing.first_login_at = online.then_some(at.wall);
+        self.pairing_since = online.then_some(at);
         self.pairing = Some(pairing.clone());
         vec![Effect::SavePairing(Some(pairing))]
     }
 
     /// Starts the code's 30 minutes at the first login.
-    pub(super) fn login(&mut self, now: i64) -> Vec<Effect> {
+    pub(super) fn login(&mut self, at: Moment) -> Vec<Effect> {
+        self.pairing_since.get_or_insert(at);
         match &mut self.pairing {
             Some(pairing) if pairing.first_login_at.is_none() => {
-                pairing.first_login_at = Some(now);
+                pairing.first_login_at = Some(at.wall);
                 vec![Effect::SavePairing(Some(pairing.clone()))]
             }
             _ => Vec::new(),
@@ -156,8 +168,9 @@ impl Owner {
         device: &Device,
         text: Option<&str>,
         has_files: bool,
-        now: i64,
+        at: Moment,
     ) -> Verdict {
+        let now = at.wall;
         if !self.is(&device.jid) || self.devices.is_shut_out(&device.fingerprint) {
             return Verdict::Silence;
         }
@@ -173,7 +186,7 @@ impl Owner {
             }
             Standing::Revoked => return Verdict::Silence,
             Standing::Undecided | Standing::Quarantined => {
-                return self.judge_new(device, text, has_files, now);
+                return self.judge_new(device, text, has_files, at);
             }
         }
         // A pinned device is trusted before it has ever written.
@@ -189,10 +202,10 @@ impl Owner {
         device: &Device,
         text: Option<&str>,
         has_files: bool,
-        now: i64,
+        at: Moment,
     ) -> Verdict {
         if self.pairing.is_some() {
-            return self.pair(device, text.unwrap_or_default(), now);
+            return self.pair(device, text.unwrap_or_default(), at);
         }
         if !self.has_trusted_device {
             return Verdict::Answer(vec![Effect::SayTo(
@@ -201,7 +214,7 @@ impl Owner {
             )]);
         }
         let mut effects = Vec::new();
-        let is_told = match self.devices.came(device, now) {
+        let is_told = match self.devices.came(device, at.wall) {
             Newcomer::TooMany => return Verdict::Silence,
             Newcomer::Again { tell } => tell,
             Newcomer::First => {
@@ -227,12 +240,12 @@ impl Owner {
         Verdict::Answer(effects)
     }
 
-    fn pair(&mut self, device: &Device, text: &str, now: i64) -> Verdict {
+    fn pair(&mut self, device: &Device, text: &str, at: Moment) -> Verdict {
         let Some(pairing) = &mut self.pairing else {
             return Verdict::Silence;
         };
         let say = |reply| Effect::SayTo(device.clone(), Reply::Device(reply));
-        if pairing.is_over(now) {
+        if pairing.is_over(at, self.pairing_since) {
             self.pairing = None;
             return Verdict::Answer(vec![
                 Effect::SavePairing(None),
@@ -244,7 +257,7 @@ impl Owner {
             self.pairing = None;
             self.has_trusted_device = true;
             let id = (device.id, device.fingerprint.as_str());
-            self.devices.set(id, Level::Paired, now);
+            self.devices.set(id, Level::Paired, at.wall);
             self.devices.meet(device.id);
             return Verdict::Answer(vec![
                 Effect::Trust(device.clone()),

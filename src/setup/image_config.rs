@@ -10,11 +10,12 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use qrcode::{QrCode, render::unicode::Dense1x2};
+use qrcode::QrCode;
 use vault::ask;
 use zeroize::Zeroizing;
 
 use super::{
+    drawn::drawn,
     first_boot::{code, fields::FIELDS, reading},
     register::name,
 };
@@ -219,14 +220,14 @@ fn report(
         )?;
         return Ok(());
     };
-    let drawn = QrCode::new(format!("xmpp:{vault}")).context("while drawing the QR code")?;
+    let address = QrCode::new(format!("xmpp:{vault}")).context("while drawing the QR code")?;
     writeln!(
         out,
         "{}\n\n1. Scan this on your phone, or add {vault} by hand, and switch OMEMO on.\n2. Compare the \
          fingerprint that your phone shows for it with the one in\n   strongroom-status.txt on the card: \
          a server could stand in between.\n3. Only if they are the same, send the PAIRING CODE as your \
          first message, within 30 minutes\n   of the vault's first login:\n\n    {}\n",
-        drawn.render::<Dense1x2>().build(),
+        drawn(&address),
         code.as_str()
     )?;
     Ok(())

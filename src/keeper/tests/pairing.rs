@@ -66,6 +66,40 @@ fn a_pairing_code_is_good_for_thirty_minutes_from_the_first_login() {
 }
 
 #[test]
+fn a_clock_that_is_set_after_the_login_neither_ends_a_pairing_code_nor_keeps_it_good() {
+    const MONTH: i64 = 30 * 24 * 60 * 60;
+    let code = "ABCDE-12345";
+    let pairs = |jump: i64, passed: i64, memory: Memory| {
+        let mut keeper = started(memory);
+        let _ = keeper.handle(Input::Online, NOW);
+        let at = Moment {
+            wall: NOW + jump,
+            steady: NOW + passed,
+        };
+        let mut told = told(1, code);
+        told.from = device(Standing::Undecided);
+        let effects = keeper.handle(Input::Told(told), at);
+        effects.iter().any(|it| matches!(it, Effect::Trust(_)))
+    };
+    let fresh = |first_login_at: Option<i64>| Memory {
+        has_trusted_device: false,
+        pairing: Some(Pairing {
+            first_login_at,
+            ..Pairing::new(code)
+        }),
+        ..memory()
+    };
+
+    assert!(pairs(MONTH, PAIRING_SECONDS, fresh(None)));
+    assert!(pairs(-MONTH, PAIRING_SECONDS, fresh(None)));
+    assert!(!pairs(0, PAIRING_SECONDS + 1, fresh(None)));
+    // What an earlier run used of its time stays used.
+    assert!(pairs(MONTH, 60, fresh(Some(NOW + 60 - PAIRING_SECONDS))));
+    assert!(!pairs(0, 61, fresh(Some(NOW + 60 - PAIRING_SECONDS))));
+    assert!(!pairs(0, 0, fresh(Some(NOW + PAIRING_SECONDS + 1))));
+}
+
+#[test]
 fn a_pinned_fingerprint_needs_no_code_and_another_one_gets_nothing() {
     let mut keeper = started(Memory {
         pins: vec![FINGERPRINT.to_owned()],

@@ -24,9 +24,10 @@ pub(in crate::setup) struct Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = if self.what.ends_with('?') { "" } else { "." };
         match self.line {
-            Some(line) => write!(f, "Line {line}: {}.", self.what),
-            None => write!(f, "Missing: {}.", self.what),
+            Some(line) => write!(f, "Line {line}: {}{end}", self.what),
+            None => write!(f, "Missing: {}{end}", self.what),
         }
     }
 }
