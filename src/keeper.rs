@@ -188,6 +188,7 @@ impl Keeper {
         self.plain_refused_at = remembered.plain_refused_at;
         self.unreadable_at = remembered.unreadable_at;
         self.owner.devices.restore(remembered.devices.clone());
+        self.carries = Carries::new(remembered.carrying.clone());
         self.saved = remembered;
         self
     }
@@ -224,6 +225,7 @@ impl Keeper {
             plain_refused_at: self.plain_refused_at,
             unreadable_at: self.unreadable_at,
             devices: self.owner.devices.record().clone(),
+            carrying: self.carries.record(),
         }
     }
 
@@ -447,6 +449,7 @@ impl Keeper {
         let now = at.wall;
         let mut effects = self.owner.login(at);
         effects.extend(self.greet());
+        effects.extend(self.carry_cut_short());
         effects.extend(self.intakes.online(now));
         effects.extend(self.deliveries_online());
         effects

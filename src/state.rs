@@ -32,7 +32,7 @@ pub const STATE_FILE: &str = "state.db";
 pub const STATE_KEY_FILE: &str = "state.key";
 
 /// Each step that brought the tables to their present form, with the version it leads to.
-const MIGRATIONS: [(i64, &str); 9] = [
+const MIGRATIONS: [(i64, &str); 10] = [
     (1, include_str!("state/migrations/001_init.sql")),
     (30, include_str!("state/migrations/030_intake_mac.sql")),
     (40, include_str!("state/migrations/040_asker.sql")),
@@ -42,6 +42,7 @@ const MIGRATIONS: [(i64, &str); 9] = [
     (80, include_str!("state/migrations/080_chat.sql")),
     (100, include_str!("state/migrations/100_client.sql")),
     (140, include_str!("state/migrations/140_contacts.sql")),
+    (170, include_str!("state/migrations/170_sticks.sql")),
 ];
 
 /// Why the state could not be read or written. Every write error is final for the process: what

@@ -3,6 +3,8 @@
 //! It has each confirmed by a number once it is known how much it is, and tells how far it has come.
 //! It knows sticks only as they were told; whoever mounts one looks again.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Effect, JobId, Keeper,
     chat::Chat,
@@ -246,10 +248,44 @@ struct Run {
     ended: Option<Ended>,
 }
 
+/// What is remembered of it, so that a restart is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carrying {
+    /// Whether files go onto the stick.
+    pub is_export: bool,
+    /// The stick's name.
+    pub name: String,
+}
+
 /// What is carried: one thing at a time.
 #[derive(Default)]
 pub(super) struct Carries {
     run: Option<Run>,
+    /// What the last run did not end, until that is told.
+    cut_short: Option<Carrying>,
+}
+
+impl Carries {
+    /// Takes up what the last run did not end.
+    pub(super) fn new(cut_short: Option<Carrying>) -> Self {
+        Self {
+            run: None,
+            cut_short,
+        }
+    }
+
+    /// Returns what is to be written down.
+    pub(super) fn record(&self) -> Option<Carrying> {
+        let carrying = |run: &Run| {
+            let (stick, _) = run.sure.as_ref()?;
+            Some(Carrying {
+                is_export: matches!(run.wish, Wish::Export { .. }),
+                name: stick.name.clone(),
+            })
+        };
+        let now = self.run.as_ref().and_then(carrying);
+        now.or_else(|| self.cut_short.clone())
+    }
 }
 
 impl Keeper {
@@ -327,6 +363,12 @@ impl Keeper {
             .into_iter()
             .chain([Effect::Carry(act)])
             .collect()
+    }
+
+    /// Tells once what the last run did not end.
+    pub(super) fn carry_cut_short(&mut self) -> Option<Effect> {
+        let Carrying { is_export, name } = self.carries.cut_short.take()?;
+        Some(say(CarryReply::CutShort { is_export, name }))
     }
 
     /// `eject` lets go of the stick while there is something to do with one; `None` where there is not.

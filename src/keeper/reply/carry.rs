@@ -75,6 +75,13 @@ pub enum CarryReply {
         /// What became of the files.
         tally: StickTally,
     },
+    /// A restart ended it.
+    CutShort {
+        /// Whether files went onto the stick.
+        is_export: bool,
+        /// The stick's name.
+        name: String,
+    },
     /// Nothing was begun.
     Refused(Box<Refused>),
     /// Another one is being carried out.

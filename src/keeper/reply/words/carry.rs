@@ -51,6 +51,17 @@ impl CarryReply {
                 ended,
                 tally,
             } => imported(&show(name), *of, ended, tally),
+            Self::CutShort { is_export, name } => {
+                let (what, verb) = match is_export {
+                    true => ("wrote onto", "the same"),
+                    false => ("read", "\"import\""),
+                };
+                format!(
+                    "I was cut short while I {what} {}, and no file is there in part. Send {verb} again: \
+                     I go on where that ended.",
+                    show(name)
+                )
+            }
             Self::Refused(why) => refused(why),
             Self::Busy => "I am busy with a stick. Wait until I say that you may pull it out, or \
                            send \"eject\" to end it."
