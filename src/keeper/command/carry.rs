@@ -67,11 +67,17 @@ pub(super) fn import(rest: &str) -> Result<Command, NotACommand> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDate;
+
     use super::*;
     use crate::keeper::command::{Filter, Pick};
 
     fn exported(line: &str) -> (Wanted, Option<String>) {
-        match export(line, &Context::default()) {
+        let context = Context {
+            today: NaiveDate::from_ymd_opt(2026, 5, 4).unwrap(),
+            ..Context::default()
+        };
+        match export(line, &context) {
             Ok(Command::Carry(Wish::Export { what, onto })) => (what, onto),
             other => panic!("{line}: {other:?}"),
         }
