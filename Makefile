@@ -20,7 +20,7 @@ FUZZ_SECONDS ?= 60
 MUTANTS_VERSION := 27.1.0
 MUTANTS := $(TARGET)/tools/bin/cargo-mutants
 
-.PHONY: help setup check test demo clients pictures bench units unit-test package package-test cross image image-test boot-test faults hostile servers fuzz mutants advisories
+.PHONY: help setup check test demo clients pictures bench units unit-test package package-test cross image image-test boot-test release release-test faults hostile servers fuzz mutants advisories
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,7 +50,7 @@ test: setup ## all tests, with a real Prosody and a foreign phone
 demo: setup ## a vault, its owner's phone and a chat between them, to read along
 	scripts/demo.sh
 
-clients: setup ## real clients from Debian pair, share a photo and get it back: 3 minutes (root)
+clients: setup ## real clients from Debian pair, share a photo and get it back: 4 minutes (root)
 	scripts/clients.sh
 
 pictures: setup ## docs/pictures anew: a real client's window, a contact sheet, the guide's: 5 minutes (root)
@@ -83,6 +83,12 @@ image: setup $(CARGO_DEB) ## the image for the Pi's card: half an hour, then 5 m
 
 image-test: setup $(CARGO_DEB) ## the same, assembled twice and compared
 	PATH=$(dir $(CARGO_DEB)):$$PATH pi-image/image.sh --twice
+
+release: setup $(CARGO_DEB) ## packages, image, list of parts, notes, signed checksums: hours (root)
+	PATH=$(dir $(CARGO_DEB)):$$PATH scripts/release.sh
+
+release-test: setup $(CARGO_DEB) ## programs and package built in two folders are the same: half an hour
+	PATH=$(dir $(CARGO_DEB)):$$PATH scripts/release.sh --twice
 
 boot-test: setup $(CARGO_DEB) ## boot the image, pull its stick and cut its power 20 times: hours (root)
 	PATH=$(dir $(CARGO_DEB)):$$PATH scripts/boot-test.sh

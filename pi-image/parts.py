@@ -2,6 +2,7 @@
 
 parts.py sbom NAME ROOT < CRATES    CycloneDX: Debian's packages in a root, and our crates, which
                                     stand one a line as `cargo tree` prints them
+parts.py crates NAME < CRATES       the same for our programs alone
 parts.py imager IMAGE ADDRESS       the list of Raspberry Pi Imager for one image
 """
 import datetime
@@ -46,15 +47,21 @@ def crates(lines):
 
 
 def sbom(name, root):
-    components = [*debian(root), *crates(sys.stdin)]
+    return listed(name, "operating-system", [*debian(root), *crates(sys.stdin)])
+
+
+def programs(name):
+    return listed(name, "application", [*crates(sys.stdin)])
+
+
+def listed(name, kind, components):
     for entry in components:
         entry["bom-ref"] = entry["purl"]
     digest = hashlib.sha256(json.dumps(components).encode()).digest()
     return {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
             "serialNumber": f"urn:uuid:{uuid.UUID(bytes=digest[:16], version=4)}",
             "metadata": {"timestamp": CREATED.isoformat(),
-                         "component": {"type": "operating-system", "name": name,
-                                       "bom-ref": name}},
+                         "component": {"type": kind, "name": name, "bom-ref": name}},
             "components": components}
 
 
@@ -80,7 +87,7 @@ def imager(image, address):
 
 
 def main():
-    made = {"sbom": sbom, "imager": imager}[sys.argv[1]](*sys.argv[2:])
+    made = {"sbom": sbom, "crates": programs, "imager": imager}[sys.argv[1]](*sys.argv[2:])
     json.dump(made, sys.stdout, indent=1, sort_keys=True)
     print()
 

@@ -188,8 +188,8 @@ class Evening(Play):
         self.phone.reply("The second stick opens the vault too", LONG)
         self.pi.pull("spare")
         opened = self.said("the vault is open")
-        self.confirm("prepare pi", "The stick is to live in the Pi", "I prepare it")
-        self.phone.reply("The stick lives in the Pi from now on", LONG)
+        self.confirm("prepare pi", "The stick is to live in the Pi",
+                     "The stick lives in the Pi from now on")
         self.heard("the vault is open", opened)
         self.sticks_keep_theirs()
         self.holds("a spare stick is made, and the first one's home is the Pi, by chat",

@@ -40,10 +40,27 @@ if [ ${#missing[@]} -gt 0 ]; then
     apt-get install --assume-yes --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
+# QXmpp 1.10 is in Debian 13 only: it is unpacked beside, and a program of ours built against it there.
+more=()
+if [ "${what[0]}" = real_clients.py ]; then
+    root=$target/clients/trixie
+    mkdir -p "$target/clients/built"
+    scripts/fetch-debian13.sh "$root" g++ libqxmppqt6-dev libqca-qt6-plugins
+    cp scripts/qxmpp_phone.cpp "$target/clients/built"
+    include=/usr/include
+    qt=$include/x86_64-linux-gnu/qt6
+    [ -d "$root$qt" ] || qt=$include/aarch64-linux-gnu/qt6
+    scripts/in-root.sh "$root" "$target/clients/built" -- /usr/bin/g++ -std=c++20 -O1 -fPIC \
+        -I$qt -I$qt/QtCore -I$qt/QtNetwork -I$qt/QtXml -I$include/QXmppQt6 -I$include/QXmppQt6/Omemo \
+        "$target/clients/built/qxmpp_phone.cpp" -o "$target/clients/built/qxmpp_phone" \
+        -lQXmppQt6 -lQXmppOmemoQt6 -lQt6Core -lQt6Network -lQt6Xml
+    more=("$root" "$target/clients/built/qxmpp_phone")
+fi
+
 echo "Building strongroom (without optimisation: the quicker build)"
 cargo build --workspace --bins --locked
 
 # The shell stands between, for whoever is the first process of a namespace inherits all orphans.
 unshare --net --mount --pid --fork --kill-child --mount-proc \
     sh -c 'ip link set lo up && "$@"; exit $?' -- \
-    dbus-run-session -- "$python" -B "scripts/${what[0]}" "$target/debug" "${what[@]:1}"
+    dbus-run-session -- "$python" -B "scripts/${what[0]}" "$target/debug" "${what[@]:1}" "${more[@]}"

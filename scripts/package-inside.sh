@@ -44,6 +44,30 @@ quietly dpkg --install /tmp/now.deb
 [ -L /etc/systemd/system/multi-user.target.wants/strongroom.service ] || fail "not enabled any more"
 echo 'upgraded; settings, state and drive as they were'
 
+# The power goes at many moments of an upgrade; the next start finishes it.
+new=$(sha256sum < /usr/bin/strongroom)
+took=$( { time -p dpkg --install /tmp/now.deb > /dev/null 2>&1; } 2>&1 | awk '/^real/ { print $2 }')
+half=0 cuts=15
+for cut in $(seq $cuts); do
+    quietly dpkg --install /tmp/older.deb
+    old=$(sha256sum < /usr/bin/strongroom)
+    [ "$old" != "$new" ] || fail "the older program is the newer one"
+    timeout --signal=KILL "$(awk "BEGIN { print $took * $cut / ($cuts + 1) }")" \
+        dpkg --install /tmp/now.deb > /dev/null 2>&1 || true
+    found=$(sha256sum < /usr/bin/strongroom)
+    [ "$found" = "$old" ] || [ "$found" = "$new" ] || fail "cut off, the program is neither old nor new"
+    strongroom --version > /dev/null || fail "cut off, the program does not start"
+    [ "$(dpkg-query -W -f '${db:Status-Status}' strongroom)" = installed ] || half=$((half + 1))
+    quietly dpkg --configure --pending
+    quietly dpkg --install /tmp/now.deb
+    [ "$(sha256sum < /usr/bin/strongroom)" = "$new" ] || fail "an upgrade that was cut off is not finished"
+    [ "$(dpkg-query -W -f '${db:Status-Status}' strongroom)" = installed ] || fail "it is not whole"
+done
+[ $half -ge 1 ] || fail "none of $cuts cuts found it half-way"
+[ "$(cat /etc/strongroom/password /var/lib/strongroom/vault.pub)" = $'secret\nhalf' ] \
+    || fail "an upgrade that was cut off lost state"
+echo "killed at $cuts moments of an upgrade, $half half-way: the old or the new program each time, and finished by the next"
+
 quietly dpkg --remove strongroom
 [ ! -e /usr/bin/strongroom ] || fail "removed, it is still there"
 [ -e /etc/strongroom/strongroom.toml ] || fail "removing took the settings"

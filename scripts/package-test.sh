@@ -21,9 +21,10 @@ rm -rf --one-file-system "$work"
 mkdir -p "$work/packages"
 trap 'rm -rf --one-file-system "$work"' EXIT
 cp "$package" "$work/packages/now.deb"
-# The same package under an older name, to be upgraded from.
+# The same package under an older name and with another program, to be upgraded from.
 dpkg-deb --raw-extract "$package" "$work/older"
 sed -i 's/^Version: .*/Version: 0.0.1-1/' "$work/older/DEBIAN/control"
+printf 'older' >> "$work/older/usr/bin/strongroom"
 dpkg-deb -Znone --root-owner-group --build "$work/older" "$work/packages/older.deb" > /dev/null
 rm -rf --one-file-system "$work/older"
 
@@ -40,6 +41,11 @@ for release in bookworm trixie; do
             bash /tmp/package-inside.sh' sh "$root" | sed "s/^/package-test: $release: /"
     rm -rf --one-file-system "$root"
 done
+
+# The card's own updater, on a card in memory.
+unshare --mount --pid --fork --kill-child --propagation private bash -euc '
+    mount -t proc proc /proc
+    exec scripts/card-update-inside.sh "$1"' sh "$(scripts/debian-root.sh trixie)" | sed 's/^/package-test: /'
 
 base=$(scripts/debian-root.sh trixie lintian)
 mkdir -p "$base/tmp/check"

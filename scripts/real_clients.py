@@ -1,6 +1,6 @@
 """Each real client pairs with a vault of its own, shares a photo, and gets it back, byte for byte.
 
-Usage: real_clients.py PROGRAMS. scripts/clients.sh gives it the room it needs.
+Usage: real_clients.py PROGRAMS ROOT QXMPP: the unpacked Debian 13 and what was built in it. scripts/clients.sh gives it the room it needs.
 """
 import hashlib
 import subprocess
@@ -12,6 +12,7 @@ from PIL import Image
 
 import alone
 import photos
+import qxmpp
 from dino import Dino
 from profanity import Profanity
 from stage import OWNER, PATIENCE, Failed, Stage, check, pairing_code
@@ -56,10 +57,24 @@ def with_dino(stage, code, photo):
     check(sha256(back) == sha256(sent), "the photo did not come back as it was sent")
 
 
-CLIENTS = {"profanity": with_profanity, "dino-im": with_dino}
+def with_qxmpp(stage, code, photo):
+    client = stage.also(qxmpp.Qxmpp(stage.folder / "qxmpp", sys.argv[2], sys.argv[3],
+                                    alone.password(OWNER)))
+    client.say(code)
+    client.hear("heard", "Paired")
+    client.share(photo)
+    client.hear("heard", "#1 .*stored")
+    client.say("get 1")
+    back = client.hear("saved", "")
+    check(sha256(back) == sha256(photo), "the photo did not come back as it was sent")
+
+
+CLIENTS = {"profanity": with_profanity, "dino-im": with_dino, "qxmpp": with_qxmpp}
 
 
 def version(package):
+    if package == "qxmpp":
+        return qxmpp.version(sys.argv[2])
     found = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package],
                            capture_output=True, text=True)
     return found.stdout or "?"

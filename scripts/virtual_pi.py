@@ -285,8 +285,11 @@ class Machine:
                   f"&& chown {owner}: {path}")
 
     def until(self, command, what, patience=300):
-        """Waits until a command succeeds in it."""
+        """Waits until a command succeeds in it. The shell there is given back in any case."""
+        now = "$(cut -d. -f1 /proc/uptime)"
         try:
-            self.here(f"until {command} >/dev/null 2>&1; do sleep 0.3; done", patience)
+            self.here(f"end=$(({now} + {patience})); until {command} >/dev/null 2>&1; do "
+                      f"[ {now} -lt $end ] || break; sleep 0.3; done; [ {now} -lt $end ]",
+                      patience + 60)
         except Failed as failed:
             raise Failed(f"in vain: {what}\n{failed}") from None

@@ -33,7 +33,7 @@ use crate::{
     keydevice::{KeyDevice, Presence},
     lamp::Lamp,
     service,
-    state::State,
+    state::{State, StateError},
     transfer,
     vault_process::{Deliveries, VaultProcess, Word},
     xmpp::{Arrival, Client, FatalReason, Link, Page, RequestError},
@@ -52,6 +52,7 @@ mod effects;
 pub mod evening;
 mod inbox;
 mod keeping;
+mod left_over;
 mod life;
 mod machine;
 mod media_type;
@@ -243,9 +244,12 @@ pub fn long_version() -> &'static str {
 /// help before a person has changed something, else 1.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
-    let fatal = error
-        .chain()
-        .any(|cause| cause.is::<RunError>() || cause.is::<crate::config::ConfigError>());
+    let is_of_newer = |cause: &StateError| matches!(cause, StateError::TooNew { .. });
+    let fatal = error.chain().any(|cause| {
+        cause.is::<RunError>()
+            || cause.is::<crate::config::ConfigError>()
+            || cause.downcast_ref().is_some_and(is_of_newer)
+    });
     ExitCode::from(if fatal { 78 } else { 1 })
 }
 
@@ -490,6 +494,7 @@ impl Daemon {
         if let Some(starts) = self.starts.came_up() {
             self.handle(Input::Machine(Heard::Recovered { starts }))?;
         }
+        self.tell_unread()?;
         self.handle(Input::Online)
     }
 

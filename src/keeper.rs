@@ -354,7 +354,8 @@ impl Keeper {
         effects.extend(self.follow_up(at));
         self.count_lost();
         let effects = self.notice(effects, at);
-        self.end_for_clients(asked, effects)
+        let effects = self.end_for_clients(asked, effects);
+        self.on_the_wall(effects)
     }
 
     fn step(&mut self, input: Input, at: Moment) -> Vec<Effect> {
@@ -440,11 +441,6 @@ impl Keeper {
         }
     }
 
-    fn spare_known(&mut self, has_spare: bool) -> Vec<Effect> {
-        self.weekly.learned(has_spare);
-        Vec::new()
-    }
-
     fn online(&mut self, at: Moment) -> Vec<Effect> {
         let now = at.wall;
         let mut effects = self.owner.login(at);
@@ -461,7 +457,7 @@ impl Keeper {
         // It may be a code, which leaves no copy behind.
         let text = told.text.take().map(Zeroizing::new);
         let judged = text.as_ref().map(|text| text.as_str());
-        let has_files = !told.files.is_empty();
+        let has_files = told.has_files();
         let mut effects = match self.owner.judge(&told.from, judged, has_files, at) {
             Verdict::Silence => return Vec::new(),
             Verdict::Answer(mut effects) => {
@@ -554,12 +550,6 @@ impl Keeper {
             self.notices.came(bytes);
             effects.push(Effect::SavePace(self.storage.count(bytes, now)));
         }
-        effects
-    }
-
-    /// Adds the summary once the last waiting file is adopted.
-    fn with_opening(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
-        effects.extend(self.intakes.summary());
         effects
     }
 

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 mod about;
 mod contacts;
+mod migrating;
 mod omemo_store;
 #[cfg(test)]
 mod tests;
@@ -30,20 +31,6 @@ pub use uploads::{Upload, UploadStage};
 pub const STATE_FILE: &str = "state.db";
 /// The file name of its key in the system folder.
 pub const STATE_KEY_FILE: &str = "state.key";
-
-/// Each step that brought the tables to their present form, with the version it leads to.
-const MIGRATIONS: [(i64, &str); 10] = [
-    (1, include_str!("state/migrations/001_init.sql")),
-    (30, include_str!("state/migrations/030_intake_mac.sql")),
-    (40, include_str!("state/migrations/040_asker.sql")),
-    (45, include_str!("state/migrations/045_described_files.sql")),
-    (50, include_str!("state/migrations/050_used_prekey.sql")),
-    (55, include_str!("state/migrations/055_devices.sql")),
-    (80, include_str!("state/migrations/080_chat.sql")),
-    (100, include_str!("state/migrations/100_client.sql")),
-    (140, include_str!("state/migrations/140_contacts.sql")),
-    (170, include_str!("state/migrations/170_sticks.sql")),
-];
 
 /// Why the state could not be read or written. Every write error is final for the process: what
 /// is in memory may be ahead of what is on the card.
@@ -66,7 +53,10 @@ pub enum StateError {
     #[error("a record of the state database is damaged or of a later version")]
     Damaged,
     /// The database was written by a newer program.
-    #[error("the state database has version {found}, this program knows up to {newest}")]
+    #[error(
+        "the state on the system card was written by a newer Strongroom (its version is {found}, this \
+         program knows up to {newest}); install the newer one again, nothing was changed"
+    )]
     TooNew {
         /// Its version.
         found: i64,
@@ -129,6 +119,10 @@ impl State {
     ///
     /// [`StateError`]; an existing database is left as it was.
     pub fn open(folder: &Path) -> Result<Self, StateError> {
+        Self::open_with(folder, &migrating::MIGRATIONS)
+    }
+
+    fn open_with(folder: &Path, migrations: &[(i64, &str)]) -> Result<Self, StateError> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -140,7 +134,7 @@ impl State {
             None => make_key(folder)?,
         };
         vault::index::make_library_ready();
-        let connection = Connection::open(&file)?;
+        let mut connection = Connection::open(&file)?;
         let mut pragma = Zeroizing::new(String::with_capacity(80));
         pragma.push_str("x'");
         pragma.push_str(&key);
@@ -161,34 +155,11 @@ impl State {
         connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        let mut state = Self {
+        migrating::migrate(&mut connection, migrations)?;
+        Ok(Self {
             connection,
             folder: folder.to_owned(),
-        };
-        state.migrate()?;
-        Ok(state)
-    }
-
-    fn migrate(&mut self) -> Result<(), StateError> {
-        let newest = MIGRATIONS.iter().map(|(version, _)| *version).max();
-        let newest = newest.unwrap_or(0);
-        let found: i64 = self
-            .connection
-            .query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if found > newest || found < 0 {
-            return Err(StateError::TooNew { found, newest });
-        }
-        for (version, sql) in MIGRATIONS {
-            if version > found {
-                let step = self
-                    .connection
-                    .transaction_with_behavior(TransactionBehavior::Immediate)?;
-                step.execute_batch(sql)?;
-                step.pragma_update(None, "user_version", version)?;
-                step.commit()?;
-            }
-        }
-        Ok(())
+        })
     }
 
     /// Closes the database and opens it anew: what SQLite took from a pool of small pieces it gives
@@ -323,6 +294,32 @@ impl Step<'_> {
             .prepare_cached("SELECT bytes FROM job WHERE kind = ?1 ORDER BY id")?;
         let rows = rows.query_map([kind.name()], |row| row.get::<_, Vec<u8>>(0))?;
         rows.map(|bytes| read(&Zeroizing::new(bytes?))).collect()
+    }
+
+    /// Closes all jobs of a kind that are not a `T`, as another version of the program may have left
+    /// them; returns how many.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub fn close_unread_jobs<T: DeserializeOwned>(&self, kind: JobKind) -> Result<u32, StateError> {
+        let mut rows = self
+            .transaction
+            .prepare_cached("SELECT id, bytes FROM job WHERE kind = ?1")?;
+        let rows = rows.query_map([kind.name()], |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })?;
+        let mut closed = 0;
+        for row in rows.collect::<Result<Vec<_>, _>>()? {
+            let (id, bytes) = (row.0, Zeroizing::new(row.1));
+            if read::<T>(&bytes).is_err() {
+                self.transaction
+                    .prepare_cached("DELETE FROM job WHERE id = ?1")?
+                    .execute([id])?;
+                closed += 1;
+            }
+        }
+        Ok(closed)
     }
 
     /// Forgets a job. What it held is overwritten (`secure_delete`).

@@ -67,7 +67,7 @@ pub use login::LoginWay;
 pub use registration::{RegisterError, Registered, Registration, Said, register, try_login};
 pub use roster::Subscription;
 pub use sce::{SceContent, SceDraft, SceError};
-pub use sfs::FoundFile;
+pub use sfs::{FoundFile, FoundSources};
 pub use signs::{Sign, Signs};
 pub use survey::{Host, NotInside, Reached, Survey, survey};
 pub use upload::{Slot, SlotError, UploadService};

@@ -711,6 +711,7 @@ fn message(text: &str) -> Told {
         blob: [255; 16],
         text: Some(text.to_owned()),
         files: Vec::new(),
+        attached: None,
         sent_at: 0,
         receipt: None,
         readers: Vec::new(),

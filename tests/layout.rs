@@ -67,7 +67,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config", "daemon", "disk", "keeper", "keys", "lamp", "state", "xmpp",
         ],
     ),
-    ("state", &[]),
+    ("state", &["crash"]),
     ("transfer", &["names", "pinned"]),
     (
         "vault_process",

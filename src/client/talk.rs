@@ -162,7 +162,12 @@ impl Talk {
                 Ok(Some(Event::Offline(reason)))
             }
             Arrival::Fatal(reason) => Err(reason.into()),
-            Arrival::Message(message) => self.message(*message),
+            Arrival::Message(message) => {
+                if message.from_bare == self.given.vault {
+                    self.link.note_use();
+                }
+                self.message(*message)
+            }
             Arrival::Stage { token, stage } => {
                 let Ok(token) = i64::try_from(token) else {
                     return Ok(None);

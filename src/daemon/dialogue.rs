@@ -14,6 +14,7 @@ use crate::{
         carry::Wanted,
         command::{Command, Pick},
         contacts::Wish,
+        described::Described,
         intake::Intake,
         labels::Labels,
         pictures::{Made, PictureNews, Pictures, SHEET_FILES, Seen},
@@ -372,6 +373,11 @@ pub fn metadata(intake: &Intake) -> Metadata {
         member: None,
         sent_at: at(intake.sent_at),
         received_at: at(intake.received_at),
+        dated: intake
+            .described
+            .as_ref()
+            .and_then(Described::dated)
+            .and_then(at),
     }
 }
 

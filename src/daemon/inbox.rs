@@ -1,7 +1,10 @@
 //! A message comes in: OMEMO opens it, the keeper decides, and one transaction saves both.
 
 use anyhow::Context as _;
-use omemo::{Address, Envelope, Namespace, Opened, ReceiveError, Store as _, Trust, machine};
+use omemo::{
+    Address, Envelope, Namespace, Opened, ReceiveError, Store as _, Trust, machine,
+    media::SharedFileError,
+};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -16,6 +19,7 @@ use crate::{
         Device, Effect, Input, JobId, Standing, Told,
         chat::Beside,
         described::Announced,
+        intake::{Attached, SharedAs},
         life::{News, Unreadable},
     },
     state::{State, StateError, Step},
@@ -45,6 +49,9 @@ impl Daemon {
             if self.passed_over != 0 {
                 return Ok(());
             }
+        }
+        if is_owners {
+            self.link.note_use();
         }
         self.programs.note(&message, is_owners);
         let cursor = match message.source {
@@ -338,9 +345,13 @@ fn told(
         }
         (None, body) => body.as_ref().map(|it| it.to_vec()),
     };
-    let files = announced(inside, opened)?;
+    let files = announced(message, inside, opened)?;
+    let attached = inside.and_then(SceContent::attached).map(|it| {
+        let (message, part) = (it.to, it.part);
+        Box::new(Attached::new(SharedAs { message, part }, it.sources))
+    });
     let text = text.map(Zeroizing::new);
-    if text.is_none() && files.is_empty() {
+    if text.is_none() && files.is_empty() && attached.is_none() {
         return Ok(None);
     }
     let text = text.and_then(|text| machine::text(&text).ok().map(str::to_owned));
@@ -367,6 +378,7 @@ fn told(
         blob: blob_id()?,
         text,
         files,
+        attached,
         sent_at: sent_at(message, opened, inside),
         receipt: asks_receipt.then(|| message.id.clone()).flatten(),
         readers: Vec::new(),
@@ -386,15 +398,26 @@ fn readers(step: &Step<'_>, envelope: &Envelope) -> Result<Vec<u32>, StateError>
 }
 
 /// Returns the files that a message describes, each with a job of its own.
-fn announced(inside: Option<&SceContent>, opened: &Opened) -> Result<Vec<Announced>, StateError> {
+fn announced(
+    message: &Message,
+    inside: Option<&SceContent>,
+    opened: &Opened,
+) -> Result<Vec<Announced>, StateError> {
+    let is_named = message.id.is_some() || message.origin_id.is_some();
     let found = inside.map(SceContent::files).unwrap_or_default();
     let numbered = (1..).zip(found);
-    let announced = numbered.map(|(part, found)| {
-        let FoundFile { name, file } = found;
+    let announced = numbered.map(|(place, found)| {
+        let FoundFile { name, part, file } = found;
+        let file = file.and_then(|file| match file.sources.is_empty() && !is_named {
+            // No later message could say that it is meant.
+            true => Err(SharedFileError::NoSource),
+            false => Ok(file),
+        });
         Ok(Announced {
-            job: job_id(opened, part),
+            job: job_id(opened, place),
             blob: blob_id()?,
             name,
+            part,
             file,
         })
     });

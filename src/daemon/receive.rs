@@ -227,7 +227,7 @@ impl Taking {
     ) -> Result<(), NotSealed> {
         // Padding adds an eighth at most.
         let fits = self.room - self.room / 8;
-        let is_short = fits < self.max;
+        let short_of = (fits < self.max).then_some(self.max);
         let limits = Limits {
             max_bytes: fits.min(self.max),
         };
@@ -235,7 +235,7 @@ impl Taking {
             .client
             .fetch(&source.url, limits)
             .await
-            .map_err(|error| fetch_failed(&error, is_short))?;
+            .map_err(|error| fetch_failed(&error, short_of))?;
         let announced = download.announced().unwrap_or(0);
         let _promise = Promise::new(Arc::clone(&self.promised), announced);
         let (pieces, queue) = mpsc::channel(QUEUED_PIECES);
@@ -259,7 +259,7 @@ impl Taking {
                     let _ = pieces.send(Piece::End).await;
                     break Ok(());
                 }
-                Err(error) => break Err(fetch_failed(&error, is_short)),
+                Err(error) => break Err(fetch_failed(&error, short_of)),
             }
         };
         drop(pieces);
@@ -313,7 +313,7 @@ impl Taking {
         for source in told.sources {
             match self.client.fetch(&source.url, limits).await {
                 Err(error) if !error.is_transient() => {
-                    failed = failed.or(Some(fetch_failed(&error, false)));
+                    failed = failed.or(Some(fetch_failed(&error, None)));
                 }
                 Ok(_) | Err(_) => return drive(trouble),
             }
@@ -450,13 +450,19 @@ fn drive_failed(what: &str, error: &StoreError) -> NotSealed {
     }
 }
 
-fn fetch_failed(error: &FetchError, short_of_room: bool) -> NotSealed {
+/// `short_of` is what a file may have by the settings, where the drive has no room for so much.
+fn fetch_failed(error: &FetchError, short_of: Option<u64>) -> NotSealed {
     log::warn!("a file was not fetched: {error}");
     let why = match error {
         FetchError::Refused { .. } => IntakeFailure::RefusedAddress,
         FetchError::NotFound { .. } => IntakeFailure::Gone,
         FetchError::Redirect { .. } => IntakeFailure::Redirected,
-        FetchError::TooLarge { .. } if short_of_room => return drive(DriveTrouble::Full),
+        // What no room would make welcome is not waited for.
+        FetchError::TooLarge { announced, .. }
+            if short_of.is_some_and(|max| announced.is_none_or(|it| it <= max)) =>
+        {
+            return drive(DriveTrouble::Full);
+        }
         FetchError::TooLarge { .. } => IntakeFailure::TooLarge,
         FetchError::Length {
             announced,
@@ -476,5 +482,29 @@ fn fetch_failed(error: &FetchError, short_of_room: bool) -> NotSealed {
         may_pass(why)
     } else {
         fails(why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_no_room_would_make_welcome_is_not_waited_for() {
+        let failed = |announced, short_of| {
+            let error = FetchError::TooLarge {
+                limit: 1_000,
+                announced,
+            };
+            let failed = fetch_failed(&error, short_of);
+            (failed.why, failed.transient)
+        };
+        let full = (IntakeFailure::Drive(DriveTrouble::Full), true);
+        let too_large = (IntakeFailure::TooLarge, false);
+
+        assert_eq!(failed(Some(5_000), Some(64 << 30)), full);
+        assert_eq!(failed(None, Some(64 << 30)), full);
+        assert_eq!(failed(Some(1 << 62), Some(64 << 30)), too_large);
+        assert_eq!(failed(Some(5_000), None), too_large);
     }
 }

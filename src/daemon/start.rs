@@ -16,7 +16,7 @@ use super::{
     drive::DriveState,
     effects::{ALARM, CHECKS, LOCKED_BY_OWNER, NOTICES, ORIGINALS, PACE, PAIRING, REMEMBERED},
     inbox::rng,
-    life, omemo_now,
+    left_over, life, omemo_now,
     starts::Starts,
     trust, worked,
 };
@@ -82,7 +82,7 @@ fn key_source(config: &Config) -> anyhow::Result<keydevice::Source> {
 pub async fn run(config: Config) -> anyhow::Result<Ended> {
     let starts = Starts::begin(&config.vault.system);
     let lamp = Lamp::new(config.commands.lamp.clone());
-    let mut state = State::open(&config.vault.system).context("while opening the state")?;
+    let mut state = left_over::open_state(&config.vault.system)?;
     let life::Begun { own, record, life } = life::begin(&mut state, &config)?;
     let memory = memory(&mut state, &config, &own)?;
     let remembered = remembered(&mut state)?;

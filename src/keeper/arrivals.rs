@@ -236,12 +236,18 @@ impl Keeper {
             run.labels.add(&labels);
         }
         let labels = run.labels.clone();
-        Some(self.label_run(told, labels, at))
+        let before = run.words.as_ref().map(|it| it.1.clone());
+        Some(self.label_run(told, (before.unwrap_or_default(), labels), at))
     }
 
     /// Notes labels with all files of a device's run: on their job where they are on their way,
     /// in the index where they are entries.
-    fn label_run(&mut self, told: &Told, labels: Labels, at: Moment) -> Vec<Effect> {
+    fn label_run(
+        &mut self,
+        told: &Told,
+        (before, labels): (Labels, Labels),
+        at: Moment,
+    ) -> Vec<Effect> {
         let files = match self.arrivals.run(told.from.id, told.sent_at) {
             Some(run) => run.files.clone(),
             None => return Vec::new(),
@@ -258,7 +264,9 @@ impl Keeper {
                 Labelling::Unknown => numbers.extend(number),
             }
         }
-        self.changes.said(told.from.id, told.job, coming.clone());
+        let said = (before, labels.clone());
+        self.changes
+            .said(told.from.id, told.job, coming.clone(), said);
         let coming = coming.len() as u64;
         if !numbers.is_empty() {
             let command = Command::Label {
@@ -279,13 +287,17 @@ impl Keeper {
     /// where none did, for all that come from now on.
     pub(super) fn album(&mut self, told: &Told, name: Option<&str>, at: Moment) -> Vec<Effect> {
         let say = |reply| Effect::Say(Reply::Arrival(reply));
+        let standing = self.arrivals.record.album.clone();
         let run = self.arrivals.run(told.from.id, told.sent_at);
         let run = run.filter(|run| !run.files.is_empty());
         match (name, run) {
             (Some(name), Some(run)) => {
                 run.hear(told.job);
-                run.album = Some(name.to_owned());
-                self.label_run(told, Labels::of_album(name), at)
+                let before = run.album.replace(name.to_owned());
+                let before = before.or_else(|| standing.clone());
+                let before = before.map(|it| Labels::of_album(&it));
+                let said = (before.unwrap_or_default(), Labels::of_album(name));
+                self.label_run(told, said, at)
             }
             (Some(name), None) => {
                 self.arrivals.record.album = Some(name.to_owned());

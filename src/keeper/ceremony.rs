@@ -41,7 +41,7 @@ impl Keeper {
 
     /// Puts the files of a new device into the box.
     pub(super) fn hold_apart(&mut self, told: &Told, text: &str, now: i64) -> Vec<Effect> {
-        let mut intakes = told.described(now);
+        let mut intakes = told.described(&self.zone, now);
         if let (Ok(link), true) = (omemo::media::MediaLink::parse(text), intakes.is_empty()) {
             let file = (text, link.name.as_str());
             let times = (told.sent_at, now);
@@ -49,7 +49,9 @@ impl Keeper {
             intakes.push(intake.asked_by(told.asker()));
         }
         let held = intakes.into_iter().map(|it| self.hold_one(told, it));
-        held.collect::<Vec<_>>().concat()
+        let mut effects = held.collect::<Vec<_>>().concat();
+        effects.extend(self.attached(told, now));
+        effects
     }
 
     fn hold_one(&mut self, told: &Told, intake: Intake) -> Vec<Effect> {

@@ -17,6 +17,7 @@ use super::{
     Effect, JobId, Keeper, Moment, Told,
     intake::Intake,
     reply::{CustodyReply, FileFault, IntakeFailure, Reply},
+    zone::Zone,
 };
 
 /// A file that a message describes, as the keeper is told of it. Not `Debug`: it holds what people
@@ -28,7 +29,9 @@ pub struct Announced {
     pub blob: [u8; 16],
     /// Its name, also where the rest makes no sense.
     pub name: Option<String>,
-    /// The description.
+    /// What tells it from others of the same message, if anything does.
+    pub part: Option<String>,
+    /// The description. Without any source, a later message is to bring them.
     pub file: Result<SharedFile, SharedFileError>,
 }
 
@@ -39,11 +42,16 @@ pub struct Described {
     /// Its media type.
     pub media_type: Option<String>,
     size: Option<u64>,
-    /// When it was last changed, in seconds since 1970.
+    /// When it was last changed, in seconds since 1970; of what came in, as the clock on the wall
+    /// showed it.
     changed_at: Option<i64>,
     hashes: Vec<NamedHash>,
     places: Vec<Place>,
 }
+
+/// A file that is dated before the second day of 1970 has no date; one that is dated further ahead
+/// than any zone may be has a wrong one.
+const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// An algorithm's name, with what it yields.
 type NamedHash = (String, Vec<u8>);
@@ -85,6 +93,30 @@ impl Described {
             hashes: hashes.iter().map(hash).collect(),
             places: sources.iter().map(place).collect(),
         }
+    }
+
+    /// Lets the date be what the clock on the wall showed; one that cannot be is left out.
+    fn on_the_wall(self, zone: &Zone, (sent_at, now): (i64, i64)) -> Self {
+        let newest = sent_at.max(now).saturating_add(DAY_SECONDS);
+        let changed_at = self
+            .changed_at
+            .filter(|it| (DAY_SECONDS..=newest).contains(it));
+        Self {
+            changed_at: changed_at.map(|it| zone.shown(it)),
+            ..self
+        }
+    }
+
+    /// Returns when its sender says that it was last changed, in seconds since 1970.
+    #[must_use]
+    pub fn dated(&self) -> Option<i64> {
+        self.changed_at
+    }
+
+    /// Returns whether it does not say yet where the file is.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        self.places.is_empty()
     }
 
     /// Returns the description that the job was made of, without the name. What a later program
@@ -159,12 +191,16 @@ impl Reply {
 
 impl Told {
     /// Makes a job for each file that is described and can be fetched.
-    pub(super) fn described(&self, now: i64) -> Vec<Intake> {
+    pub(super) fn described(&self, zone: &Zone, now: i64) -> Vec<Intake> {
         let times = (self.sent_at, now);
         let usable = self.files.iter().filter_map(|found| {
             let file = found.file.as_ref().ok()?;
-            let Announced { job, blob, .. } = found;
-            Some(Intake::described(&self.from.jid, *job, *blob, file, times))
+            let Announced {
+                job, blob, part, ..
+            } = found;
+            let mut intake = Intake::described(&self.from.jid, *job, *blob, file, times);
+            intake.described = intake.described.map(|it| it.on_the_wall(zone, times));
+            Some(intake.shared_as(self.beside.message.as_deref(), part.as_deref()))
         });
         usable.map(|it| it.asked_by(self.asker())).collect()
     }
@@ -205,7 +241,17 @@ impl Keeper {
                 }));
             }
         }
-        let intakes = told.described(at.wall);
+        let mut intakes = told.described(&self.zone, at.wall);
+        let mut room = self.intakes.room_ahead();
+        intakes.retain(|intake| {
+            let is_taken = !intake.is_ahead() || room > 0;
+            if is_taken {
+                room -= usize::from(intake.is_ahead());
+            } else {
+                effects.push(intake.never_came());
+            }
+            is_taken
+        });
         let jobs: Vec<JobId> = intakes.iter().map(|intake| intake.job).collect();
         for intake in intakes {
             // ✅ at a message says that all of it is stored.
@@ -216,6 +262,7 @@ impl Keeper {
             effects.extend(self.intakes.announced(intake));
         }
         effects.extend(self.arrived(told, &jobs));
+        effects.extend(self.attached(told, at.wall));
         let Some(words) = words else {
             return effects;
         };
@@ -229,7 +276,7 @@ impl Keeper {
     }
 }
 
-fn refusal(why: SharedFileError) -> IntakeFailure {
+pub(super) fn refusal(why: SharedFileError) -> IntakeFailure {
     IntakeFailure::Described(match why {
         SharedFileError::NoSource => FileFault::NoSource,
         SharedFileError::NotEncrypted => FileFault::NotEncrypted,

@@ -120,6 +120,17 @@ impl Effect {
         }
     }
 
+    /// Returns what the owner is told, to be changed on its way.
+    pub(super) fn words_mut(&mut self) -> Option<&mut Reply> {
+        if let Self::Say(reply) | Self::SayTo(_, reply) | Self::Chat(Chat::Tell { reply, .. }) =
+            self
+        {
+            Some(reply)
+        } else {
+            None
+        }
+    }
+
     /// Returns whether the effect belongs to the step's own transaction.
     #[must_use]
     pub fn is_saved(&self) -> bool {

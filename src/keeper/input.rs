@@ -7,6 +7,7 @@ use super::{
     chat::{self, Beside},
     described::{Announced, Described},
     devices::{self, News},
+    intake::Attached,
     keeping::{self, Kept},
     reply::{About, DeliveryFailure, IntakeFailure, KeyReply, Line, OpenFailure, Slot, Unproven},
     storage::Seen,
@@ -61,6 +62,8 @@ pub struct Told {
     pub text: Option<String>,
     /// The files that the message describes, beside the one that a link in the text leads to.
     pub files: Vec<Announced>,
+    /// Sources that it brings for a file of an earlier message.
+    pub attached: Option<Box<Attached>>,
     /// When it was sent, in seconds since 1970, as far as the server tells.
     pub sent_at: i64,
     /// The stanza id to answer with a receipt, when one is asked for.
@@ -76,7 +79,13 @@ impl Told {
     #[must_use]
     pub fn is_blank(&self) -> bool {
         let says_nothing = self.text.as_ref().is_some_and(|it| it.trim().is_empty());
-        says_nothing && self.files.is_empty()
+        says_nothing && !self.has_files()
+    }
+
+    /// Returns whether it describes files, or says where one is.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        !self.files.is_empty() || self.attached.is_some()
     }
 
     /// Returns whom an answer is for, and how it is to go back.

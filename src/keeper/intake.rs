@@ -21,12 +21,15 @@ mod batch;
 mod client;
 mod held;
 mod job;
+mod sources;
 mod stick;
 
 use batch::Batch;
 pub(super) use batch::Labelling;
 pub use held::{BOX_BYTES, BOX_FILES, Held};
 pub use job::{Intake, Stage};
+use sources::Early;
+pub use sources::{Attached, SharedAs};
 
 use super::{
     Asker, Effect, JobId, Placed,
@@ -65,6 +68,10 @@ pub(super) struct Intakes {
     lost: Vec<u32>,
     /// What is told together.
     batch: Batch,
+    /// Sources that came before the file that they are for.
+    early: Early,
+    /// Since when the stream is up, in seconds since 1970.
+    online_at: i64,
     /// What became of the files of a stick.
     stick: StickTally,
 }
@@ -90,6 +97,8 @@ impl Intakes {
             opening: None,
             turned_away: BTreeMap::new(),
             lost: Vec::new(),
+            early: Early::default(),
+            online_at: 0,
             stick: StickTally::default(),
         }
     }
@@ -147,6 +156,7 @@ impl Intakes {
             .values()
             .filter(|intake| !self.is_busy(&intake.job))
             .filter_map(|intake| match intake.stage {
+                Stage::Announced { .. } if intake.is_ahead() => self.reminded_at(intake),
                 Stage::Announced { attempts, retry_at } if attempts > 0 => Some(retry_at),
                 Stage::Announced { .. } | Stage::Waiting | Stage::Indexed { .. } => None,
             })
@@ -158,6 +168,7 @@ impl Intakes {
     /// one while we are logged in to it.
     pub(super) fn online(&mut self, now: i64) -> Vec<Effect> {
         self.online = true;
+        self.online_at = now;
         self.go_ahead(now)
     }
 
@@ -180,7 +191,9 @@ impl Intakes {
             }));
         }
         let now = intake.received_at;
-        self.open.insert(intake.job, intake);
+        let job = intake.job;
+        self.open.insert(job, intake);
+        effects.extend(self.came_early(job, now));
         effects.extend(self.start_due(now));
         effects
     }
@@ -197,10 +210,12 @@ impl Intakes {
     /// Starts what is due, and tells what has expired once nothing that waited is being asked for:
     /// a drive that comes back after weeks has many files asked for, and gives one message.
     fn go_ahead(&mut self, now: i64) -> Vec<Effect> {
-        let mut effects = self.start_due(now);
+        let mut effects = self.remind(now);
+        effects.extend(self.start_due(now));
         let asked_for = |it: &Intake| {
             let waited = matches!(it.stage, Stage::Announced { attempts, .. } if attempts > 0);
             let due = self.online && !self.is_busy(&it.job) && is_due(it, now);
+            let waited = waited && !it.is_ahead();
             it.held.is_none() && waited && (due || self.fetching.contains(&it.job))
         };
         if self.expired.is_empty() || self.halted || self.open.values().any(asked_for) {
@@ -224,7 +239,8 @@ impl Intakes {
         let mut due: Vec<&Intake> = self
             .open
             .values()
-            .filter(|intake| !self.is_busy(&intake.job) && is_due(intake, now))
+            .filter(|intake| !self.is_busy(&intake.job) && !intake.is_ahead())
+            .filter(|intake| is_due(intake, now))
             .collect();
         // What is held apart comes last and singly, so that each knows the room that is left.
         due.sort_by_key(|intake| (intake.held.is_some(), intake.order));
@@ -269,6 +285,7 @@ impl Intakes {
         if let Some(intake) = self.open.get_mut(&job) {
             intake.link.clear();
             intake.described = None;
+            intake.shared = None;
             if intake.held.is_some() {
                 intake.stage = Stage::Waiting;
                 effects.push(Effect::SaveIntake(intake.clone()));

@@ -82,6 +82,20 @@ impl Labels {
         caption.into_iter().chain(tags).chain(album).collect()
     }
 
+    /// Returns what of it is about the same thing as this.
+    #[must_use]
+    pub fn like(&self, other: &Label) -> Label {
+        match other {
+            Label::Caption(_) => Label::Caption(self.caption.clone()),
+            Label::Album(_) => Label::Album(self.album.clone()),
+            Label::Tag { tag, .. } => Label::Tag {
+                tag: tag.clone(),
+                borne: self.tags.iter().any(|it| it.eq_ignore_ascii_case(tag)),
+            },
+            Label::Name(_) | Label::Trashed(_) => other.clone(),
+        }
+    }
+
     /// Adds what was written later: captions line by line, tags once, the later album.
     pub fn add(&mut self, later: &Self) {
         if let Some(more) = &later.caption {

@@ -45,6 +45,13 @@ pub enum Heard {
         /// How many.
         starts: u32,
     },
+    /// Another version left what this one cannot read; it is closed.
+    Unread {
+        /// Files on their way in.
+        files: u32,
+        /// Questions, and files on their way out.
+        questions: u32,
+    },
 }
 
 impl Keeper {
@@ -70,6 +77,7 @@ impl Keeper {
                 effects
             }
             Errand::TakeBack if is_ejected => {
+                self.notices.told_of_taking_back();
                 vec![
                     Effect::Machine(Errand::TakeBack),
                     say(MachineReply::TakenBack),
@@ -109,6 +117,7 @@ impl Keeper {
             Heard::NotEjected => MachineReply::NotEjected,
             Heard::NotOff => MachineReply::NotOff,
             Heard::Recovered { starts } => MachineReply::Recovered { starts },
+            Heard::Unread { files, questions } => MachineReply::Unread { files, questions },
         })]
     }
 

@@ -143,6 +143,8 @@ pub(super) struct Notices {
     saved: Record,
     /// Seconds that the local time is ahead of UTC.
     offset: i64,
+    /// The owner said that the ejected drive is to be used again, and was told that it is.
+    taken_back: bool,
     /// What is wrong with the drive, and since when, on the steady clock.
     trouble: Option<(DriveTrouble, i64)>,
     /// This run is the restart that the owner wanted, and it was not said so far.
@@ -247,11 +249,18 @@ impl Notices {
         Some(Effect::SaveNotices(self.record.clone()))
     }
 
+    /// The owner was just told that the drive is used again.
+    pub(super) fn told_of_taking_back(&mut self) {
+        self.taken_back = true;
+    }
+
     /// Tells once what has been wrong with the drive for a while, and once that it is well again.
     fn drive(&mut self, trouble: Option<DriveTrouble>, at: Moment) -> Option<NoticeReply> {
         let Some(trouble) = trouble else {
             self.trouble = None;
             let told = self.record.drive_told.take();
+            let is_known = std::mem::take(&mut self.taken_back);
+            let told = told.filter(|_| !is_known);
             return told.map(|_| NoticeReply::DriveBack);
         };
         let since = match self.trouble {
@@ -259,6 +268,7 @@ impl Notices {
             _ => at.steady,
         };
         self.trouble = Some((trouble, since));
+        self.taken_back &= trouble == DriveTrouble::Ejected;
         let lasts = at.steady.saturating_sub(since) >= PATIENCE_SECONDS;
         if !lasts || self.record.drive_told == Some(trouble) {
             return None;

@@ -67,18 +67,12 @@ impl Keeper {
     pub(super) fn answered(
         &mut self,
         job: JobId,
-        mut answer: Answer,
+        answer: Answer,
         free: Option<u64>,
         now: i64,
     ) -> Vec<Effect> {
         if let Answer::Kept(kept) = answer {
             return self.kept(job, kept, now);
-        }
-        if let Answer::Rows { lines, .. } = &mut answer {
-            // A day is shown as it is asked for.
-            for line in lines {
-                line.received_at = self.zone.shown(line.received_at);
-            }
         }
         self.changes.not_undone(&job);
         let mut number = None;

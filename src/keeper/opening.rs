@@ -24,7 +24,7 @@ impl Keeper {
         if self.deliveries.is_busy() {
             self.custody.used(at);
         }
-        let mut effects = Vec::new();
+        let mut effects = self.owner.follow_clock(at);
         let errand = self.needs.is_errand();
         let idle_at = self.custody.idle_at(errand);
         let done = self.deliveries.is_empty() && !self.intakes.is_adopting();
@@ -41,6 +41,17 @@ impl Keeper {
         effects.extend(self.tend_trash(at));
         effects.extend(self.follow_life(at));
         effects
+    }
+
+    /// Adds the summary once the last waiting file is adopted.
+    pub(super) fn with_opening(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
+        effects.extend(self.intakes.summary());
+        effects
+    }
+
+    pub(super) fn spare_known(&mut self, has_spare: bool) -> Vec<Effect> {
+        self.weekly.learned(has_spare);
+        Vec::new()
     }
 
     /// Adds what follows from a vault that is locked: sealed files that were about to be indexed

@@ -16,6 +16,8 @@ use super::{
 
 /// Seconds a pairing code is good for, from the first login on.
 pub const PAIRING_SECONDS: i64 = 30 * 60;
+/// By how many seconds a clock may differ from what it showed before, and not count as set.
+const CLOCK_SLACK: u64 = 60;
 /// Wrong codes after which pairing is over.
 pub const PAIRING_TRIES: u8 = 5;
 /// Letters of a pairing code: 10 of 32, so 50 bits.
@@ -148,6 +150,22 @@ impl Owner {
         self.pairing_since = online.then_some(at);
         self.pairing = Some(pairing.clone());
         vec![Effect::SavePairing(Some(pairing))]
+    }
+
+    /// Moves the first login of this run with a wall clock that was set since: the next run has no other
+    /// clock to count by.
+    pub(super) fn follow_clock(&mut self, at: Moment) -> Vec<Effect> {
+        let (Some(pairing), Some(since)) = (&mut self.pairing, &mut self.pairing_since) else {
+            return Vec::new();
+        };
+        let passed = at.steady.saturating_sub(since.steady);
+        let set_by = at.wall.saturating_sub(since.wall).saturating_sub(passed);
+        if pairing.first_login_at != Some(since.wall) || set_by.unsigned_abs() < CLOCK_SLACK {
+            return Vec::new();
+        }
+        since.wall = since.wall.saturating_add(set_by);
+        pairing.first_login_at = Some(since.wall);
+        vec![Effect::SavePairing(Some(pairing.clone()))]
     }
 
     /// Starts the code's 30 minutes at the first login.

@@ -27,6 +27,7 @@ mod machine;
 mod notices;
 mod pictures;
 mod verify;
+mod wall;
 mod words;
 
 pub use arrivals::ArrivalReply;

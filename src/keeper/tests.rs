@@ -17,6 +17,7 @@ use super::{
 };
 
 mod arrivals;
+mod attached;
 mod client;
 mod clock;
 mod contacts;
@@ -82,6 +83,7 @@ fn told(number: u8, text: &str) -> Told {
         blob: [number; 16],
         text: Some(text.to_owned()),
         files: Vec::new(),
+        attached: None,
         sent_at: NOW,
         receipt: Some(format!("stanza-{number}")),
         readers: Vec::new(),

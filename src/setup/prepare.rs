@@ -362,6 +362,10 @@ impl Helper<'_> {
 
     /// Mounts a stick so that the daemon's user can add a file; `None` where he cannot.
     fn mount_stick(&self, stick: &Drive, place: &Path) -> anyhow::Result<Option<Mounted>> {
+        if drives::uuid(&stick.node)?.is_none() {
+            log::warn!("the stick's file system has no number to know it by");
+            return Ok(None);
+        }
         let mounted = mount(stick, place, &self.stick_options(stick))?;
         let tried = [
             "prepare".as_ref(),

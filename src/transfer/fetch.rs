@@ -51,6 +51,8 @@ pub enum FetchError {
     TooLarge {
         /// The most bytes that were allowed.
         limit: u64,
+        /// How many the server announced, if it did.
+        announced: Option<u64>,
     },
     /// Too few bytes came in too long a time, or the whole took too long.
     #[error("the download is too slow")]
@@ -192,7 +194,10 @@ impl Download {
         self.received = self.received.saturating_add(bytes.len() as u64);
         match self.announced {
             Some(announced) if self.received > announced => Err(self.length(announced)),
-            _ if self.received > self.limit => Err(FetchError::TooLarge { limit: self.limit }),
+            _ if self.received > self.limit => Err(FetchError::TooLarge {
+                limit: self.limit,
+                announced: self.announced,
+            }),
             _ => Ok(Some(bytes)),
         }
     }
@@ -256,6 +261,7 @@ pub(super) fn judge_head(
     if announced.is_some_and(|it| it > limits.max_bytes) {
         return Err(FetchError::TooLarge {
             limit: limits.max_bytes,
+            announced,
         });
     }
     Ok(announced)

@@ -5,7 +5,10 @@
 //! readers, without a stream.
 
 use minidom::Element;
-use omemo::{Namespace, media::FileSource};
+use omemo::{
+    Namespace,
+    media::{FileSource, MAX_SOURCES},
+};
 
 use super::{
     Content, Message, Source, envelope,
@@ -205,18 +208,29 @@ pub fn read_described(bytes: &[u8]) -> Reading {
             let cipher = it.secret.cipher();
             cipher.is_authenticated() || !it.hashes.is_empty() || !file.hashes.is_empty()
         };
-        if file.sources.is_empty() || !file.sources.iter().all(is_proven) {
+        let is_ahead = file.sources.is_empty() && !file.hashes.is_empty();
+        if !is_ahead && (file.sources.is_empty() || !file.sources.iter().all(is_proven)) {
             return Broken("a file was taken that nothing proves");
         }
         if !file.sources.iter().all(|it| it.url.starts_with("https://")) {
             return Broken("a file was taken from an address that is not https");
         }
-        if !sfs::is_read_back(file) {
+        if !is_ahead && !sfs::is_read_back(file) {
             return Broken("a description was not written as it was read");
+        }
+    }
+    let attached = content.attached().and_then(|it| it.sources.ok());
+    if let Some(sources) = &attached {
+        if sources.len() > MAX_SOURCES + 1 {
+            return Broken("more sources were attached than any file has");
+        }
+        if !sources.iter().all(|it| it.url.starts_with("https://")) {
+            return Broken("a source was attached whose address is not https");
         }
     }
     Taken(match (described.is_empty(), found.is_empty()) {
         (false, _) => "file",
+        (true, true) if attached.is_some() => "sources",
         (true, false) => "refused-file",
         (true, true) if content.words().is_some() => "words",
         (true, true) => "nothing",

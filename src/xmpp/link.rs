@@ -3,7 +3,7 @@
 //! A handle owns nothing but the way to the task; each question waits for its answer, and never for
 //! longer than its time.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -102,6 +102,7 @@ pub(crate) enum ArchiveFailure {
 pub(crate) struct Shared {
     pub(crate) dropped: Arc<AtomicU64>,
     pub(crate) online: watch::Sender<bool>,
+    pub(crate) of_use: Arc<AtomicBool>,
 }
 
 /// A handle to the stream. Cheap to clone; the stream ends with [`stop`](Link::stop), or when the
@@ -113,6 +114,7 @@ pub struct Link {
     pub(crate) domain: Arc<str>,
     dropped: Arc<AtomicU64>,
     online: watch::Receiver<bool>,
+    of_use: Arc<AtomicBool>,
     /// The upload service, once it was found.
     pub(crate) upload: Arc<Mutex<Option<UploadService>>>,
 }
@@ -168,6 +170,7 @@ pub fn start(account: Account, arrivals: mpsc::Sender<Arrival>) -> Link {
     let parties = Parties::new(&account.jid, &full);
     let dropped = Arc::new(AtomicU64::new(0));
     let (online, is_online) = watch::channel(false);
+    let of_use = Arc::new(AtomicBool::new(false));
     let link = Link {
         commands,
         own_bare_jid: parties
@@ -177,9 +180,14 @@ pub fn start(account: Account, arrivals: mpsc::Sender<Arrival>) -> Link {
         domain: parties.as_ref().map_or("", |p| &p.domain).into(),
         dropped: Arc::clone(&dropped),
         online: is_online,
+        of_use: Arc::clone(&of_use),
         upload: Arc::default(),
     };
-    let shared = Shared { dropped, online };
+    let shared = Shared {
+        dropped,
+        online,
+        of_use,
+    };
     match parties {
         Some(parties) => stream::spawn(account, parties, received, arrivals, shared),
         None => {
@@ -203,6 +211,12 @@ impl Link {
     /// Sends a stanza that is worth nothing later: typing, presence. Dropped while offline.
     pub fn send_volatile(&self, stanza_xml: String) {
         self.command(Command::Volatile { stanza_xml });
+    }
+
+    /// Says that what this stream brought was of use: should it break, it is begun anew soon, however
+    /// short it was.
+    pub fn note_use(&self) {
+        self.of_use.store(true, Ordering::Relaxed);
     }
 
     /// Announces us as available, with what we can do (XEP-0115). Offline messages and device list

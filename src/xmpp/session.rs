@@ -43,7 +43,7 @@ pub(crate) struct Session {
     pub(crate) parties: Parties,
     pub(crate) counts: Counts,
     online: bool,
-    /// A message came, or one of ours arrived, since somebody last asked.
+    /// A message of ours arrived since somebody last asked.
     carried: bool,
     /// Stanzas to be written.
     pub(crate) queue: VecDeque<Outgoing>,
@@ -95,9 +95,11 @@ impl Session {
         let _ = self.shared.online.send_replace(online);
     }
 
-    /// Returns whether a message came, or one of ours arrived, since this was last asked.
+    /// Returns whether a message of ours arrived, or one came that somebody had use for, since this
+    /// was last asked. Anybody can send us one that nobody has.
     pub(crate) fn take_carried(&mut self) -> bool {
-        std::mem::take(&mut self.carried)
+        let was_of_use = self.shared.of_use.swap(false, Ordering::Relaxed);
+        std::mem::take(&mut self.carried) || was_of_use
     }
 
     /// Whether an answer is awaited that somebody may be waiting for.
@@ -369,7 +371,6 @@ impl Session {
         match incoming::read_message(element, &self.parties, is_open) {
             Ok(Incoming::Message(mut message)) => {
                 message.handled = handled;
-                self.carried = true;
                 self.arrivals.push(Arrival::Message(message));
             }
             Ok(Incoming::Archived { query, message }) => {
@@ -377,7 +378,6 @@ impl Session {
                     && open.messages.len() < MAX_ARCHIVED
                 {
                     open.messages.push(*message);
-                    self.carried = true;
                 }
             }
             Ok(Incoming::ArchivedNothing) => self.drop_counted("an archived extra"),

@@ -13,6 +13,13 @@
 //!   </sources>
 //! </file-sharing>
 //! ```
+//!
+//! The sources may come in a message of their own, which names the one with the description:
+//!
+//! ```text
+//! <attach-to xmlns='urn:xmpp:message-attaching:1' id=''/>
+//! <sources xmlns='urn:xmpp:sfs:0' id=''> … </sources>
+//! ```
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -26,6 +33,7 @@ use zeroize::Zeroizing;
 use super::archive::date_time;
 use super::incoming::read_time;
 use super::sce::{SceContent, SceDraft};
+use super::signs;
 use super::xml::{self, Xml, lenient_base64};
 
 const SFS: &str = "urn:xmpp:sfs:0";
@@ -33,6 +41,7 @@ const METADATA: &str = "urn:xmpp:file:metadata:0";
 const ESFS: &str = "urn:xmpp:esfs:0";
 const HASHES: &str = "urn:xmpp:hashes:2";
 const FALLBACK: &str = "urn:xmpp:fallback:0";
+const ATTACHING: &str = "urn:xmpp:message-attaching:1";
 /// XEP-0103
 const URL_DATA: &str = "http://jabber.org/protocol/url-data";
 /// Seconds from 1970 to the first year that XEP-0082 cannot write.
@@ -48,8 +57,22 @@ const SHOWN: [&str; 3] = ["image/", "video/", "audio/"];
 pub struct FoundFile {
     /// The file's name, also where the rest makes no sense.
     pub name: Option<String>,
-    /// The description.
+    /// What tells it from others of the same message, if anything does.
+    pub part: Option<String>,
+    /// The description. Without any source, a later message is to bring them.
     pub file: Result<SharedFile, SharedFileError>,
+}
+
+/// Sources for a file that an earlier message described.
+///
+/// Not `Debug`: it carries keys.
+pub struct FoundSources {
+    /// The message that described it.
+    pub to: String,
+    /// Which of its files.
+    pub part: Option<String>,
+    /// Where the file is.
+    pub sources: Result<Vec<FileSource>, SharedFileError>,
 }
 
 impl SceContent {
@@ -57,6 +80,19 @@ impl SceContent {
     #[must_use]
     pub fn files(&self) -> Vec<FoundFile> {
         self.all("file-sharing", SFS).map(read_file).collect()
+    }
+
+    /// Returns the sources that the message brings for a file of an earlier one.
+    // XEP-0447 v0.3.1 3.3, XEP-0367 v0.3 3
+    #[must_use]
+    pub fn attached(&self) -> Option<FoundSources> {
+        let to = self.element("attach-to", ATTACHING).and_then(signs::id)?;
+        let sources = self.element("sources", SFS)?;
+        Some(FoundSources {
+            to,
+            part: signs::id(sources),
+            sources: read_sources(sources),
+        })
     }
 
     /// Returns the text without what only stands for the files, for programs that cannot read
@@ -83,7 +119,8 @@ impl SceContent {
             lower.starts_with("https://") || lower.starts_with("aesgcm://")
         };
         let words = body.trim();
-        let only_stands_for_files = self.all("file-sharing", SFS).next().is_some()
+        let has_files = self.all("file-sharing", SFS).next().is_some() || self.attached().is_some();
+        let only_stands_for_files = has_files
             && (words.is_empty() || is_address(words) && !words.contains(char::is_whitespace));
         (!only_stands_for_files).then_some(body)
     }
@@ -105,11 +142,16 @@ pub(crate) fn is_in_clear(stanza: &Element) -> bool {
 fn read_file(sharing: &Element) -> FoundFile {
     let metadata = xml::child(sharing, "file", METADATA);
     let name = metadata.and_then(|it| text_of(it, "name"));
+    let part = signs::id(sharing);
     let file = read_metadata(metadata).and_then(|mut file| {
-        file.sources = read_sources(sharing)?;
+        let Some(sources) = xml::child(sharing, "sources", SFS) else {
+            // XEP-0447 v0.3.1 3.2: they are to come.
+            return file.checked_ahead();
+        };
+        file.sources = read_sources(sources)?;
         file.checked()
     });
-    FoundFile { name, file }
+    FoundFile { name, part, file }
 }
 
 fn text_of(metadata: &Element, name: &str) -> Option<String> {
@@ -156,9 +198,7 @@ fn read_hashes(of: &Element) -> Result<Vec<ContentHash>, SharedFileError> {
 }
 
 /// Reads the sources that can be used; where there is none, says what is wrong with the first.
-fn read_sources(sharing: &Element) -> Result<Vec<FileSource>, SharedFileError> {
-    // todo XEP-0447 v0.3.1 3.3: sources that a later message attaches
-    let sources = xml::child(sharing, "sources", SFS).ok_or(SharedFileError::NoSource)?;
+fn read_sources(sources: &Element) -> Result<Vec<FileSource>, SharedFileError> {
     let mut found = Vec::new();
     let mut fault = None;
     for source in sources.children() {

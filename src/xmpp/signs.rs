@@ -62,7 +62,8 @@ impl Signs {
     }
 }
 
-fn id(element: &Element) -> Option<String> {
+/// Returns the id that an element names, if it can be one.
+pub(super) fn id(element: &Element) -> Option<String> {
     let id = element.attr("id")?;
     (1..=MAX_ID_BYTES)
         .contains(&id.len())

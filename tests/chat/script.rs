@@ -20,6 +20,7 @@
 //! the server forgets NAME              of the next photo: its server has it no longer
 //! 6 minutes pass                       seconds, minutes, hours, days; the daemon wakes every minute
 //! restart                              the daemon ends and begins again, the key as it was
+//! the last version left 2 files and 1 command   which this one cannot read
 //! the drive goes | comes | is full
 //! plugged in: SanDisk Ultra, 32 GB, vfat, 3 files   or "empty", "unreadable"; unplugged: SanDisk
 //! a stick is in: SanDisk Ultra, 32 GB, 20 GB free, vfat   "vfat, read-only"; the stick SanDisk goes
@@ -170,6 +171,12 @@ fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
         let (name, file) = stick.split_once(" has ")?;
         let (file, size) = name_and_size(file.strip_suffix(" on it")?)?;
         return stage.stick_has(name, file, size);
+    }
+    if let Some(left) = event.strip_prefix("the last version left ") {
+        let (files, commands) = left.split_once(" files and ")?;
+        let commands = commands.split_once(' ')?.0;
+        stage.last_version_left(files.parse().ok()?, commands.parse().ok()?);
+        return Some(());
     }
     if let Some((jid, devices)) = event.split_once(" has the devices") {
         stage.account_shows(jid, devices.trim())?;

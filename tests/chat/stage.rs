@@ -771,6 +771,7 @@ impl Stage {
             blob,
             text: Some(text.to_owned()),
             files: Vec::new(),
+            attached: None,
             sent_at: self.now(),
             receipt: None,
             readers: Vec::new(),
@@ -884,6 +885,11 @@ impl Stage {
         }
         self.effects.clear();
         self.begin();
+    }
+
+    /// The daemon has closed what it could not read.
+    pub(crate) fn last_version_left(&mut self, files: u32, questions: u32) {
+        self.decide(Input::Machine(machine::Heard::Unread { files, questions }));
     }
 
     fn errand(&mut self, errand: Errand) {

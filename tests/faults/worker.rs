@@ -218,6 +218,7 @@ fn told(number: u64) -> Told {
         job: JobId(job),
         blob: blob[..16].try_into().unwrap(),
         files: Vec::new(),
+        attached: None,
         text: Some(format!(
             "aesgcm://up.example/{}#{SECRET}",
             file_name(number)

@@ -490,3 +490,24 @@ fn a_stick_that_the_daemon_cannot_write_to_is_refused_before_anything_is_formatt
     assert!(is_blank);
     assert!(made.contains("\"made\""), "{made}");
 }
+
+#[test]
+fn a_stick_that_cannot_be_told_from_another_is_refused_before_anything_is_formatted() {
+    let Some(place) = Place::new() else {
+        return;
+    };
+    let drive = place.plug("drive", DRIVE_BYTES, |_| ());
+    let stick = place.plug("stick", STICK_BYTES, |it| {
+        let options = ["-q", "-F", "-U", "clear", it.to_str().unwrap()];
+        said("mkfs.ext4", &options).unwrap();
+    });
+    let twin = place.plug("twin", STICK_BYTES, ext4);
+
+    let refused = place.make(&drive, &stick);
+    let is_blank = fs::read(&drive.image).unwrap().iter().all(|it| *it == 0);
+    let made = place.make(&drive, &twin);
+
+    assert!(refused.contains("\"not_a_stick\""), "{refused}");
+    assert!(is_blank);
+    assert!(made.contains("\"made\""), "{made}");
+}

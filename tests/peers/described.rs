@@ -483,3 +483,106 @@ fn who_asks_in_the_old_namespace_gets_a_link_and_the_other_devices_a_sentence() 
         assert!(fs::read(text(&file["path"])).unwrap() == content);
     }
 }
+
+/// Describes a file without saying where it is; returns the message's id.
+fn describe_ahead(phone: &mut Phone, file: &Value, part: &str) -> String {
+    let mut ahead = file.clone();
+    ahead["ahead"] = json!(true);
+    ahead["part"] = json!(part);
+    let order = json!({ "to": jid(VAULT), "files": [ahead] });
+    text(&phone.order("send_described", order)["id"])
+}
+
+fn attach(phone: &mut Phone, message: &str, file: &Value, part: &str, words: Option<&str>) {
+    let mut file = file.clone();
+    file["part"] = json!(part);
+    let order = json!({ "to": jid(VAULT), "message": message, "file": file, "text": words });
+    phone.order("attach_source", order);
+}
+
+#[test]
+fn a_file_is_stored_whose_source_comes_in_a_later_message_also_over_a_restart() {
+    let mut home = Home::new();
+    home.start();
+    let mut phone = home.paired_phone_in("omemo2");
+    let mut other = Phone::start_in(&home.server, OWNER, "omemo2");
+    let (content, another) = (noise(20_000, 1), noise(20_000, 2));
+    let path = home.path("photo.jpg");
+    fs::write(&path, &content).unwrap();
+    let first = shared(&mut phone, &path, "photo.jpg", &json!({}));
+    fs::write(&path, &another).unwrap();
+    let wrong = shared(&mut phone, &path, "photo.jpg", &json!({}));
+
+    // While it is being uploaded, and the address beside the source for apps that know no better.
+    let message = describe_ahead(&mut phone, &first.description, "a");
+    phone.send_text(&jid(VAULT), "status");
+    phone.wait_reply("On their way in: 1.");
+    home.stop();
+    home.start();
+    // A device that nobody let in says nothing of where it is.
+    attach(&mut other, &message, &wrong.description, "a", None);
+    other.wait_reply("I do not know this device yet");
+    let url = text(&first.description["urls"][0]);
+    attach(&mut phone, &message, &first.description, "a", Some(&url));
+    phone.wait_reply("#1 photo.jpg, 20.0 kB, stored.");
+    let back = get(&mut phone, 1);
+    assert!(fs::read(text(&back["path"])).unwrap() == content);
+
+    // What lies there is not what was described.
+    let message = describe_ahead(&mut phone, &first.description, "b");
+    attach(&mut phone, &message, &wrong.description, "b", None);
+    phone.wait_reply(&format!("photo.jpg is not stored: {ALTERED}"));
+    assert_eq!(home.blobs().len(), 1);
+}
+
+/// Makes a grey picture, with or without a camera's note of when.
+const TAKE: &str = r#"
+import sys
+from PIL import ExifTags, Image
+exif = Image.Exif()
+if len(sys.argv) > 3:
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = sys.argv[3]
+Image.new("RGB", (int(sys.argv[2]), 300), (90, 90, 90)).save(sys.argv[1], exif=exif)
+"#;
+
+#[test]
+fn a_picture_that_says_no_day_itself_is_found_by_the_one_its_sender_dated_it() {
+    let mut home = Home::new();
+    home.start();
+    let mut phone = home.paired_phone_in("omemo2");
+    let path = home.path("photo.jpg");
+    for (number, width, noted, date, day) in [
+        (1, 400, None, "2015-07-26T21:46:00Z", "26 Jul 2015"),
+        (
+            2,
+            500,
+            Some("2025:06:03 14:05:00"),
+            "2015-07-26T21:46:00Z",
+            "3 Jun 2025",
+        ),
+    ] {
+        let made = std::process::Command::new(crate::phone::python())
+            .args(["-c", TAKE])
+            .arg(&path)
+            .arg(width.to_string())
+            .args(noted)
+            .status();
+        assert!(made.unwrap().success());
+        let shared = shared(&mut phone, &path, &format!("{width}.jpg"), &json!({}));
+        describe(&mut phone, &[&shared.but(&json!({ "date": date }))], None);
+        phone.wait_reply(&format!("{width}.jpg, "));
+        // Pictures are looked at behind what the owner waits for.
+        crate::life::wait_until("it is looked at", || {
+            phone.send_text(&jid(VAULT), &format!("info {number}"));
+            phone
+                .wait_reply(&format!("#{number} {width}.jpg"))
+                .contains(&format!("Taken {day}"))
+        });
+    }
+    phone.send_text(&jid(VAULT), "find photos 26 july 2015");
+    let found = phone.wait_reply("taken 26 Jul 2015");
+    assert!(
+        found.contains("#1 400.jpg") && !found.contains("#2"),
+        "{found}"
+    );
+}

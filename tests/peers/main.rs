@@ -62,4 +62,5 @@ mod socks;
 mod sticks;
 mod storage;
 mod trust;
+mod upgrade;
 mod verify;

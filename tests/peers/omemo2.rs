@@ -198,5 +198,5 @@ fn an_envelope_that_lies_or_would_hurt_is_answered_with_words_and_the_honest_one
     assert_eq!(said.len(), 2, "{said:?}");
     let (what, when) = said[0].split_at("I could not read your message of ".len());
     assert_eq!(what, "I could not read your message of ");
-    assert_eq!(&when["14:02".len()..], " UTC. Please send it again.");
+    assert_eq!(&when["14:02".len()..], ". Please send it again.");
 }

@@ -678,6 +678,18 @@ class Phone(ClientXMPP):
             elements.insert(0, body)
         return await self.send_sce(to, elements, bare)
 
+    async def do_attach_source(self, to: str, message: str, file: dict[str, Any],
+                               text: Optional[str] = None) -> dict[str, Any]:
+        """Says where a file is that an earlier message described (XEP-0447 3.3)."""
+        elements = sharing.attached(message, file)
+        if text is not None:
+            body = ET.Element(CLIENT + "body")
+            body.text = text
+            fallback = ET.Element("{urn:xmpp:fallback:0}fallback", {"for": "urn:xmpp:sfs:0"})
+            ET.SubElement(fallback, "{urn:xmpp:fallback:0}body")
+            elements += [body, fallback]
+        return await self.send_sce(to, elements, False)
+
     async def do_upload(self, path: str, name: Optional[str] = None) -> dict[str, Any]:
         """Uploads a file as it is, as a client without OMEMO does."""
         blob = Path(path).read_bytes()

@@ -82,10 +82,13 @@ def described(urls: list[str], key: str = "", iv: str = "", cipher: str = "cbc",
               name: Optional[str] = None, media_type: Optional[str] = None,
               size: Optional[int] = None, hashes: Optional[dict[str, str]] = None,
               sealed_hashes: Optional[dict[str, str]] = None, date: Optional[str] = None,
-              plain: bool = False) -> ET.Element:
+              plain: bool = False, part: Optional[str] = None, ahead: bool = False) -> ET.Element:
     """The element that shares a file. key, iv, hashes and sealed_hashes (of the ciphertext, both by
-    algorithm) are base64; with plain it points to the file as it is."""
+    algorithm) are base64; with plain it points to the file as it is. part is its id; with ahead it
+    says nothing of where the file is."""
     sharing = ET.Element(SFS + "file-sharing", {"disposition": "inline"})
+    if part is not None:
+        sharing.set("id", part)
     metadata = ET.SubElement(sharing, METADATA + "file")
     for tag, value in (("name", name), ("media-type", media_type), ("size", size),
                        ("date", date)):
@@ -96,6 +99,8 @@ def described(urls: list[str], key: str = "", iv: str = "", cipher: str = "cbc",
             ET.SubElement(parent, HASHES + "hash", {"algo": algorithm}).text = digest
 
     vouch(metadata, hashes)
+    if ahead:
+        return sharing
     sources = ET.SubElement(sharing, SFS + "sources")
     if not plain:
         encrypted = ET.SubElement(sources, ESFS + "encrypted",
@@ -107,6 +112,14 @@ def described(urls: list[str], key: str = "", iv: str = "", cipher: str = "cbc",
     for url in urls:
         ET.SubElement(sources, URL_DATA + "url-data", {"target": url})
     return sharing
+
+
+def attached(to: str, file: dict[str, Any]) -> list[ET.Element]:
+    """The elements that say where a file is that the message `to` described."""
+    sources = described(**file).find(SFS + "sources")
+    if file.get("part") is not None:
+        sources.set("id", file["part"])
+    return [ET.Element("{urn:xmpp:message-attaching:1}attach-to", {"id": to}), sources]
 
 
 def read(sharing: ET.Element) -> dict[str, Any]:

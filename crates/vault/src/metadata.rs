@@ -26,6 +26,9 @@ const TAG_NAME: u8 = 1;
 const TAG_MIME: u8 = 2;
 const TAG_SENDER: u8 = 3;
 const TAG_MEMBER: u8 = 4;
+const TAG_DATE: u8 = 5;
+/// How many bytes of a date are kept: the longest number there is.
+const MAX_DATE_BYTES: usize = 20;
 const TIME_UNKNOWN: i64 = i64::MIN;
 
 /// What is known of a file besides its content.
@@ -48,6 +51,9 @@ pub struct Metadata {
     /// When it arrived here.
     #[serde(with = "as_millis")]
     pub received_at: Option<SystemTime>,
+    /// When the sender says that the file was last changed, as the clock on the wall showed it.
+    #[serde(with = "as_millis")]
+    pub dated: Option<SystemTime>,
 }
 
 /// The whole record: the caller's words and what sealing found out.
@@ -75,11 +81,16 @@ impl Record {
         bytes.extend_from_slice(&self.content_hash);
         bytes.extend_from_slice(&to_millis(self.metadata.sent_at).to_be_bytes());
         bytes.extend_from_slice(&to_millis(self.metadata.received_at).to_be_bytes());
+        let dated = self
+            .metadata
+            .dated
+            .map(|at| to_millis(Some(at)).to_string());
         let texts = [
             (TAG_NAME, &self.metadata.name, MAX_NAME_BYTES),
             (TAG_MIME, &self.metadata.mime, MAX_MIME_BYTES),
             (TAG_SENDER, &self.metadata.sender, MAX_SENDER_BYTES),
             (TAG_MEMBER, &self.metadata.member, MAX_MEMBER_BYTES),
+            (TAG_DATE, &dated, MAX_DATE_BYTES),
         ];
         for (tag, text, limit) in texts {
             let Some(text) = text else { continue };
@@ -128,6 +139,8 @@ impl Record {
                 TAG_MIME => metadata.mime = Some(text.to_owned()),
                 TAG_SENDER => metadata.sender = Some(text.to_owned()),
                 TAG_MEMBER => metadata.member = Some(text.to_owned()),
+                // What makes no sense is no date, and no reason to refuse the file.
+                TAG_DATE => metadata.dated = text.parse().ok().and_then(from_millis),
                 _ => {}
             }
         }
@@ -216,9 +229,12 @@ mod tests {
             mime in proptest::option::of("[a-z/]{0,40}"),
             sender in proptest::option::of("[a-z@.]{0,300}"),
             sent in -4_102_444_800_000_i64..4_102_444_800_000,
+            dated in proptest::option::of(-4_102_444_800_000_i64..4_102_444_800_000),
         ) {
             let metadata = Metadata {
-                name, mime, sender, sent_at: from_millis(sent), ..Metadata::default()
+                name, mime, sender, sent_at: from_millis(sent),
+                dated: dated.and_then(from_millis),
+                ..Metadata::default()
             };
 
             let read = Record::parse(&record(metadata.clone()).to_bytes()).unwrap();
@@ -244,6 +260,7 @@ mod tests {
             mime: Some(long.clone()),
             sender: Some(long.clone()),
             member: Some(long),
+            dated: from_millis(-i64::MAX),
             ..Metadata::default()
         };
 
@@ -255,6 +272,17 @@ mod tests {
         assert_eq!(read.mime.unwrap(), "ü".repeat(MAX_MIME_BYTES / 2));
         assert_eq!(read.sender.unwrap(), "ü".repeat(MAX_SENDER_BYTES / 2));
         assert_eq!(read.member.unwrap(), "ü".repeat(MAX_MEMBER_BYTES / 2));
+    }
+
+    #[test]
+    fn a_date_that_is_no_number_is_left_out() {
+        let mut bytes = record(Metadata::default()).to_bytes();
+        bytes[58..64].copy_from_slice(&[TAG_DATE, 0, 3, b'1', b'2', b'3']);
+        let dated = Record::parse(&bytes).unwrap().metadata.dated;
+        assert!(dated.is_some() && dated == from_millis(123));
+
+        bytes[61] = b'x';
+        assert!(Record::parse(&bytes).unwrap().metadata.dated.is_none());
     }
 
     #[test]

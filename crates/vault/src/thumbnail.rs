@@ -61,7 +61,8 @@ pub struct Picture {
     /// How high it is shown, in pixels.
     pub height: u32,
     /// What the clock of the camera showed when it was taken, as if that went by UTC: whoever took it
-    /// remembers the day that it was there, in whatever time zone.
+    /// remembers the day that it was there, in whatever time zone. Where the camera noted none, the
+    /// day by which the sender dated the file.
     #[serde(with = "metadata::as_millis")]
     pub taken_at: Option<SystemTime>,
     /// What it was taken with; kept up to [`MAX_CAMERA_BYTES`].

@@ -71,6 +71,24 @@ pub(super) fn payloads(seeds: &mut Seeds) {
             "accepted-refused-file--short",
             file(GCM, (15, 12), &sha, URL),
         ),
+        (
+            "accepted-file--ahead",
+            format!(
+                "<file-sharing xmlns='urn:xmpp:sfs:0' id='1'>\
+                 <file xmlns='urn:xmpp:file:metadata:0'><name>a.jpg</name>{sha}</file>\
+                 </file-sharing>"
+            ),
+        ),
+        (
+            "accepted-sources--attached",
+            format!(
+                "<attach-to xmlns='urn:xmpp:message-attaching:1' id='m'/>\
+                 <sources xmlns='urn:xmpp:sfs:0' id='1'>{}</sources>",
+                cbc.split_once("<sources>")
+                    .and_then(|it| it.1.rsplit_once("</sources></file-sharing>"))
+                    .map_or("", |it| it.0)
+            ),
+        ),
         ("accepted-nothing", String::new()),
     ] {
         seeds.add("described", name, envelope(&content, from));

@@ -508,7 +508,7 @@ fn of_all_delays_only_our_servers_says_when_a_message_was_sent() {
             panic!("not one answer: {sent:?}")
         };
         assert_eq!(
-            words.contains("2 Jan 2026, 03:04 UTC"),
+            words.contains("2 Jan 2026, 03:04."),
             believed,
             "{from}: {words}"
         );
@@ -768,4 +768,81 @@ fn a_prekey_used_while_the_archive_is_read_stays_aside_until_that_is_over() {
         let published = bench.bundle();
         assert!(!published.prekeys.contains(&only.prekeys[0]));
     }
+}
+
+/// What a phone writes that uploads a file after it has described it.
+const AHEAD: &str = "<file-sharing xmlns='urn:xmpp:sfs:0' id='p'>\
+     <file xmlns='urn:xmpp:file:metadata:0'><name>p.jpg</name>\
+     <hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>2XarmwTlNxDAMkvymloX3S5+VbylNrJt/l5QyPa+YoU=</hash>\
+     </file></file-sharing>";
+
+/// What it writes once that is done.
+const ATTACHED: &str = "<attach-to xmlns='urn:xmpp:message-attaching:1' id='m1'/>\
+     <sources xmlns='urn:xmpp:sfs:0' id='p'><encrypted xmlns='urn:xmpp:esfs:0' \
+     cipher='urn:xmpp:ciphers:aes-256-cbc-pkcs7:0'>\
+     <key>SuRJ2agVm/pQbJQlPq/B23Xt1YOOJCcEGJA5HrcYOGQ=</key><iv>AAAAAAAAAAAAAAAAAAAAAA==</iv>\
+     <sources xmlns='urn:xmpp:sfs:0'>\
+     <url-data xmlns='http://jabber.org/protocol/url-data' target='https://up.example/p'/>\
+     </sources></encrypted></sources>";
+
+fn envelope_of(content: &str) -> String {
+    inside("").replace("</content>", &format!("{content}</content>"))
+}
+
+fn jobs_of(bench: &mut Bench) -> Vec<crate::keeper::intake::Intake> {
+    let step = bench.state.begin().unwrap();
+    step.jobs(crate::state::JobKind::Intake).unwrap()
+}
+
+#[test]
+fn sources_are_attached_inside_the_encryption_only_and_a_repetition_adds_nothing() {
+    let mut bench = Bench::new_in(Namespace::Omemo2);
+    let sealed = |bench: &mut Bench, content: &str| {
+        let content = envelope_of(content).replace("<body xmlns='jabber:client'></body>", "");
+        bench.phone.encrypt_as_it_is(&bench.own, &content)
+    };
+    let described = sealed(&mut bench, AHEAD);
+    let _ = bench.hear(&stanza_with("id='m1'", &element(&described, base64)));
+    assert!(jobs_of(&mut bench)[0].is_ahead());
+
+    // Whoever passes a message on can write beside it.
+    let help = bench.ask_for_help();
+    let beside = format!("{}{ATTACHED}", element(&help, base64));
+    let _ = bench.hear(&stanza_with("id='m2'", &beside));
+    bench.says_help();
+    assert!(jobs_of(&mut bench)[0].is_ahead());
+
+    let attached = sealed(&mut bench, ATTACHED);
+    let attached = stanza_with("id='m3'", &element(&attached, base64));
+    let _ = bench.hear(&attached);
+    let fetches = |effects: &[Effect]| {
+        let fetches = effects.iter().filter(|it| matches!(it, Effect::Fetch(_)));
+        fetches.count()
+    };
+    let effects = bench.tell(Input::Online).effects;
+    let again = bench.hear(&attached).effects;
+    assert_eq!((fetches(&effects), fetches(&again)), (1, 0));
+    let jobs = jobs_of(&mut bench);
+    assert!(jobs.len() == 1 && !jobs[0].is_ahead());
+    let places = jobs[0].described.as_ref().unwrap().file().sources;
+    assert_eq!(places[0].url, "https://up.example/p");
+}
+
+#[test]
+fn beside_a_message_of_the_old_namespace_neither_description_nor_source_counts() {
+    let mut bench = Bench::new();
+    for beside in [AHEAD, ATTACHED] {
+        let help = bench.ask_for_help();
+        let inner = format!("{}{beside}", element(&help, base64));
+        let _ = bench.hear(&stanza_with("id='m1'", &inner));
+        bench.says_help();
+        assert!(jobs_of(&mut bench).is_empty());
+    }
+    // There a file is the link that is the encrypted text.
+    let link = format!("aesgcm://example.org/p.jpg#{}", "0".repeat(88));
+    let envelope = bench.phone.encrypt(&bench.own, Some(&link));
+    let inner = format!("{}{ATTACHED}", element(&envelope, base64));
+    let _ = bench.hear(&stanza_with("id='m1'", &inner));
+    let jobs = jobs_of(&mut bench);
+    assert!(jobs.len() == 1 && jobs[0].described.is_none() && jobs[0].link == link);
 }

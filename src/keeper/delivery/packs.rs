@@ -22,6 +22,8 @@ pub(super) struct Packs {
     packed: Option<(JobId, Vec<u64>)>,
     /// The longest file that the server takes, in bytes, once that is known.
     limit: Option<u64>,
+    /// So many files at most go into one zip, where the server does not say what it takes.
+    most: Option<usize>,
 }
 
 impl Packs {
@@ -29,6 +31,7 @@ impl Packs {
     pub(super) fn begin(&mut self, job: JobId, files: usize) -> Option<Reply> {
         let files = Some(files).filter(|it| *it > MOST_SINGLE)?;
         self.jobs.insert(job);
+        self.most = None;
         let files = files as u64;
         Some(Reply::Delivery(DeliveryReply::Packing { files }))
     }
@@ -39,7 +42,11 @@ impl Packs {
             self.jobs.insert(job);
         }
         let is_packed = self.jobs.contains(&job);
-        is_packed.then(|| Effect::Pack(job, remaining.to_vec(), self.limit))
+        let most = self.most.unwrap_or(usize::MAX);
+        is_packed.then(|| {
+            let together = remaining.iter().take(most).copied().collect();
+            Effect::Pack(job, together, self.limit)
+        })
     }
 
     /// Takes what is in the zip of a job.
@@ -50,8 +57,13 @@ impl Packs {
 
     /// Returns whether a smaller zip may do what this one could not, and has the next one so.
     pub(super) fn smaller(&mut self, numbers: &[u64], why: DeliveryFailure) -> bool {
-        let DeliveryFailure::TooLarge { limit: Some(limit) } = why else {
+        let DeliveryFailure::TooLarge { limit } = why else {
             return false;
+        };
+        let Some(limit) = limit else {
+            // A server that does not say how large it may be is tried with half of them.
+            self.most = Some(numbers.len().div_ceil(2));
+            return numbers.len() > 1;
         };
         let is_news = self.limit.is_none_or(|known| limit < known);
         self.limit = Some(limit);
@@ -133,12 +145,31 @@ mod tests {
     }
 
     #[test]
+    fn where_the_server_says_no_limit_half_of_the_files_are_tried_down_to_one() {
+        let mut packs = Packs::default();
+        let eight: Vec<u64> = (1..=8).collect();
+        let why = DeliveryFailure::TooLarge { limit: None };
+        packs.jobs.insert(JOB);
+        let mut tried = Vec::new();
+
+        while let Some(Effect::Pack(_, numbers, None)) = packs.next(JOB, &eight) {
+            tried.push(numbers.len());
+            if !packs.smaller(&numbers, why) {
+                break;
+            }
+        }
+
+        assert_eq!(tried, [8, 4, 2, 1]);
+        packs.begin(JOB, 11);
+        assert!(packs.next(JOB, &eight) == Some(Effect::Pack(JOB, eight, None)));
+    }
+
+    #[test]
     fn what_is_too_large_is_tried_smaller_once_for_each_limit() {
         let mut packs = Packs::default();
         let numbers = [1, 2, 3];
 
         assert!(!packs.smaller(&numbers, DeliveryFailure::ServerTrouble));
-        assert!(!packs.smaller(&numbers, DeliveryFailure::TooLarge { limit: None }));
         assert!(packs.smaller(&numbers, too_large(100)));
         assert!(!packs.smaller(&numbers, too_large(100)), "no news");
         assert!(packs.smaller(&numbers, too_large(50)));

@@ -172,7 +172,7 @@ impl Intakes {
     /// Returns whether this file may be expected to end soon.
     fn is_coming(&self, intake: &Intake) -> bool {
         let is_first_try = matches!(intake.stage, Stage::Announced { attempts: 0, .. });
-        let starts = self.online && !self.halted && is_first_try;
+        let starts = self.online && !self.halted && is_first_try && !intake.is_ahead();
         let is_busy = self.fetching.contains(&intake.job)
             || self.indexing.contains(&intake.job) && intake.stage != Stage::Waiting;
         let is_told = intake.held.is_none() && intake.client.is_none() && intake.stick.is_none();
@@ -327,6 +327,11 @@ impl Intakes {
             return Labelling::Entry(number);
         }
         let mut labelled = labels.clone();
+        if labels.caption.is_none() && labels.tags.is_empty() {
+            // Which album it goes into says nothing of its words.
+            labelled.caption.clone_from(&intake.labels.caption);
+            labelled.tags.clone_from(&intake.labels.tags);
+        }
         if labelled.album.is_none() {
             labelled.album.clone_from(&intake.labels.album);
         }

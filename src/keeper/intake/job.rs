@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Held;
+use super::sources::SharedAs;
 use crate::keeper::{
     Asker, JobId, chat::Brought, client::lines::RequestId, described::Described, labels::Labels,
 };
@@ -46,6 +47,8 @@ pub struct Intake {
     pub labels: Labels,
     /// The request, where our own client sent it: then it alone is told what becomes of it.
     pub client: Option<RequestId>,
+    /// What a later message names that brings sources for it, until it is sealed.
+    pub shared: Option<SharedAs>,
     /// BLAKE3 of its content, where it came from a stick.
     pub stick: Option<[u8; 32]>,
 }
@@ -102,6 +105,7 @@ impl Intake {
             brought: None,
             labels: Labels::default(),
             client: None,
+            shared: None,
             stick: None,
         }
     }

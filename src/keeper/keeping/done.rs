@@ -8,6 +8,7 @@ use vault::Relabelled;
 use super::{Changes, Kept};
 use crate::keeper::{
     Effect, JobId, Keeper,
+    labels::Labels,
     reply::{ArrivalReply, KeepReply, Reply},
 };
 
@@ -19,6 +20,8 @@ pub(super) struct Done {
     words: Option<JobId>,
     /// Files that it will change once they are entries.
     coming: BTreeSet<JobId>,
+    /// What was to be noted with these before, and what was after.
+    said: Option<(Labels, Labels)>,
 }
 
 impl Done {
@@ -39,6 +42,30 @@ impl Done {
         self.words
     }
 
+    /// Takes of a change what is due to these words, and leaves what words before them had changed.
+    fn share(&self, step: &Relabelled) -> (Option<Relabelled>, Option<Relabelled>) {
+        let Some((before, after)) = &self.said else {
+            return (Some(step.clone()), None);
+        };
+        let before = before.like(&step.is);
+        let after = after.like(&step.is);
+        if before == after || after != step.is {
+            return (None, Some(step.clone()));
+        }
+        if before == step.was {
+            return (Some(step.clone()), None);
+        }
+        let mine = Relabelled {
+            was: before.clone(),
+            ..step.clone()
+        };
+        let left = Relabelled {
+            is: before,
+            ..step.clone()
+        };
+        (Some(mine), Some(left))
+    }
+
     /// Adds what was changed later. What was changed before is one change with it.
     fn add(&mut self, later: Vec<Relabelled>) {
         for step in later {
@@ -55,10 +82,17 @@ impl Done {
 
 impl Changes {
     /// Takes note of words for files that are still on their way in.
-    pub(in crate::keeper) fn said(&mut self, device: u32, words: JobId, coming: BTreeSet<JobId>) {
+    pub(in crate::keeper) fn said(
+        &mut self,
+        device: u32,
+        words: JobId,
+        coming: BTreeSet<JobId>,
+        said: (Labels, Labels),
+    ) {
         let done = Done {
             words: Some(words),
             coming,
+            said: Some(said),
             ..Done::default()
         };
         self.note(device, done);
@@ -79,12 +113,18 @@ impl Changes {
         self.note(device, done);
     }
 
-    /// Takes note of what was noted with a file that came: it belongs to the last words that were
-    /// said of it. `is_last` where nothing more will be.
+    /// Takes note of what was noted with a file that came: to each words that were said of it belongs
+    /// what they changed. `is_last` where nothing more will be.
     fn came(&mut self, job: &JobId, steps: Vec<Relabelled>, is_last: bool) {
-        let mut all = self.done.values_mut().flatten();
-        if let Some(last) = all.rfind(|it| it.coming.contains(job)) {
-            last.add(steps);
+        for step in steps {
+            let all = self.done.values_mut().flatten();
+            let mut left = Some(step);
+            for done in all.rev().filter(|it| it.coming.contains(job)) {
+                let Some(step) = left.take() else { break };
+                let (mine, others) = done.share(&step);
+                left = others;
+                done.add(mine.into_iter().collect());
+            }
         }
         if is_last {
             for done in self.done.values_mut().flatten() {

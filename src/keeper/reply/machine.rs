@@ -24,6 +24,13 @@ pub enum MachineReply {
         /// How many.
         starts: u32,
     },
+    /// Another version left what this one cannot read; it is closed.
+    Unread {
+        /// Files on their way in.
+        files: u32,
+        /// Questions, and files on their way out.
+        questions: u32,
+    },
     /// Nobody could be asked to switch it off.
     NotOff,
     /// Switching it off is not set up.

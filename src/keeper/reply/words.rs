@@ -367,6 +367,7 @@ fn not_stored_yet(name: &str, why: IntakeFailure) -> String {
             "{name} is not stored: the system card seals to a key that is not this vault's, and \
              nobody could open it. I take it in when that is mended, if its server still has it."
         ),
+        IntakeFailure::Described(_) => files::nowhere_yet(name),
         IntakeFailure::Gone
         | IntakeFailure::Redirected
         | IntakeFailure::RefusedAddress
@@ -378,7 +379,6 @@ fn not_stored_yet(name: &str, why: IntakeFailure) -> String {
         | IntakeFailure::NotVouched
         | IntakeFailure::Altered
         | IntakeFailure::ServerTrouble
-        | IntakeFailure::Described(_)
         | IntakeFailure::Certificate => format!(
             "{name} is not stored yet: its server does not give it to me now. I keep trying; you \
              need not send it again."

@@ -2,7 +2,14 @@
 //! again, and what was good for minutes is not good again after years.
 
 use super::*;
-use crate::keeper::{reply::IntakeFailure, zone::Zone};
+use crate::keeper::{
+    devices::Level,
+    reply::{
+        About, ContactLine, ContactReply, DeviceLine, DeviceReply, FindingReply, IntakeFailure,
+        KeepReply, LifeReply, Slot,
+    },
+    zone::Zone,
+};
 
 const YEAR: i64 = 365 * 86_400;
 /// 1970, 2000, now, and ten years ahead.
@@ -85,4 +92,96 @@ fn a_list_shows_the_day_that_the_wall_shows_where_the_vault_stands() {
 
     assert_eq!(listed(Zone::default()), NOW);
     assert_eq!(listed(Zone::fixed(7_200)), NOW + 7_200);
+}
+
+/// What names this moment.
+fn told_of(at: i64) -> [Reply; 9] {
+    let entry = Line {
+        received_at: at,
+        ..line(7)
+    };
+    let device = DeviceLine {
+        id: 1,
+        fingerprint: "0".repeat(64),
+        level: Level::Paired,
+        since: at,
+        heard_at: Some(at),
+        held: (0, 0),
+        lost: 0,
+    };
+    let about = About {
+        line: entry.clone(),
+        came_as: None,
+        media_type: None,
+        sender: Some(OWNER.to_owned()),
+        member: None,
+        sent_at: Some(at),
+        entered_at: Some(at),
+        is_proven: true,
+        caption: None,
+        tags: Vec::new(),
+        album: None,
+        trashed_at: Some(at),
+        shot: None,
+    };
+    [
+        Reply::Listing {
+            lines: vec![entry.clone()],
+            total: 1,
+        },
+        Reply::Finding(FindingReply::About(Box::new(about))),
+        Reply::Keep(KeepReply::Trash {
+            lines: vec![(entry, at)],
+            count: 1,
+            bytes: 1,
+            days: 30,
+        }),
+        Reply::Device(DeviceReply::List(vec![device])),
+        Reply::Contact(ContactReply::List(vec![ContactLine {
+            jid: "bob@example.org".to_owned(),
+            since: at,
+            tails: Vec::new(),
+        }])),
+        CustodyReply::Keys {
+            slots: vec![Slot {
+                name: None,
+                since: Some(at),
+                opened: false,
+            }],
+        }
+        .into(),
+        CustodyReply::NoTriesLeft { again_at: at }.into(),
+        Reply::Life(LifeReply::Unreadable {
+            count: 1,
+            sent_at: at,
+            now: at + 86_400,
+        }),
+        Reply::Storage(StorageReply::Expired {
+            files: vec![("a.jpg".to_owned(), at)],
+        }),
+    ]
+}
+
+#[test]
+fn everything_that_is_told_names_days_and_hours_as_the_wall_shows_them() {
+    // 19 June 2026, 22:30 by universal time: the twentieth, half past midnight, on the wall.
+    let told = told_of(1_781_908_200);
+    let said = |zone: Zone| {
+        let effects = told.iter().cloned().map(Effect::Say).collect();
+        let keeper = started(memory()).in_zone(zone);
+        let said = keeper.on_the_wall(effects);
+        says(&said).iter().map(Reply::text).collect::<Vec<_>>()
+    };
+
+    let by_utc = ["19 Jun", "22:30", "19 Jul"];
+    let by_the_wall = ["20 Jun", "00:30", "20 Jul"];
+    for (zone, shown, not_shown) in [
+        (Zone::default(), by_utc, by_the_wall),
+        (Zone::fixed(7_200), by_the_wall, by_utc),
+    ] {
+        for text in said(zone) {
+            assert!(shown.iter().any(|it| text.contains(it)), "{text}");
+            assert!(!not_shown.iter().any(|it| text.contains(it)), "{text}");
+        }
+    }
 }

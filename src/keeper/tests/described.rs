@@ -33,6 +33,7 @@ fn found(number: u8, file: Result<SharedFile, SharedFileError>) -> Announced {
         job: JobId([number; 32]),
         blob: [number; 16],
         name,
+        part: None,
         file,
     }
 }
@@ -185,4 +186,32 @@ fn a_file_that_was_described_for_the_phone_is_told_after_its_line() {
         file: Described::new(&file("")),
     };
     assert_eq!(says(&effects), [Reply::Caption { line: line(7) }, file]);
+}
+
+#[test]
+fn a_date_is_kept_as_the_wall_showed_it_and_one_that_cannot_be_is_left_out() {
+    const DAY: i64 = 24 * 60 * 60;
+    let zone = Zone::fixed(7_200);
+    for (date, kept) in [
+        (None, None),
+        (Some(1_437_943_560), Some(1_437_943_560 + 7_200)),
+        (Some(NOW + DAY), Some(NOW + DAY + 7_200)),
+        (Some(NOW + DAY + 1), None),
+        (Some(0), None),
+        (Some(DAY - 1), None),
+        (Some(-5), None),
+        (Some(i64::MAX), None),
+    ] {
+        let mut keeper = started(memory()).in_zone(zone.clone());
+        let dated = SharedFile {
+            changed_at: date,
+            ..file("a.jpg")
+        };
+
+        let files = vec![found(1, Ok(dated))];
+        let effects = keeper.handle(Input::Told(described(None, files)), NOW);
+
+        let described = saved(&effects)[0].described.as_ref().unwrap();
+        assert_eq!(described.dated(), kept, "{date:?}");
+    }
 }

@@ -100,6 +100,34 @@ fn a_clock_that_is_set_after_the_login_neither_ends_a_pairing_code_nor_keeps_it_
 }
 
 #[test]
+fn a_clock_that_is_set_after_the_first_login_moves_what_the_next_run_counts_by() {
+    const WEEK: i64 = 7 * 24 * 60 * 60;
+    let mut keeper = started(Memory {
+        has_trusted_device: false,
+        pairing: Some(Pairing::new("ABCDE-12345")),
+        ..memory()
+    });
+    let saved = |effects: &[Effect]| {
+        effects.iter().find_map(|it| match it {
+            Effect::SavePairing(pairing) => pairing.as_ref()?.first_login_at,
+            _ => None,
+        })
+    };
+    let woken = |keeper: &mut Keeper, set_by: i64, steady: i64| {
+        let wall = NOW + set_by + steady;
+        let steady = NOW + steady;
+        saved(&keeper.handle(Input::Woke, Moment { wall, steady }))
+    };
+
+    let _ = keeper.handle(Input::Online, NOW);
+    let before = woken(&mut keeper, 0, 20);
+    let set = woken(&mut keeper, WEEK, 40);
+    let after = woken(&mut keeper, WEEK, 60);
+
+    assert_eq!((before, set, after), (None, Some(NOW + WEEK), None));
+}
+
+#[test]
 fn a_pinned_fingerprint_needs_no_code_and_another_one_gets_nothing() {
     let mut keeper = started(Memory {
         pins: vec![FINGERPRINT.to_owned()],

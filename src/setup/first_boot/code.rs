@@ -9,6 +9,8 @@ use crate::keeper::owner::{CODE_ALPHABET, normal};
 pub(super) const LEAST_BITS: u32 = 40;
 /// Letters of a drawn code: 60 bits, of which the estimate sees 40 or more.
 const LETTERS: usize = 12;
+/// What a code looks like that is thrown with a die: 64 bits.
+pub(super) const THROWN: &str = "35162 44516 23354 16625 13264";
 /// Letters between two dashes.
 const GROUP: usize = 4;
 
@@ -43,6 +45,10 @@ pub(in crate::setup) fn bits(typed: &str) -> u32 {
     }
     let plain: Vec<char> = rest.chars().collect();
     let letters: Vec<char> = normal(&rest).to_lowercase().chars().collect();
+    if is_of_a_die(&letters) {
+        let throws = u32::try_from(shortest_period(&letters)).unwrap_or(u32::MAX);
+        return throws.saturating_mul(THROW) / 10;
+    }
     let mut different = letters.clone();
     different.sort_unstable();
     different.dedup();
@@ -69,6 +75,24 @@ const MIXED: u32 = 36;
 const DIGITS: u32 = 20;
 const WORDS: u32 = 18;
 const FOLLOWS: u32 = 3;
+/// Tenths of a bit that a throw of a die is worth.
+const THROW: u32 = 25;
+/// So many throws are hardly anything that somebody remembers.
+const LEAST_THROWS: usize = 20;
+
+/// Tells whether these are the numbers of a die, one throw after the other.
+fn is_of_a_die(letters: &[char]) -> bool {
+    const LEAST_DIFFERENT: usize = 4;
+    let is_throw = |it: &char| ('1'..='6').contains(it);
+    if letters.len() < LEAST_THROWS || !letters.iter().all(is_throw) {
+        return false;
+    }
+    let different = ('1'..='6').filter(|it| letters.contains(it)).count();
+    let pairs = letters.iter().zip(letters.iter().skip(1));
+    let apart = pairs.filter(|(one, other)| u32::from(**one).abs_diff(u32::from(**other)) > 1);
+    // One that goes up, down or nowhere all the time was not thrown.
+    different >= LEAST_DIFFERENT && apart.count() > 1
+}
 
 /// Returns what a letter is worth in such a code.
 fn worth(plain: &[char]) -> u32 {
@@ -208,6 +232,10 @@ mod tests {
             "to be or not to be that is the question",
             "the quick brown fox jumps over the lazy dog",
             "correct horse battery staple",
+            "12345 61234 56123 45612 34561",
+            "11122 23334 44555 66611 12223",
+            "12121 21212 12121 21212 12121",
+            "35162 35162 35162 35162 35162",
         ] {
             assert!(bits(weak) < LEAST_BITS, "{weak}: {}", bits(weak));
         }
@@ -220,9 +248,39 @@ mod tests {
             "7gq4k2mx9tbr",
             "83051 69274 18530 62947",
             "abacus walnut tundra pickle kayak",
+            "35162 44516 23354 16625 13264",
         ] {
             assert!(bits(strong) >= LEAST_BITS, "{strong}: {}", bits(strong));
         }
+    }
+
+    #[test]
+    fn of_the_codes_that_are_recommended_none_is_refused() {
+        const CODES: usize = 100_000;
+        let (mut thrown, mut refused) = (0, 0);
+        let mut code = String::new();
+        let mut bytes = [0; 8_192];
+        while thrown < CODES {
+            getrandom::fill(&mut bytes).unwrap();
+            // 252 is a multiple of six, so each number is as likely as any other.
+            for byte in bytes.iter().filter(|it| **it < 252) {
+                if code.len() % 6 == 5 {
+                    code.push(' ');
+                }
+                code.push(char::from(b'1' + byte % 6));
+                if code.len() == THROWN.len() {
+                    thrown += 1;
+                    refused += usize::from(bits(&code) < LEAST_BITS);
+                    code.clear();
+                }
+            }
+        }
+        let drawn = (0..CODES).map(|_| draw().unwrap());
+        let weak_draws = drawn.filter(|it| bits(it) < LEAST_BITS).count();
+
+        assert_eq!((refused, weak_draws), (0, 0));
+        // The control: too few throws are refused.
+        assert!(bits("35162 44516") < LEAST_BITS);
     }
 
     #[test]

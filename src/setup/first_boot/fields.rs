@@ -173,8 +173,8 @@ pub(in crate::setup) const FIELDS: &[Field] = &[
         Kind::PairingCode,
         "\"7GQ4-K2MX-9TBR\"",
         "What your phone sends first, within 30 minutes of the vault's first login. \"strongroom\n\
-         image-config\" draws one; by hand take 12 letters and digits thrown with dice,\n\
-         not these, and take the # away.",
+         image-config\" draws one; by hand throw a die 25 times and write the numbers\n\
+         down, and take the # away.",
     )),
     rare(field(
         "owner",

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
-    code::{LEAST_BITS, bits},
+    code::{LEAST_BITS, THROWN, bits},
     fields::{Kind, find},
 };
 use crate::{config::host_port, keeper::owner::normal};
@@ -80,14 +80,21 @@ fn pairing_code(value: &str) -> Option<String> {
     if example.is_some_and(|it| it == normal(value)) {
         return Some(
             "it is the one of the example, which everybody knows. Draw one with \"strongroom \
-             image-config\", or throw dice for 12 other letters and digits"
+             image-config\", or throw a die 25 times and write the numbers down"
+                .to_owned(),
+        );
+    }
+    if normal(value) == normal(THROWN) {
+        return Some(
+            "it is one that everybody knows. Throw a die 25 times and write down what it shows"
                 .to_owned(),
         );
     }
     (bits(value) < LEAST_BITS).then(|| {
-        "it could be guessed. Draw one with \"strongroom image-config\", or throw dice for 12 letters \
-         and digits in turn, like 7GQ4-K2MX-9TBR"
-            .to_owned()
+        format!(
+            "it could be guessed. Draw one with \"strongroom image-config\", or throw a die 25 times \
+             and write the numbers down, like {THROWN}"
+        )
     })
 }
 

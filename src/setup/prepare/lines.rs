@@ -56,7 +56,10 @@ impl<'a> Lines<'a> {
     pub(super) fn restore(&self) {
         let restored = match &self.there {
             Some(there) => self.tree.write(self.path, there, 0o644).map(|_| ()),
-            None => fs::remove_file(self.tree.at(self.path)).map_err(Into::into),
+            None => match fs::remove_file(self.tree.at(self.path)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+                _ => Ok(()),
+            },
         };
         if let Err(error) = restored {
             log::warn!("{} could not be made what it was: {error:#}", self.path);

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use vault::{BlobId, EntryNumber, Index, IndexError, OpenVault, Thumbnail, Unseen};
+use vault::{BlobId, EntryNumber, Index, IndexError, OpenVault, Picture, Thumbnail, Unseen};
 
 use super::{Errand, Mouth, UNNAMED, Word};
 use crate::{
@@ -192,6 +192,7 @@ impl Painter {
         let content = |error: vault::UnsealError| DrawError::Content(error.into());
         let mut reader = self.vault.reader(blob).map_err(content)?;
         let bytes = reader.size();
+        let dated = reader.metadata().dated;
         if bytes > MAX_CONTENT_BYTES {
             return Ok(Thumbnail::default());
         }
@@ -209,7 +210,11 @@ impl Painter {
         };
         let drawn = self.studio.draw(&task, &mut start.chain(reader))?;
         Ok(drawn.map_or_else(Thumbnail::default, |drawn| Thumbnail {
-            picture: drawn.picture,
+            // What the camera noted goes before what the sender says.
+            picture: drawn.picture.map(|picture| Picture {
+                taken_at: picture.taken_at.or(dated),
+                ..picture
+            }),
             image: drawn.image,
         }))
     }

@@ -2,7 +2,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     thread::JoinHandle,
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use getrandom::SysRng;
@@ -75,11 +75,16 @@ impl Scene {
     }
 
     fn keep(&self, content: &[u8], name: &str) -> BlobId {
+        self.keep_dated(content, name, None)
+    }
+
+    fn keep_dated(&self, content: &[u8], name: &str, dated: Option<SystemTime>) -> BlobId {
         let blob = BlobId::random(&mut SysRng).unwrap();
         let mut writer = self.sealer.start(&blob, &mut SysRng).unwrap();
         writer.write_all(content).unwrap();
         let metadata = Metadata {
             name: Some(name.to_owned()),
+            dated,
             ..Metadata::default()
         };
         writer.finish(metadata).unwrap();

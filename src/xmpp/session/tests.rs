@@ -9,6 +9,7 @@ fn session(daemon: mpsc::Sender<Arrival>) -> Session {
     let shared = Shared {
         dropped: Arc::default(),
         online: watch::channel(true).0,
+        of_use: Arc::default(),
     };
     Session::new(parties, Arrivals::new(daemon), shared)
 }
@@ -19,7 +20,7 @@ fn hear(session: &mut Session, stanza: &str) {
 }
 
 #[tokio::test]
-async fn a_message_either_way_is_of_use_and_what_only_keeps_a_stream_going_is_not() {
+async fn a_message_that_somebody_uses_or_has_is_of_use_and_what_anybody_sends_is_not() {
     let (daemon, _arrivals) = mpsc::channel(8);
     let mut session = session(daemon);
     session.counts.enable(Some("id".to_owned()));
@@ -32,13 +33,16 @@ async fn a_message_either_way_is_of_use_and_what_only_keeps_a_stream_going_is_no
     ] {
         hear(&mut session, idle);
     }
-    assert!(!session.take_carried());
+    for anybody in ["mallory@example.org/x", "owner@example.org/phone"] {
+        let message = format!(
+            "<message xmlns='jabber:client' from='{anybody}' to='vault@example.org' type='chat'>\
+             <body>help</body></message>"
+        );
+        hear(&mut session, &message);
+    }
+    assert!(!session.take_carried(), "nobody said that it was of use");
 
-    hear(
-        &mut session,
-        "<message xmlns='jabber:client' from='owner@example.org/phone' to='vault@example.org' \
-         type='chat'><body>help</body></message>",
-    );
+    session.shared.of_use.store(true, Ordering::Relaxed);
     assert!(session.take_carried());
     assert!(!session.take_carried(), "once");
 

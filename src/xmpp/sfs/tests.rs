@@ -336,11 +336,102 @@ fn of_hashes_and_places_without_end_only_a_few_are_read() {
         let hashes = hash("sha-256", HASH).repeat(hashes);
         let source = hashed(CBC, (KEY, &iv(16)), &hashes, &vec![URL; places]);
         let sharing = xml::read(&sharing("", &source)).unwrap();
-        read_sources(&sharing).map(|found| found.len())
+        let sources = xml::child(&sharing, "sources", SFS).unwrap();
+        read_sources(sources).map(|found| found.len())
     };
 
     assert_eq!(many(8, 4).ok(), Some(4));
     // One too many, so that the whole is refused.
     assert_eq!(many(8, 1_000).ok(), Some(MAX_SOURCES + 1));
     assert_eq!(many(1_000, 1_000).err(), Some(SharedFileError::Malformed));
+}
+
+const AHEAD: &str = "<name>summit.jpg</name><size>3032449</size>";
+
+/// A description without sources.
+fn ahead(id: &str, metadata: &str) -> String {
+    format!(
+        "<file-sharing xmlns='urn:xmpp:sfs:0' disposition='inline'{id}>\
+         <file xmlns='urn:xmpp:file:metadata:0'>{metadata}</file></file-sharing>"
+    )
+}
+
+fn attaching(to: &str, id: &str, sources: &str) -> String {
+    format!(
+        "<attach-to {to}xmlns='urn:xmpp:message-attaching:1'/>\
+         <sources xmlns='urn:xmpp:sfs:0'{id}>{sources}</sources>"
+    )
+}
+
+#[test]
+fn a_description_whose_sources_are_to_come_is_read_as_the_specification_writes_it() {
+    let hashed = format!("{AHEAD}{}", hash("sha3-256", HASH));
+
+    let found = one(&ahead(" id='file-sharing-id'", &hashed));
+    let none = one(&ahead("", AHEAD));
+    let both = content(&format!(
+        "{}{}",
+        ahead(" id='photo1.jpg'", &hashed),
+        ahead(" id='photo2.jpg'", &hashed)
+    ));
+
+    assert_eq!(found.part.as_deref(), Some("file-sharing-id"));
+    assert_eq!(found.name.as_deref(), Some("summit.jpg"));
+    assert!(found.file.unwrap().sources.is_empty());
+    // Nothing would tie the sources to it.
+    assert_eq!(none.file.err(), Some(SharedFileError::NoSource));
+    let parts: Vec<_> = both.files().into_iter().map(|it| it.part).collect();
+    let named = ["photo1.jpg", "photo2.jpg"].map(|it| Some(it.to_owned()));
+    assert_eq!(parts, named);
+}
+
+#[test]
+fn sources_that_are_attached_later_are_read_and_the_address_beside_them_is_no_text() {
+    let cbc = encrypted(CBC, KEY, &iv(16), &[URL]);
+    let attached = attaching("id='sharing-a-file' ", " id='file-sharing-id'", &cbc);
+    let fallback = format!(
+        "{attached}<fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:sfs:0'><body/></fallback>\
+         <body xmlns='jabber:client'>{URL}</body>\
+         <x xmlns='jabber:x:oob'><url>{URL}</url></x>"
+    );
+    let bare = format!("{attached}<body xmlns='jabber:client'>{URL}</body>");
+    let said = format!("{attached}<body xmlns='jabber:client'>Rome</body>");
+
+    for (inner, words) in [(&attached, None), (&fallback, None), (&bare, None)] {
+        let read = content(inner);
+        let found = read.attached().unwrap();
+        assert_eq!(found.to, "sharing-a-file");
+        assert_eq!(found.part.as_deref(), Some("file-sharing-id"));
+        assert_eq!(found.sources.unwrap()[0].url, URL);
+        assert_eq!(read.words(), words, "{inner}");
+        assert!(read.files().is_empty());
+    }
+    assert_eq!(content(&said).words().as_deref(), Some("Rome"));
+}
+
+#[test]
+fn sources_that_are_attached_to_nothing_or_make_no_sense_are_not_taken() {
+    let cbc = encrypted(CBC, KEY, &iv(16), &[URL]);
+    let long = format!("id='{}' ", "x".repeat(513));
+    let plain =
+        "<url-data xmlns='http://jabber.org/protocol/url-data' target='https://up.example/x'/>";
+    let why = |inner: &str| content(inner).attached().map(|it| it.sources.err());
+
+    for to in ["", "id='' ", &long] {
+        assert!(content(&attaching(to, "", &cbc)).attached().is_none());
+    }
+    let sources_only = attaching("id='m' ", "", &cbc).replace("attach-to", "other");
+    assert!(content(&sources_only).attached().is_none());
+    assert_eq!(why(&attaching("id='m' ", "", &cbc)), Some(None));
+    for (sources, fault) in [
+        ("", SharedFileError::NoSource),
+        (plain, SharedFileError::NotEncrypted),
+    ] {
+        assert_eq!(why(&attaching("id='m' ", "", sources)), Some(Some(fault)));
+    }
+    let many = encrypted(CBC, KEY, &iv(16), &[URL; 50]);
+    let found = content(&attaching("id='m' ", "", &many))
+        .attached()
+        .unwrap();
+    assert_eq!(found.sources.unwrap().len(), MAX_SOURCES + 1);
 }

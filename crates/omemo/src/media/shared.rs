@@ -78,6 +78,30 @@ impl SharedFile {
             let (_, name) = link::read_url(&first.url).map_err(|_| SharedFileError::Address)?;
             self.name = Some(name);
         }
+        self = self.within_bounds()?;
+        // Whoever holds the ciphertext can change what CBC decrypts to.
+        if self.hashes.is_empty() {
+            self.sources.retain(FileSource::is_proven);
+        }
+        if self.sources.is_empty() {
+            return Err(SharedFileError::NoHash);
+        }
+        Ok(self)
+    }
+
+    /// Checks a description whose sources a later message is to bring. Without a hash of the content
+    /// nothing would tie them to it.
+    ///
+    /// # Errors
+    /// [`SharedFileError`]
+    pub fn checked_ahead(self) -> Result<Self, SharedFileError> {
+        if self.hashes.is_empty() || !self.sources.is_empty() {
+            return Err(SharedFileError::NoSource);
+        }
+        self.within_bounds()
+    }
+
+    fn within_bounds(mut self) -> Result<Self, SharedFileError> {
         let long_name = self
             .name
             .as_ref()
@@ -98,13 +122,6 @@ impl SharedFile {
                     .all(|byte| byte.is_ascii_graphic() || byte == b' ')
         };
         self.media_type = self.media_type.filter(is_type);
-        // Whoever holds the ciphertext can change what CBC decrypts to.
-        if self.hashes.is_empty() {
-            self.sources.retain(FileSource::is_proven);
-        }
-        if self.sources.is_empty() {
-            return Err(SharedFileError::NoHash);
-        }
         Ok(self)
     }
 }
@@ -245,6 +262,25 @@ mod tests {
         }
         let nowhere = file(&[], 1).checked();
         assert_eq!(nowhere.err(), Some(SharedFileError::NoSource));
+    }
+
+    #[test]
+    fn a_description_ahead_of_its_sources_needs_a_hash_and_is_bounded_too() {
+        let mut long = file(&[], 1);
+        long.name = Some("x".repeat(MAX_NAME_BYTES + 1));
+
+        assert!(file(&[], MAX_HASHES).checked_ahead().is_ok());
+        for (bad, why) in [
+            (file(&[], 0), SharedFileError::NoSource),
+            (
+                file(&[MediaCipher::Aes256Gcm], 1),
+                SharedFileError::NoSource,
+            ),
+            (file(&[], MAX_HASHES + 1), SharedFileError::Malformed),
+            (long, SharedFileError::Malformed),
+        ] {
+            assert_eq!(bad.checked_ahead().err(), Some(why));
+        }
     }
 
     #[test]

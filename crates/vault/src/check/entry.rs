@@ -3,7 +3,10 @@
 //!
 //! Reads only. What follows from the outcome is the caller's business.
 
-use crate::{folder::VaultFolder, index::Verifiable, open::OpenVault, unseal::UnsealError};
+use crate::{
+    folder::VaultFolder, index::Verifiable, metadata::Metadata, open::OpenVault,
+    unseal::UnsealError,
+};
 
 /// What is wrong with an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -107,9 +110,14 @@ fn read(vault: &OpenVault, entry: &Verifiable, step: &mut impl FnMut(u64) -> boo
             let mark = vault
                 .epochs()
                 .content_mark(reader.content_hash(), reader.size());
+            // The index has no place for the date; it is with the blob alone.
+            let told = Metadata {
+                dated: None,
+                ..reader.metadata().clone()
+            };
             let same = entry.mark == Some(mark)
                 && entry.entry.size == reader.size()
-                && entry.entry.metadata == *reader.metadata();
+                && entry.entry.metadata == told;
             if same {
                 Outcome::Sound {
                     bytes: reader.size(),

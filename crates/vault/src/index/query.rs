@@ -233,6 +233,8 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
             member: row.get(6)?,
             sent_at: time(7)?,
             received_at: time(8)?,
+            // It is with the blob, and with what is known of a picture.
+            dated: None,
         },
         adopted_at: time(9)?,
         attributes: Attributes {

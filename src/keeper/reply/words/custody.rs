@@ -168,7 +168,7 @@ fn span(seconds: i64) -> String {
 pub(super) fn clock(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0).map_or_else(
         || "a later time".to_owned(),
-        |at| at.format("%H:%M UTC").to_string(),
+        |at| at.format("%H:%M").to_string(),
     )
 }
 
@@ -230,7 +230,7 @@ mod tests {
         };
 
         assert!(wrong(4).text().ends_with("tries left: 4."));
-        assert!(wrong(0).text().ends_with("Try again at 08:00 UTC."));
+        assert!(wrong(0).text().ends_with("Try again at 08:00."));
     }
 
     #[test]

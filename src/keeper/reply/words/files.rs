@@ -10,6 +10,14 @@ pub(super) const WORDS_NOT_KEPT: &str = "The words beside that file are not note
 pub(super) const DESCRIBED_ELSEWHERE: &str = "That file went to the device that asked for it, in a \
      form that this app does not read. Ask from here to get it here.";
 
+/// Says that a file was described an hour ago, and nothing says where it is.
+pub(super) fn nowhere_yet(name: &str) -> String {
+    format!(
+        "{name} is not stored yet: it was announced, and no message has said where it is. If your \
+         app is not still sending it, please send it again."
+    )
+}
+
 /// Returns what is wrong with the description of a file, and what to do about it.
 pub(super) fn fault(fault: FileFault) -> (&'static str, &'static str) {
     match fault {

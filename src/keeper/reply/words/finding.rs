@@ -195,7 +195,7 @@ fn known(about: &About) -> String {
 fn moment(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0).map_or_else(
         || "at an unknown time".to_owned(),
-        |at| at.format("%-d %b %Y %H:%M UTC").to_string(),
+        |at| at.format("%-d %b %Y %H:%M").to_string(),
     )
 }
 

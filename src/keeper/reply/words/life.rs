@@ -73,11 +73,11 @@ mod tests {
 
         assert_eq!(
             text(1, now - 60),
-            "I could not read your message of 07:59 UTC. Please send it again."
+            "I could not read your message of 07:59. Please send it again."
         );
         assert_eq!(
             text(3, now - DAY_SECONDS),
-            "I could not read 3 messages of yours, the first of 14 Jan 2027, 08:00 UTC. Please \
+            "I could not read 3 messages of yours, the first of 14 Jan 2027, 08:00. Please \
              send them again."
         );
     }

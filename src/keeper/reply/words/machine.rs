@@ -23,6 +23,7 @@ impl MachineReply {
                      the Pi says more."
                 );
             }
+            Self::Unread { files, questions } => return unread(files, questions),
             Self::SwitchingOff => {
                 "The vault is locked and the Pi switches off now. Wait until its green light has \
                  stopped blinking before you pull the plug."
@@ -52,6 +53,29 @@ impl MachineReply {
         };
         words.to_owned()
     }
+}
+
+fn unread(files: u32, questions: u32) -> String {
+    let files = match files {
+        0 => None,
+        1 => Some("1 file on its way in".to_owned()),
+        many => Some(format!("{many} files on their way in")),
+    };
+    let questions = match questions {
+        0 => None,
+        1 => Some("1 command not answered".to_owned()),
+        many => Some(format!("{many} commands not answered")),
+    };
+    let left = [files.as_deref(), questions.as_deref()];
+    let left = left.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+    let kept = match files {
+        Some(_) => " A file that was kept already is on the drive: \"unproven\" shows it.",
+        None => "",
+    };
+    format!(
+        "The version that ran before me left {left}, in a form that I cannot read. Please send that \
+         again.{kept}"
+    )
 }
 
 fn ask(errand: Errand, number: Option<u32>) -> String {

@@ -104,7 +104,7 @@ fn rounded(number: u64) -> u64 {
 
 fn expired(files: &[(String, i64)]) -> String {
     let time = |at: i64| {
-        DateTime::from_timestamp(at, 0).map(|it| it.format("%-d %b %Y %H:%M UTC").to_string())
+        DateTime::from_timestamp(at, 0).map(|it| it.format("%-d %b %Y %H:%M").to_string())
     };
     if let [(name, sent_at)] = files {
         let name = show(name);
@@ -239,13 +239,13 @@ mod tests {
         let file = |name: &str, at| (name.to_owned(), at);
         assert_eq!(
             expired(&[file("photo.jpg", 1_777_888_999)]),
-            "photo.jpg, sent 4 May 2026 10:03 UTC, is not stored: its server has it no longer. \
+            "photo.jpg, sent 4 May 2026 10:03, is not stored: its server has it no longer. \
              Please share it again."
         );
         assert_eq!(
             expired(&[file("a.jpg", 1_777_888_999), file("b\n.jpg", 1_777_802_599)]),
-            "2 uploads expired: a.jpg, b·.jpg, sent from 3 May 2026 10:03 UTC to 4 May 2026 10:03 \
-             UTC. Their servers have them no longer, and they are not stored; please share them \
+            "2 uploads expired: a.jpg, b·.jpg, sent from 3 May 2026 10:03 to 4 May 2026 10:03. \
+             Their servers have them no longer, and they are not stored; please share them \
              again."
         );
         let many: Vec<(String, i64)> = (0..60).map(|it| file(&format!("{it}.jpg"), 0)).collect();

@@ -80,6 +80,53 @@ fn a_picture_that_came_in_is_seen_and_has_a_thumbnail_and_a_letter_is_not_said_t
     scene.end();
 }
 
+/// The same as a camera makes it that only notes when.
+fn taken(picture: &[u8], at: &str) -> Vec<u8> {
+    use exif::{Field, In, Tag, Value, experimental::Writer};
+    let field = Field {
+        tag: Tag::DateTimeOriginal,
+        ifd_num: In::PRIMARY,
+        value: Value::Ascii(vec![at.as_bytes().to_vec()]),
+    };
+    let mut writer = Writer::new();
+    writer.push_field(&field);
+    let mut notes = io::Cursor::new(Vec::new());
+    writer.write(&mut notes, false).unwrap();
+    let notes = notes.into_inner();
+    let length = u16::try_from(notes.len() + 8).unwrap().to_be_bytes();
+    let (start, rest) = picture.split_at(2);
+    [start, &[0xFF, 0xE1], &length, b"Exif\0\0", &notes, rest].concat()
+}
+
+#[test]
+fn a_picture_is_of_the_day_its_camera_noted_or_else_of_the_day_its_sender_dated_it() {
+    let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+    let (dated, noted) = (at(1_437_943_560), at(1_748_959_500));
+    let plain = red(400, 300);
+    let photo = taken(&plain, "2025:06:03 14:05:00");
+    let mut scene = Scene::with(Some(decoders()));
+    let mut found = Vec::new();
+    for (content, dated) in [
+        (&plain, None),
+        (&plain, Some(dated)),
+        (&photo, Some(dated)),
+        (&photo, None),
+    ] {
+        // Another content each time, so that none is a double.
+        let content = [content, found.len().to_be_bytes().as_slice()].concat();
+        let blob = scene.keep_dated(&content, "one.jpg", dated);
+        scene.adopt(&blob);
+        assert!(matches!(scene.word(), Word::Adopted { .. }));
+        let Word::Picture(PictureWord::Seen { picture, .. }) = scene.word() else {
+            panic!("it is seen");
+        };
+        found.push(picture.taken_at);
+    }
+
+    assert_eq!(found, [None, Some(dated), Some(noted), Some(noted)]);
+    scene.end();
+}
+
 #[test]
 fn a_sheet_is_a_delivery_of_a_picture_that_shows_what_was_asked_for() {
     let mut scene = scene_with(&[

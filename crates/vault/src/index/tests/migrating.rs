@@ -65,6 +65,67 @@ fn an_index_of_the_first_version_is_brought_up_with_all_it_has() {
     assert!(index.is_sound().unwrap());
 }
 
+/// What the program of each version could have left besides [`of_first_version`]'s entries, of which
+/// there are ten: tags, an album and the trash from the second version on, pictures from the third.
+const LEFT: &[(usize, &str)] = &[
+    (
+        2,
+        "UPDATE entries SET given_name = 'Evening', tags = 'Sea' WHERE number = 1;
+         INSERT INTO tags VALUES ('sea', 1);
+         UPDATE entries SET album = 'Rome', album_key = 'rome' WHERE number IN (1, 2);
+         UPDATE entries SET trashed_at = 9 WHERE number = 10;",
+    ),
+    (
+        3,
+        "INSERT INTO pictures VALUES (3, 40, 30, 1750000000000, 'Leica', NULL, NULL, 1);
+         INSERT INTO pictures (number, is_described) VALUES (4, 0);",
+    ),
+];
+
+#[test]
+fn an_index_of_every_version_is_brought_up_with_tags_albums_trash_and_pictures() {
+    for from in 1..=STEPS.len() {
+        let vault = TestVault::new();
+        let path = of_first_version(&vault, 10);
+        let mut database = connect(&vault, &path);
+        for to in 2..=from {
+            migrate(&mut database, &STEPS[..to], noon()).unwrap();
+            for (_, sql) in LEFT.iter().filter(|(since, _)| *since == to) {
+                database.execute_batch(sql).unwrap();
+            }
+        }
+        drop(database);
+
+        let (mut index, opening) = open(&vault);
+
+        assert_eq!(opening, Opening::Found, "from version {from}");
+        assert_eq!(version(&index.database), STEPS.len() as i64);
+        let totals = index.totals().unwrap();
+        let (kept, used) = if from < 2 { (10, 0) } else { (9, 1) };
+        assert_eq!((totals.entries, totals.trashed), (kept, 10 - kept));
+        assert_eq!(index.tags("", 9).unwrap().len(), used);
+        let albums = index.albums("", 9).unwrap();
+        assert_eq!(
+            albums.iter().map(|it| it.entries).sum::<u64>(),
+            used as u64 * 2
+        );
+        assert_eq!(
+            names(&index.find("muller 7", None, 9).unwrap()),
+            ["Müller 7.jpg"]
+        );
+        assert_eq!(index.find("evening", None, 9).unwrap().len(), used);
+        let picture = index.picture_of(number(3)).unwrap();
+        let camera = picture.and_then(|it| it.camera);
+        assert_eq!(camera.as_deref(), (from >= 3).then_some("Leica"));
+        assert!(index.is_sound().unwrap());
+        // It is worked with as before.
+        index.trash(number(2), noon()).unwrap();
+        assert_eq!(index.totals().unwrap().trashed, 11 - kept);
+        drop(index);
+        assert_eq!(open(&vault).1, Opening::Found);
+    }
+}
+
 #[test]
 fn a_migration_that_is_killed_leaves_the_old_index() {
     thread_local!(static COPIED: RefCell<Option<PathBuf>> = const { RefCell::new(None) });
