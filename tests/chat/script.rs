@@ -157,20 +157,8 @@ fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
         stage.is_unplugged(name);
         return Some(());
     }
-    if let Some(described) = event.strip_prefix("a stick is in: ") {
-        return stage.stick_comes(described);
-    }
-    if let Some(ended) = event.strip_prefix("the stick ends it after ") {
-        let (files, why) = ended.split_once(": ")?;
-        return stage.stick_ends_it(files.split(' ').next()?.parse().ok()?, why);
-    }
-    if let Some(stick) = event.strip_prefix("the stick ") {
-        if let Some(name) = stick.strip_suffix(" goes") {
-            return stage.stick_goes(name);
-        }
-        let (name, file) = stick.split_once(" has ")?;
-        let (file, size) = name_and_size(file.strip_suffix(" on it")?)?;
-        return stage.stick_has(name, file, size);
+    if event.starts_with("a stick ") || event.starts_with("the stick ") {
+        return happen_to_a_stick(stage, event);
     }
     if let Some(left) = event.strip_prefix("the last version left ") {
         let (files, commands) = left.split_once(" files and ")?;
@@ -235,6 +223,24 @@ fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
         stage.time_passes(seconds(event.strip_suffix(" pass")?)?);
     }
     Some(())
+}
+
+/// What happens to a stick that files are carried by.
+fn happen_to_a_stick(stage: &mut Stage, event: &str) -> Option<()> {
+    if let Some(described) = event.strip_prefix("a stick is in: ") {
+        return stage.stick_comes(described);
+    }
+    if let Some(ended) = event.strip_prefix("the stick ends it after ") {
+        let (files, why) = ended.split_once(": ")?;
+        return stage.stick_ends_it(files.split(' ').next()?.parse().ok()?, why);
+    }
+    let stick = event.strip_prefix("the stick ")?;
+    if let Some(name) = stick.strip_suffix(" goes") {
+        return stage.stick_goes(name);
+    }
+    let (name, file) = stick.split_once(" has ")?;
+    let (file, size) = name_and_size(file.strip_suffix(" on it")?)?;
+    stage.stick_has(name, file, size)
 }
 
 /// Reads `beach at noon.jpg 3.1 MB`.
