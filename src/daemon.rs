@@ -25,11 +25,7 @@ use vault::IntakeKey;
 use crate::{
     clock,
     config::Config,
-    keeper::{
-        Input, JobId, Keeper, Moment,
-        carry::{Brought, News},
-        machine::Heard,
-    },
+    keeper::{Input, JobId, Keeper, Moment, carry::Brought, machine::Heard, storage::DriveTrouble},
     keydevice::{KeyDevice, Presence},
     lamp::Lamp,
     service,
@@ -88,9 +84,14 @@ enum Happening {
         bytes: u64,
         saved: oneshot::Sender<()>,
     },
-    /// A file of a stick is sealed; the same holds for it.
+    /// The next file of a stick wants its place on the data drive.
+    Place {
+        found: oneshot::Sender<Result<carry::import::Place, DriveTrouble>>,
+    },
+    /// A file of a stick is sealed to this epoch; the same holds for it.
     Brought {
         brought: Box<Brought>,
+        epoch: u32,
         saved: oneshot::Sender<()>,
     },
     /// A delivery ended and gives the data socket of vault process `generation` back.
@@ -375,16 +376,16 @@ impl Daemon {
                 }
                 Ok(())
             }
-            Happening::Brought { brought, saved } => {
-                let job = brought.job;
-                self.handle(Input::Carry(News::Brought(brought)))?;
-                crate::crash::point("vouched");
-                if self.keeper.may_keep(&job) {
-                    // A thread that is gone does not need to know.
-                    let _ = saved.send(());
-                }
+            Happening::Place { found } => {
+                // A thread that is gone does not need to know.
+                let _ = found.send(self.place());
                 Ok(())
             }
+            Happening::Brought {
+                brought,
+                epoch,
+                saved,
+            } => self.brought(brought, epoch, saved),
             Happening::Delivered {
                 generation,
                 deliveries,

@@ -15,7 +15,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc, oneshot};
-use vault::{IntakeKey, Sealer};
+use vault::IntakeKey;
 
 use super::{Daemon, Happening, dialogue};
 use crate::{
@@ -34,7 +34,7 @@ pub mod held;
 pub mod import;
 
 use held::{Asked, Held};
-use import::Kept;
+use import::{Kept, Place};
 
 impl Daemon {
     /// Begins or ends something with a stick.
@@ -43,38 +43,89 @@ impl Daemon {
             return self.carrying.store(true, Ordering::SeqCst);
         }
         let is_import = matches!(act, Act::Import { .. } | Act::Look(Wish::Import { .. }));
-        let sealer = match is_import.then(|| self.look_at_drive()).transpose() {
-            Ok(sealer) => sealer,
-            Err(trouble) => return self.not_carried(&act, trouble),
-        };
+        if let Err(trouble) = is_import.then(|| self.look_at_drive()).transpose() {
+            return self.not_carried(&act, trouble);
+        }
         self.carrying = Arc::new(AtomicBool::new(false));
         let is_open = self.keeper.is_open();
         let vault = self.vault.as_ref().filter(|_| is_open);
         let work = Work {
             socket: self.config.commands.sticks.clone(),
             porter: vault.and_then(|it| it.process.porter().ok()),
-            sealer,
-            reserve: self.drive.seen.map_or(0, |seen| seen.reserve),
             key: Arc::clone(&self.intake_key),
             stop: Arc::clone(&self.carrying),
             tell: self.tell.clone(),
         };
-        thread::spawn(move || work.act(act));
+        let over = Over {
+            tell: self.tell.clone(),
+            is_look: matches!(act, Act::Look(_)),
+        };
+        thread::spawn(move || {
+            let _over = over;
+            work.act(act);
+        });
+    }
+
+    /// Looks at the data drive for the next file of a stick.
+    pub(super) fn place(&mut self) -> Result<Place, DriveTrouble> {
+        let sealer = self.look_at_drive()?;
+        let reserve = self.drive.seen.map_or(0, |seen| seen.reserve);
+        let promised = self.drive.promised.load(Ordering::SeqCst);
+        Ok(Place {
+            sealer,
+            reserve: reserve.saturating_add(promised),
+        })
+    }
+
+    /// A file of a stick is sealed to this epoch; `saved` hears of it only if it may be kept.
+    pub(super) fn brought(
+        &mut self,
+        brought: Box<Brought>,
+        epoch: u32,
+        saved: oneshot::Sender<()>,
+    ) -> anyhow::Result<()> {
+        // After a revocation nothing is kept under the old epoch.
+        if self.look_at_drive().map(|it| it.epoch()) != Ok(epoch) {
+            return Ok(());
+        }
+        let job = brought.job;
+        self.handle(Input::Carry(News::Brought(brought)))?;
+        crate::crash::point("vouched");
+        if self.keeper.may_keep(&job) {
+            // A thread that is gone does not need to know.
+            let _ = saved.send(());
+        }
+        Ok(())
     }
 
     /// The data drive takes nothing.
     fn not_carried(&self, act: &Act, trouble: DriveTrouble) {
         let news = match act {
             Act::Look(_) => News::Refused(Box::new(Refused::Drive(trouble))),
-            Act::Export { .. } | Act::Import { .. } | Act::Stop => News::Ended(Ended {
-                done: 0,
-                there: 0,
-                failed: 0,
-                end: End::Drive(trouble),
-                is_free: true,
-            }),
+            Act::Export { .. } | Act::Import { .. } | Act::Stop => {
+                News::Ended(Ended::nothing(End::Drive(trouble)))
+            }
         };
         self.report(Happening::Input(Input::Carry(news)));
+    }
+}
+
+/// Says that it is over when the thread fails, so that nobody waits for it.
+struct Over {
+    tell: mpsc::UnboundedSender<Happening>,
+    is_look: bool,
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            return;
+        }
+        let news = match self.is_look {
+            true => News::Refused(Box::new(Refused::Failed)),
+            false => News::Ended(Ended::nothing(End::Gone)),
+        };
+        say(&self.tell, news);
     }
 }
 
@@ -82,9 +133,6 @@ impl Daemon {
 struct Work {
     socket: Option<PathBuf>,
     porter: Option<Porter>,
-    sealer: Option<Arc<Sealer>>,
-    /// Bytes of the data drive that stay free.
-    reserve: u64,
     key: Arc<IntakeKey>,
     stop: Arc<AtomicBool>,
     tell: mpsc::UnboundedSender<Happening>,
@@ -117,28 +165,37 @@ impl Work {
         self.socket.as_deref().map_or(Err(Refused::Failed), hold)
     }
 
-    fn look(&mut self, wish: Wish) -> Result<(Stick, Amount), Refused> {
+    fn look(&mut self, wish: Wish) -> Result<(Stick, Amount, Wish), Refused> {
         let name = match &wish {
             Wish::Export { onto: name, .. } | Wish::Import { from: name } => name.clone(),
         };
         let held = self.hold(&Asked::to_look(name, matches!(wish, Wish::Export { .. })))?;
         let looked = match wish {
-            Wish::Export { what, .. } => match &mut self.porter {
-                Some(porter) => {
-                    let lot = dialogue::lot(what);
-                    export::look(&held.folder, &held.stick, porter, &lot, &self.stop)
-                }
-                None => Err(Refused::Locked),
-            },
-            Wish::Import { .. } => import::look(&held.folder, &self.stop),
+            Wish::Export { what, onto } => self.look_for_export(&held, what, onto),
+            Wish::Import { .. } => {
+                import::look(&held.folder, &self.stop).map(|amount| (amount, wish))
+            }
         };
         let stick = held.stick.clone();
         held.let_go();
-        let amount = looked?;
+        let (amount, wish) = looked?;
         match self.stop.load(Ordering::SeqCst) {
             true => Err(Refused::Stopped),
-            false => Ok((stick, amount)),
+            false => Ok((stick, amount, wish)),
         }
+    }
+
+    fn look_for_export(
+        &mut self,
+        held: &Held,
+        what: Wanted,
+        onto: Option<String>,
+    ) -> Result<(Amount, Wish), Refused> {
+        let porter = self.porter.as_mut().ok_or(Refused::Locked)?;
+        let what = export::exactly(what, porter)?;
+        let lot = dialogue::lot(what.clone());
+        let amount = export::look(&held.folder, &held.stick, porter, &lot, &self.stop)?;
+        Ok((amount, Wish::Export { what, onto }))
     }
 
     fn export(&mut self, what: Wanted, stick: &Choice, amount: &Amount) -> News {
@@ -159,7 +216,7 @@ impl Work {
                     &mut progress,
                 )
             }
-            None => export::nothing(End::Locked),
+            None => Ended::nothing(End::Locked),
         };
         ended.is_free = held.let_go();
         News::Ended(ended)
@@ -170,22 +227,15 @@ impl Work {
             Ok(held) => held,
             Err(why) => return News::Refused(Box::new(why)),
         };
-        let mut ended = match self.sealer.clone() {
-            Some(sealer) => {
-                let mut kept = Loop {
-                    tell: self.tell.clone(),
-                };
-                let into = import::Into {
-                    sealer: &sealer,
-                    key: &self.key,
-                    reserve: self.reserve,
-                    now: crate::clock::now(),
-                };
-                let known = (self.porter.take(), waiting.into_iter().collect());
-                import::run(&held.folder, &into, known, (&self.stop, amount), &mut kept)
-            }
-            None => export::nothing(End::Drive(DriveTrouble::Failing)),
+        let mut kept = Loop {
+            tell: self.tell.clone(),
         };
+        let into = import::Into {
+            key: &self.key,
+            now: crate::clock::now(),
+        };
+        let known = (self.porter.take(), waiting.into_iter().collect());
+        let mut ended = import::run(&held.folder, &into, known, (&self.stop, amount), &mut kept);
         ended.is_free = held.let_go();
         News::Ended(ended)
     }
@@ -202,13 +252,21 @@ struct Loop {
 }
 
 impl Kept for Loop {
-    fn vouched(&mut self, brought: Brought) -> bool {
+    fn place(&mut self) -> Result<Place, DriveTrouble> {
+        let (found, place) = oneshot::channel();
+        // The loop is gone only when the daemon stops.
+        let _ = self.tell.send(Happening::Place { found });
+        place.blocking_recv().unwrap_or(Err(DriveTrouble::Failing))
+    }
+
+    fn vouched(&mut self, brought: Brought, epoch: u32) -> bool {
         let (saved, durable) = oneshot::channel();
-        let brought = Box::new(brought);
-        let told = self
-            .tell
-            .send(Happening::Brought { brought, saved })
-            .is_ok();
+        let happening = Happening::Brought {
+            brought: Box::new(brought),
+            epoch,
+            saved,
+        };
+        let told = self.tell.send(happening).is_ok();
         told && durable.blocking_recv().is_ok()
     }
 

@@ -86,6 +86,8 @@ pub struct Amount {
     /// Files that the stick's file system cannot hold, or that go beyond what is read; in no other
     /// count.
     pub left_out: u64,
+    /// Folders and names on the stick that cannot be looked into; in no other count.
+    pub unread: u64,
     /// The highest number among the entries: what comes later is not meant.
     pub newest: u64,
 }
@@ -146,6 +148,8 @@ pub enum Refused {
     Nothing,
     /// There is no file on the stick.
     Empty,
+    /// There is something on the stick, and none of it can be read.
+    Unread,
     /// The stick has too little room.
     NoRoom {
         /// How much it is.
@@ -189,10 +193,41 @@ pub struct Ended {
     pub there: u64,
     /// Files that could not be read or do not open.
     pub failed: u64,
+    /// Files that the data drive has no room for.
+    pub too_large: u64,
+    /// Files that were not tried: the stick cannot hold them, or they go beyond what is read.
+    pub left_out: u64,
+    /// Folders and names on the stick that could not be looked into.
+    pub unread: u64,
     /// Why it ended.
     pub end: End,
     /// Whether nothing uses the stick any more.
     pub is_free: bool,
+}
+
+impl Ended {
+    /// Nothing was done.
+    #[must_use]
+    pub fn nothing(end: End) -> Self {
+        Self {
+            done: 0,
+            there: 0,
+            failed: 0,
+            too_large: 0,
+            left_out: 0,
+            unread: 0,
+            end,
+            is_free: true,
+        }
+    }
+
+    /// Returns whether nothing at all was left behind of so many.
+    #[must_use]
+    pub fn is_all(&self, of: u64, done: u64) -> bool {
+        self.end == End::Whole
+            && done >= of
+            && [self.failed, self.too_large, self.left_out, self.unread] == [0; 4]
+    }
 }
 
 /// A file of a stick that is sealed and about to get its name.
@@ -217,8 +252,8 @@ pub struct Brought {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
-    /// This stick, and this much.
-    Looked(Box<(Stick, Amount)>),
+    /// This stick, this much, and what was wished in words that mean the same later.
+    Looked(Box<(Stick, Amount, Wish)>),
     /// Nothing was begun.
     Refused(Box<Refused>),
     /// So many files are done, and so many bytes of all.
@@ -402,16 +437,16 @@ impl Keeper {
     }
 
     /// It is known how much it is: a number is asked back.
-    fn looked(&mut self, (stick, amount): (Stick, Amount), at: Moment) -> Vec<Effect> {
+    fn looked(&mut self, (stick, amount, wish): (Stick, Amount, Wish), at: Moment) -> Vec<Effect> {
         let Some(run) = self.carries.run.take() else {
             return Vec::new();
         };
         if run.is_stopped {
             return vec![say(CarryReply::Refused(Box::new(Refused::Stopped)))];
         }
-        let is_export = matches!(run.wish, Wish::Export { .. });
+        let is_export = matches!(wish, Wish::Export { .. });
         let task = Task::Carry(Box::new(Sure {
-            wish: run.wish,
+            wish,
             stick: stick.clone(),
             amount,
         }));

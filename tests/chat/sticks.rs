@@ -14,7 +14,7 @@ use strongroom::{
     daemon::{
         carry::{
             export,
-            import::{self, Kept},
+            import::{self, Kept, Place},
         },
         dialogue,
     },
@@ -155,11 +155,8 @@ impl Stage {
                 amount,
                 waiting,
             } => self.with(&stick, |stage, _, folder| {
-                let sealer = Arc::clone(&stage.sealer);
                 let into = import::Into {
-                    sealer: &sealer,
                     key: &intake_key(),
-                    reserve: 0,
                     now: UNIX_EPOCH + Duration::from_secs(stage.now().unsigned_abs()),
                 };
                 let porter = stage.vault.as_ref().map(|it| it.porter().unwrap());
@@ -190,7 +187,7 @@ impl Stage {
         }
     }
 
-    fn look(&mut self, wish: Wish) -> Result<(Stick, Amount), Refused> {
+    fn look(&mut self, wish: Wish) -> Result<(Stick, Amount, Wish), Refused> {
         let stop = AtomicBool::new(false);
         match wish {
             Wish::Export { what, onto } => {
@@ -199,13 +196,15 @@ impl Stage {
                     return Err(Refused::ReadOnly);
                 }
                 let mut porter = self.vault.as_ref().unwrap().porter().unwrap();
-                let lot = dialogue::lot(what);
+                let what = export::exactly(what, &mut porter)?;
+                let lot = dialogue::lot(what.clone());
                 let amount = export::look(&folder, &stick, &mut porter, &lot, &stop)?;
-                Ok((stick, amount))
+                Ok((stick, amount, Wish::Export { what, onto }))
             }
             Wish::Import { from } => {
                 let (stick, folder) = self.sticks.find(from.as_deref())?;
-                Ok((stick, import::look(&folder, &stop)?))
+                let amount = import::look(&folder, &stop)?;
+                Ok((stick, amount, Wish::Import { from }))
             }
         }
     }
@@ -224,10 +223,7 @@ impl Stage {
 fn ended(done: u64, end: End) -> News {
     News::Ended(Ended {
         done,
-        there: 0,
-        failed: 0,
-        end,
-        is_free: true,
+        ..Ended::nothing(end)
     })
 }
 
@@ -235,7 +231,14 @@ fn ended(done: u64, end: End) -> News {
 struct Remembers<'a>(&'a mut Stage);
 
 impl Kept for Remembers<'_> {
-    fn vouched(&mut self, brought: Brought) -> bool {
+    fn place(&mut self) -> Result<Place, DriveTrouble> {
+        Ok(Place {
+            sealer: Arc::clone(&self.0.sealer),
+            reserve: 0,
+        })
+    }
+
+    fn vouched(&mut self, brought: Brought, _: u32) -> bool {
         let job = brought.job;
         self.0
             .decide(Input::Carry(News::Brought(Box::new(brought))));

@@ -156,6 +156,40 @@ fn a_stick_is_mounted_nowhere_takes_a_file_of_the_daemons_and_is_free_when_it_is
 }
 
 #[test]
+fn an_ext4_that_asks_for_a_kernel_panic_at_its_first_error_is_not_obeyed() {
+    let Some(place) = place() else { return };
+    let stick = place.plug("angry", STICK_BYTES, |it| {
+        ext4(it);
+        said("tune2fs", &["-e", "panic", it.to_str().unwrap()]).unwrap();
+    });
+    let of_mount = || {
+        let path = format!("/proc/fs/ext4/{}/options", stick.name());
+        let options = fs::read_to_string(path).unwrap();
+        let errors = options.lines().find(|it| it.starts_with("errors="));
+        errors.unwrap_or_default().to_owned()
+    };
+    let choice = looked(&place, &[&stick]).unwrap();
+
+    let mut held_with = Vec::new();
+    for writes in [false, true] {
+        let (held, mut child) = ask(&place, &Asked::very(&choice, writes), &[&stick]);
+        let held = held.unwrap();
+        held_with.push(of_mount());
+        assert!(held.let_go(), "it is free");
+        assert!(child.wait().unwrap().success());
+    }
+    fs::create_dir_all(place.at("look")).unwrap();
+    let look = place.at("look");
+    let look = look.to_str().unwrap();
+    said("mount", &["-o", "ro", &*stick.node(), look]).unwrap();
+    let else_with = of_mount();
+    said("umount", &[look]).unwrap();
+
+    assert_eq!(held_with, ["errors=remount-ro"; 2]);
+    assert_eq!(else_with, "errors=panic", "the control");
+}
+
+#[test]
 fn a_key_a_vault_a_labelled_drive_and_what_is_in_use_are_never_held() {
     let Some(place) = place() else { return };
     let key = place.plug("key", STICK_BYTES, |it| {

@@ -131,12 +131,15 @@ fn an_album_goes_onto_a_stick_byte_for_byte_once_and_nothing_else() {
     phone.wait_reply("Rome");
     fs::create_dir_all(stick.at("Strongroom/Rome")).unwrap();
     fs::write(stick.at("Strongroom/Rome/first.jpg"), b"another one").unwrap();
-    fs::write(stick.at("Strongroom/Rome/.strongroom-export.part"), b"left").unwrap();
+    let left = stick.at("Strongroom/.strongroom-export.part");
+    fs::write(&left, b"left").unwrap();
 
     let asked = confirmed(&mut phone, "export album Rome");
     let told = phone.wait_reply("pull it out now");
     let after_first = stick.lies_there();
     let written = modified(&stick.at("Strongroom/Rome/second.jpg"));
+    // Left where nothing is written this time.
+    fs::write(&left, b"left").unwrap();
     confirmed(&mut phone, "export album Rome");
     let again = phone.wait_reply("were there before");
 

@@ -4,9 +4,9 @@
 //! an earlier one ended.
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     fs::File,
-    io,
+    io::{self, Write as _},
     os::fd::OwnedFd,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -18,7 +18,10 @@ use vault::{name::numbered_name, safe_name};
 
 use super::files;
 use crate::{
-    keeper::carry::{Amount, End, Ended, News, Refused, Stick},
+    keeper::{
+        carry::{Amount, End, Ended, News, Refused, Stick, Wanted},
+        command::Pick,
+    },
     vault_process::porter::{Item, Lot, PIECE_BYTES, Porter, PorterError},
 };
 
@@ -35,6 +38,8 @@ const PROGRESS: Duration = Duration::from_secs(2);
 enum Stop {
     /// Only this file.
     File,
+    /// A place of the stick fails, or all of it.
+    Doubtful,
     End(End),
 }
 
@@ -53,6 +58,12 @@ impl From<Errno> for Stop {
             | Errno::NOTDIR
             | Errno::PERM
             | Errno::XDEV => Self::File,
+            Errno::IO
+            | Errno::UCLEAN
+            | Errno::NODATA
+            | Errno::OVERFLOW
+            | Errno::BADMSG
+            | Errno::ILSEQ => Self::Doubtful,
             _ => Self::End(End::Gone),
         }
     }
@@ -74,20 +85,40 @@ impl From<PorterError> for Stop {
     }
 }
 
-/// Nothing was done.
-#[must_use]
-pub(super) fn nothing(end: End) -> Ended {
-    Ended {
-        done: 0,
-        there: 0,
-        failed: 0,
-        end,
-        is_free: true,
-    }
-}
-
 fn is_left_out(stick: &Stick, item: &Item) -> bool {
     stick.file_system == "vfat" && item.bytes >= FAT_BYTES
+}
+
+/// Names the last so many entries by their numbers, so that what is shown stays what is meant.
+///
+/// # Errors
+///
+/// When the vault was locked.
+pub fn exactly(what: Wanted, porter: &mut Porter) -> Result<Wanted, Refused> {
+    let Wanted::These(picks) = what else {
+        return Ok(what);
+    };
+    let mut these = Vec::new();
+    for pick in picks {
+        let Pick::Last { count } = pick else {
+            these.push(pick);
+            continue;
+        };
+        let lot = Lot::These(vec![(0, count)]);
+        let mut before = None;
+        loop {
+            let (items, more) = porter.list(&lot, before).map_err(|_| Refused::Locked)?;
+            these.extend(items.iter().map(|it| Pick::Range {
+                first: it.number,
+                last: it.number,
+            }));
+            before = items.last().map(|it| it.number);
+            if !more || items.is_empty() {
+                break;
+            }
+        }
+    }
+    Ok(Wanted::These(these))
 }
 
 /// Finds out how much it is.
@@ -170,6 +201,7 @@ pub fn run(
         sure: 0,
         there: 0,
         failed: 0,
+        left_out: 0,
         bytes: 0,
         next: Instant::now() + PROGRESS,
     };
@@ -185,8 +217,8 @@ pub fn run(
         done: export.sure + export.there,
         there: export.there,
         failed: export.failed,
-        end,
-        is_free: true,
+        left_out: export.left_out,
+        ..Ended::nothing(end)
     }
 }
 
@@ -201,6 +233,7 @@ struct Export<'a> {
     sure: u64,
     there: u64,
     failed: u64,
+    left_out: u64,
     bytes: u64,
     next: Instant,
 }
@@ -208,13 +241,28 @@ struct Export<'a> {
 impl Export<'_> {
     fn all(&mut self, stick: &Stick, lot: &Lot, newest: u64) -> Result<(), End> {
         let mut before = Some(newest.saturating_add(1));
+        // What an earlier one had to leave is for everybody to read.
+        match self
+            .top()
+            .and_then(|top| Ok(files::remove_unfinished(&top)?))
+        {
+            Ok(()) => {}
+            Err(Stop::File | Stop::Doubtful) => return Err(End::Gone),
+            Err(Stop::End(end)) => return Err(end),
+        }
         loop {
             let listed = self.porter.list(lot, before).map_err(|_| End::Locked)?;
             let (items, more) = listed;
-            for item in items.iter().filter(|it| !is_left_out(stick, it)) {
+            for item in &items {
+                if is_left_out(stick, item) {
+                    self.left_out += 1;
+                    continue;
+                }
                 match self.one(item) {
                     Ok(()) => {}
                     Err(Stop::File) => self.failed += 1,
+                    Err(Stop::Doubtful) if self.takes_bytes() => self.failed += 1,
+                    Err(Stop::Doubtful) => return Err(End::Gone),
                     Err(Stop::End(end)) => return Err(end),
                 }
                 self.progress()?;
@@ -224,6 +272,23 @@ impl Export<'_> {
                 return Ok(());
             }
         }
+    }
+
+    fn top(&self) -> Result<OwnedFd, Stop> {
+        Ok(files::make_folder(self.folder, FOLDER)?)
+    }
+
+    /// Returns whether the stick still takes what is written to it.
+    fn takes_bytes(&self) -> bool {
+        let tried = || -> Result<(), Stop> {
+            let top = self.top()?;
+            let mut file = files::begin(&top)?;
+            let written = file.write_all(b".").and_then(|()| file.sync_all());
+            drop(file);
+            files::remove_unfinished(&top)?;
+            Ok(written?)
+        };
+        tried().is_ok()
     }
 
     fn check(&self) -> Result<(), Stop> {
@@ -250,7 +315,7 @@ impl Export<'_> {
     fn one(&mut self, item: &Item) -> Result<(), Stop> {
         self.check()?;
         let inside = folder_of(item);
-        let top = files::make_folder(self.folder, FOLDER)?;
+        let top = self.top()?;
         let folder = files::make_folder(&top, &inside)?;
         let mut names = std::mem::take(&mut self.names);
         let found = names.find(&folder, &inside, item, &mut |name, item| {
@@ -263,14 +328,14 @@ impl Export<'_> {
             self.bytes = self.bytes.saturating_add(item.bytes);
             return Ok(());
         }
-        let file = files::begin(&folder)?;
-        let written = self.write(&folder, &file, item, &name);
+        let file = files::begin(&top)?;
+        let written = self.write((&top, &folder), &file, item, &name);
         // The vault process holds nothing of a stick that is to be let go of.
         let left = self.porter.leave();
         drop(file);
         if written.is_err() {
             // Gone with the stick, if that is gone.
-            let _ = files::remove_unfinished(&folder);
+            let _ = files::remove_unfinished(&top);
         }
         written?;
         left?;
@@ -280,7 +345,10 @@ impl Export<'_> {
 
     /// Returns whether the file of this name has the content already.
     fn is_there(&mut self, folder: &OwnedFd, name: &str, item: &Item) -> Result<bool, Stop> {
-        let file = files::open_file(folder, &c_name(name))?;
+        let file = match files::open_file(folder, &c_name(name)) {
+            Ok(file) => file,
+            Err(error) => return is_another(error),
+        };
         self.porter.take(item.number, &file)?;
         let same = self.compare(item);
         let left = self.porter.leave();
@@ -293,15 +361,18 @@ impl Export<'_> {
         let mut at = 0;
         while at < item.bytes {
             self.check()?;
-            self.porter.read(at)?;
-            at += PIECE_BYTES;
+            match self.porter.read(at) {
+                Err(PorterError::File(error)) => return is_another(error),
+                read => read?,
+            }
+            at = at.saturating_add(PIECE_BYTES);
         }
         Ok(self.porter.is_same()?)
     }
 
     fn write(
         &mut self,
-        folder: &OwnedFd,
+        (top, folder): (&OwnedFd, &OwnedFd),
         file: &File,
         item: &Item,
         name: &str,
@@ -322,7 +393,16 @@ impl Export<'_> {
         }
         files::set_time(file, item.at);
         file.sync_all()?;
-        Ok(files::place(folder, name)?)
+        Ok(files::place(top, folder, name)?)
+    }
+}
+
+/// A file that cannot be read has other content, as long as the stick is there.
+fn is_another(error: io::Error) -> Result<bool, Stop> {
+    match Errno::from_io_error(&error) {
+        Some(errno) if files::is_of_one_place(errno) && errno != Errno::NOENT => Ok(false),
+        None => Ok(false),
+        Some(_) => Err(error.into()),
     }
 }
 
@@ -344,7 +424,7 @@ fn c_name(name: &str) -> std::ffi::CString {
 
 /// Which names this run has given or found, so that two files never get one.
 #[derive(Default)]
-struct Names(HashMap<String, u32>);
+struct Names(HashSet<String>);
 
 impl Names {
     /// Finds the first name that nobody has; or one whose file is the same, as `is_same` says.
@@ -356,22 +436,23 @@ impl Names {
         is_same: &mut dyn FnMut(&str, &Item) -> Result<bool, Stop>,
     ) -> Result<(String, bool), Stop> {
         let wanted = safe_name(Some(&item.name));
-        // Sticks do not tell capitals apart.
-        let next = self.0.entry(format!("{inside}/{wanted}").to_lowercase());
-        let next = next.or_insert(1);
-        while *next < MAX_NAMES {
-            let name = match *next {
+        for number in 1..MAX_NAMES {
+            let name = match number {
                 1 => wanted.clone(),
                 number => numbered_name(&wanted, number),
             };
-            *next += 1;
-            match files::size_of(folder, &name)? {
-                None => return Ok((name, false)),
-                Some(Some(bytes)) if bytes == item.bytes && is_same(&name, item)? => {
-                    return Ok((name, true));
-                }
-                Some(_) => {}
+            // Sticks do not tell capitals apart.
+            let key = format!("{inside}/{name}").to_lowercase();
+            if self.0.contains(&key) {
+                continue;
             }
+            let is_there = match files::size_of(folder, &name)? {
+                None => false,
+                Some(Some(bytes)) if bytes == item.bytes && is_same(&name, item)? => true,
+                Some(_) => continue,
+            };
+            self.0.insert(key);
+            return Ok((name, is_there));
         }
         Err(Stop::File)
     }
@@ -380,6 +461,40 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_newer_file_of_the_same_name_does_not_double_the_older_one() {
+        let stick = tempfile::tempdir().unwrap();
+        let folder = OwnedFd::from(File::open(stick.path()).unwrap());
+        let item = |number, name: &str, bytes| Item {
+            number,
+            name: name.to_owned(),
+            bytes,
+            album: None,
+            at: 0,
+        };
+        let (older, newer) = (item(1, "image.jpg", 5), item(2, "IMAGE.jpg", 7));
+        std::fs::write(stick.path().join("image.jpg"), "older").unwrap();
+        std::fs::write(stick.path().join("IMAGE.jpg"), "older").unwrap();
+        let find = |names: &mut Names, item: &Item| {
+            let found = names.find(&folder, "", item, &mut |_, it| Ok(it.bytes == 5));
+            found.unwrap_or_else(|_| panic!("the stick is there"))
+        };
+
+        let mut names = Names::default();
+        let first = find(&mut names, &newer);
+        std::fs::write(stick.path().join(&first.0), "written").unwrap();
+        let second = find(&mut names, &older);
+        let third = find(&mut names, &older);
+
+        assert_eq!(first, ("IMAGE (2).jpg".to_owned(), false));
+        assert_eq!(second, ("image.jpg".to_owned(), true));
+        assert_eq!(
+            third,
+            ("image (3).jpg".to_owned(), false),
+            "given once only"
+        );
+    }
 
     #[test]
     fn a_file_lies_with_its_album_or_its_month() {

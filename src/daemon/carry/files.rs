@@ -17,7 +17,7 @@ use rustix::{
     io::Errno,
 };
 
-/// A file's name while it is not whole.
+/// A file's name while it is not whole, in the folder of all that is written: one place to look.
 pub(super) const UNFINISHED: &str = ".strongroom-export.part";
 
 /// No link, no other file system, nothing outside.
@@ -54,15 +54,15 @@ pub(super) fn make_folder(at: impl AsFd + Copy, name: &str) -> Result<OwnedFd, E
 }
 
 /// Begins the file that is not whole yet; what is left of an earlier one goes.
-pub(super) fn begin(folder: &OwnedFd) -> Result<File, Errno> {
-    remove_unfinished(folder)?;
+pub(super) fn begin(top: &OwnedFd) -> Result<File, Errno> {
+    remove_unfinished(top)?;
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mode = Mode::RUSR | Mode::WUSR;
-    openat2(folder, UNFINISHED, flags, mode, resolve()).map(File::from)
+    openat2(top, UNFINISHED, flags, mode, resolve()).map(File::from)
 }
 
-pub(super) fn remove_unfinished(folder: &OwnedFd) -> Result<(), Errno> {
-    match unlinkat(folder, UNFINISHED, AtFlags::empty()) {
+pub(super) fn remove_unfinished(top: &OwnedFd) -> Result<(), Errno> {
+    match unlinkat(top, UNFINISHED, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error),
     }
@@ -77,12 +77,12 @@ pub(super) fn set_time(file: &File, at: i64) {
     }
 }
 
-/// Gives the finished file its name, which nobody has.
-pub(super) fn place(folder: &OwnedFd, name: &str) -> Result<(), Errno> {
-    match renameat_with(folder, UNFINISHED, folder, name, RenameFlags::NOREPLACE) {
+/// Gives the finished file its folder and its name, which nobody has.
+pub(super) fn place(top: &OwnedFd, folder: &OwnedFd, name: &str) -> Result<(), Errno> {
+    match renameat_with(top, UNFINISHED, folder, name, RenameFlags::NOREPLACE) {
         // exfat and older vfat do not know this: looking first has to do, where nobody else writes.
         Err(Errno::INVAL | Errno::NOSYS) => match size_of(folder, name)? {
-            None => renameat(folder, UNFINISHED, folder, name),
+            None => renameat(top, UNFINISHED, folder, name),
             Some(_) => Err(Errno::EXIST),
         },
         other => other,
@@ -109,22 +109,56 @@ pub(super) enum Inside {
     File(u64),
 }
 
-/// Lists the folders and ordinary files in a folder, at most so many.
-pub(super) fn list(folder: &OwnedFd, most: usize) -> Result<Vec<(CString, Inside)>, Errno> {
-    let mut found = Vec::new();
+/// Returns whether an error is about one place of a stick only: the rest of it may well be read.
+pub(super) fn is_of_one_place(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::ACCESS
+            | Errno::INVAL
+            | Errno::IO
+            | Errno::LOOP
+            | Errno::NAMETOOLONG
+            | Errno::NODATA
+            | Errno::NOENT
+            | Errno::NOTDIR
+            | Errno::OVERFLOW
+            | Errno::PERM
+            | Errno::UCLEAN
+            | Errno::BADMSG
+            | Errno::ILSEQ
+            | Errno::XDEV
+    )
+}
+
+/// Lists the folders and ordinary files in a folder, at most so many; also says how much of it could
+/// not be looked at.
+pub(super) fn list(folder: &OwnedFd, most: usize) -> Result<(Vec<(CString, Inside)>, u64), Errno> {
+    let (mut found, mut unread) = (Vec::new(), 0);
     for entry in Dir::read_from(folder)? {
-        let entry = entry?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            // What comes after it is not known.
+            Err(error) if is_of_one_place(error) => {
+                unread += 1;
+                break;
+            }
+            Err(error) => return Err(error),
+        };
         let name = entry.file_name();
         if name == c"." || name == c".." {
             continue;
         }
         if found.len() >= most {
+            unread += 1;
             break;
         }
         let stat = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             // It is listed and cannot be reached: a broken file system, or a name from hell.
-            Err(Errno::NOENT | Errno::INVAL) => continue,
+            Err(error) if is_of_one_place(error) => {
+                unread += 1;
+                continue;
+            }
             Err(error) => return Err(error),
         };
         match FileType::from_raw_mode(stat.st_mode) {
@@ -137,11 +171,11 @@ pub(super) fn list(folder: &OwnedFd, most: usize) -> Result<Vec<(CString, Inside
             | FileType::Fifo
             | FileType::Socket
             | FileType::CharacterDevice
-            | FileType::BlockDevice
-            | FileType::Unknown => {}
+            | FileType::BlockDevice => {}
+            FileType::Unknown => unread += 1,
         }
     }
-    Ok(found)
+    Ok((found, unread))
 }
 
 /// Returns seconds since 1970; 0 for a time before.

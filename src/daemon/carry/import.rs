@@ -9,11 +9,17 @@ use std::{
     fs::File,
     io::{self, Read as _, Write as _},
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use rustix::io::Errno;
+use rustix::{
+    fs::{Advice, fadvise},
+    io::Errno,
+};
 use vault::{BlobId, IntakeKey, Metadata, Sealer, StoreError};
 use zeroize::Zeroizing;
 
@@ -49,22 +55,36 @@ const NOT_MEANT: &[&str] = &[
     "desktop.ini",
 ];
 
-/// Where files are sealed into.
+/// Files in a row that may fail before any could be read.
+const FAILURES_AT_FIRST: u64 = 100;
+
+/// What is the same for all files.
 pub struct Into<'a> {
-    /// Seals them.
-    pub sealer: &'a Sealer,
     /// Vouches for them.
     pub key: &'a IntakeKey,
-    /// Bytes of the data drive that stay free.
-    pub reserve: u64,
     /// When it began: that is when all of them came.
     pub now: SystemTime,
 }
 
+/// Where the next file goes.
+pub struct Place {
+    /// Seals it.
+    pub sealer: Arc<Sealer>,
+    /// Bytes of the data drive that stay free.
+    pub reserve: u64,
+}
+
 /// Whoever remembers what is kept.
 pub trait Kept {
-    /// A file is about to get its name; returns whether that may be, once its proof is durable.
-    fn vouched(&mut self, brought: Brought) -> bool;
+    /// The data drive is looked at, before each file.
+    ///
+    /// # Errors
+    ///
+    /// Why it takes none.
+    fn place(&mut self) -> Result<Place, DriveTrouble>;
+    /// A file that is sealed to this epoch is about to get its name; returns whether that may be, once
+    /// its proof is durable.
+    fn vouched(&mut self, brought: Brought, epoch: u32) -> bool;
     /// It has its name, durably.
     fn sealed(&mut self, job: JobId);
     /// Something else happened.
@@ -86,25 +106,39 @@ struct Found {
 ///
 /// Why nothing can be read.
 pub fn look(folder: &OwnedFd, stop: &AtomicBool) -> Result<Amount, Refused> {
-    let (found, left_out) = find(folder, stop).map_err(|end| match end {
+    let walk = find(folder, stop).map_err(|end| match end {
         End::Stopped => Refused::Stopped,
         End::Whole | End::Gone | End::Full | End::Drive(_) | End::Locked => Refused::Failed,
     })?;
-    if found.is_empty() {
+    let found = &walk.found;
+    if found.is_empty() && walk.unread == 0 {
         return Err(Refused::Empty);
+    }
+    if found.is_empty() {
+        return Err(Refused::Unread);
     }
     Ok(Amount {
         files: found.len() as u64,
-        bytes: found.iter().map(|it| it.bytes).sum(),
-        left_out,
+        bytes: found.iter().fold(0, |all, it| it.bytes.saturating_add(all)),
+        left_out: walk.left_out,
+        unread: walk.unread,
         ..Amount::default()
     })
 }
 
-/// Finds what is meant on a stick, in the order of its folders and names; also says how much more
-/// there is.
-fn find(folder: &OwnedFd, stop: &AtomicBool) -> Result<(Vec<Found>, u64), End> {
-    let (mut found, mut left_out, mut names) = (Vec::new(), 0, 0);
+/// What is on a stick.
+#[derive(Default)]
+struct Walk {
+    found: Vec<Found>,
+    /// Files beyond what is read at once.
+    left_out: u64,
+    /// Folders and names that cannot be looked into, or are too deep or too many.
+    unread: u64,
+}
+
+/// Finds what is meant on a stick, in the order of its folders and names.
+fn find(folder: &OwnedFd, stop: &AtomicBool) -> Result<Walk, End> {
+    let (mut walk, mut names) = (Walk::default(), 0);
     let mut folders = vec![(CString::from(c"."), 0)];
     while let Some((path, depth)) = folders.pop() {
         if stop.load(Ordering::SeqCst) {
@@ -112,10 +146,11 @@ fn find(folder: &OwnedFd, stop: &AtomicBool) -> Result<(Vec<Found>, u64), End> {
         }
         let listed =
             files::open_folder(folder, &path).and_then(|it| files::list(&it, MAX_NAMES - names));
-        let mut listed = match listed {
+        let (mut listed, unread) = match listed {
             Ok(listed) => listed,
-            // One that may not be read is left alone; a stick that is gone is not.
-            Err(Errno::ACCESS | Errno::PERM | Errno::LOOP | Errno::NOTDIR | Errno::XDEV) => {
+            // One that cannot be read is left alone; a stick that is gone is not.
+            Err(error) if path.as_bytes() != b"." && files::is_of_one_place(error) => {
+                walk.unread += 1;
                 continue;
             }
             Err(error) => {
@@ -123,6 +158,7 @@ fn find(folder: &OwnedFd, stop: &AtomicBool) -> Result<(Vec<Found>, u64), End> {
                 return Err(End::Gone);
             }
         };
+        walk.unread += unread;
         names += listed.len();
         listed.sort_by(|(one, _), (other, _)| other.cmp(one));
         for (name, inside) in listed {
@@ -130,14 +166,16 @@ fn find(folder: &OwnedFd, stop: &AtomicBool) -> Result<(Vec<Found>, u64), End> {
             match inside {
                 _ if !is_meant(&name) => {}
                 Inside::Folder if depth < MAX_DEPTH => folders.push((path, depth + 1)),
-                Inside::Folder => {}
-                Inside::File(bytes) if found.len() < MAX_FILES => found.push(Found { path, bytes }),
-                Inside::File(_) => left_out += 1,
+                Inside::Folder => walk.unread += 1,
+                Inside::File(bytes) if walk.found.len() < MAX_FILES => {
+                    walk.found.push(Found { path, bytes });
+                }
+                Inside::File(_) => walk.left_out += 1,
             }
         }
     }
-    found.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok((found, left_out))
+    walk.found.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(walk)
 }
 
 fn join(folder: &CString, name: &CString) -> CString {
@@ -174,6 +212,11 @@ pub fn run(
         there: 0,
         sealed: 0,
         failed: 0,
+        too_large: 0,
+        left_out: 0,
+        unread: 0,
+        good: None,
+        doubtful: 0,
         bytes: 0,
         next: Instant::now() + PROGRESS,
     };
@@ -182,8 +225,10 @@ pub fn run(
         done: import.sealed + import.there,
         there: import.there,
         failed: import.failed,
-        end,
-        is_free: true,
+        too_large: import.too_large,
+        left_out: import.left_out,
+        unread: import.unread,
+        ..Ended::nothing(end)
     }
 }
 
@@ -191,6 +236,10 @@ pub fn run(
 enum Stop {
     /// Only this one.
     File,
+    /// It could not be read, or the stick is gone.
+    Doubtful,
+    /// The data drive has no room for it.
+    TooLarge,
     End(End),
 }
 
@@ -204,19 +253,42 @@ struct Import<'a> {
     there: u64,
     sealed: u64,
     failed: u64,
+    too_large: u64,
+    left_out: u64,
+    unread: u64,
+    /// A file that could be read.
+    good: Option<CString>,
+    /// Files in a row that could not be.
+    doubtful: u64,
     bytes: u64,
     next: Instant,
 }
 
 impl Import<'_> {
     fn all(&mut self, most: u64) -> Result<(), End> {
-        let (found, _) = find(self.folder, self.stop)?;
+        let walk = find(self.folder, self.stop)?;
+        (self.left_out, self.unread) = (walk.left_out, walk.unread);
         // No more than was shown.
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        for found in found.iter().take(most) {
+        self.left_out += walk.found.len().saturating_sub(most) as u64;
+        for found in walk.found.iter().take(most) {
             match self.one(found) {
-                Ok(()) => {}
+                Ok(()) => {
+                    self.doubtful = 0;
+                    if found.bytes > 0 {
+                        self.good = Some(found.path.clone());
+                    }
+                }
                 Err(Stop::File) => self.failed += 1,
+                Err(Stop::TooLarge) => self.too_large += 1,
+                Err(Stop::Doubtful) => {
+                    self.doubtful += 1;
+                    if !self.answers() {
+                        self.failed -= self.doubtful - 1;
+                        return Err(End::Gone);
+                    }
+                    self.failed += 1;
+                }
                 Err(Stop::End(end)) => return Err(end),
             }
             self.bytes = self.bytes.saturating_add(found.bytes);
@@ -228,11 +300,40 @@ impl Import<'_> {
                 });
             }
         }
+        if self.good.is_none() && self.doubtful > 0 {
+            self.failed -= self.doubtful;
+            return Err(End::Gone);
+        }
         Ok(())
+    }
+
+    /// Returns whether the stick still gives what it gave before.
+    fn answers(&self) -> bool {
+        let Some(path) = &self.good else {
+            return self.doubtful < FAILURES_AT_FIRST;
+        };
+        let again = || -> io::Result<()> {
+            let mut file = files::open_file(self.folder, path)?;
+            // From the stick, and not from memory.
+            fadvise(&file, 0, None, Advice::DontNeed)?;
+            file.read_exact(&mut [0])
+        };
+        again().is_ok()
     }
 
     fn one(&mut self, found: &Found) -> Result<(), Stop> {
         let file = files::open_file(self.folder, &found.path).map_err(|error| unread(&error))?;
+        let place = self.place()?;
+        let drive_bytes = place
+            .sealer
+            .folder()
+            .drive()
+            .map_err(|it| drive(&it))?
+            .bytes;
+        if found.bytes > drive_bytes {
+            // A broken or hostile entry, which would be read for days.
+            return Err(Stop::TooLarge);
+        }
         if self.porter.is_some() || !self.waiting.is_empty() {
             let (hash, bytes) = self.hash(&file)?;
             if self.is_known(hash, bytes) {
@@ -240,10 +341,23 @@ impl Import<'_> {
                 return Ok(());
             }
         }
-        let brought = self.seal(&file, found)?;
-        self.waiting.insert(brought);
+        // A key that was revoked meanwhile is seen by whoever answers; then it is sealed anew.
+        let sealed = match self.seal(&file, found, &place)? {
+            None => {
+                let place = self.place()?;
+                self.seal(&file, found, &place)?
+            }
+            sealed => sealed,
+        };
+        let hash = sealed.ok_or(Stop::End(End::Drive(DriveTrouble::Failing)))?;
+        self.waiting.insert(hash);
         self.sealed += 1;
         Ok(())
+    }
+
+    fn place(&mut self) -> Result<Place, Stop> {
+        let place = self.kept.place();
+        place.map_err(|trouble| Stop::End(End::Drive(trouble)))
     }
 
     fn check(&self) -> Result<(), Stop> {
@@ -300,15 +414,21 @@ impl Import<'_> {
         }
     }
 
-    /// Seals one file, and returns the hash of its content.
-    fn seal(&mut self, file: &File, found: &Found) -> Result<[u8; 32], Stop> {
-        self.check_room(found.bytes)?;
+    /// Seals one file, and returns the hash of its content; `None` where it may not be kept.
+    fn seal(
+        &mut self,
+        file: &File,
+        found: &Found,
+        place: &Place,
+    ) -> Result<Option<[u8; 32]>, Stop> {
+        let sealer = &place.sealer;
+        check_room(sealer, place.reserve, found.bytes)?;
         let (mut job, mut blob) = ([0; 32], [0; 16]);
         let drawn = getrandom::fill(&mut job).and_then(|()| getrandom::fill(&mut blob));
         drawn.map_err(|_| Stop::End(End::Drive(DriveTrouble::Failing)))?;
         let (job, blob_id) = (JobId(job), BlobId::from_bytes(blob));
         let into = self.into;
-        let started = into.sealer.start(&blob_id, &mut rng());
+        let started = sealer.start(&blob_id, &mut rng());
         let mut writer = started.map_err(|error| self.drive_failed(&error))?;
         let mut hasher = blake3::Hasher::new();
         self.pieces(file, |piece| {
@@ -317,9 +437,7 @@ impl Import<'_> {
         })?;
         let hash = *hasher.finalize().as_bytes();
         let header = writer.header_hash().map_err(|error| drive(&error))?;
-        let mac = into
-            .key
-            .mac(into.sealer.folder().vault_id(), &blob_id, &header);
+        let mac = into.key.mac(sealer.folder().vault_id(), &blob_id, &header);
         let written_at = files::seconds(file.metadata().and_then(|it| it.modified()));
         let name = OsStr::from_bytes(found.path.as_bytes());
         let name = std::path::Path::new(name).file_name().unwrap_or_default();
@@ -333,9 +451,9 @@ impl Import<'_> {
             bytes: hasher.count(),
             hash,
         };
-        if !self.kept.vouched(brought) {
+        if !self.kept.vouched(brought, sealer.epoch()) {
             self.kept.news(News::NotBrought(job));
-            return Err(Stop::End(End::Drive(DriveTrouble::Failing)));
+            return Ok(None);
         }
         if let Err(error) = writer.finish(metadata(name, written_at, into.now)) {
             let stop = self.drive_failed(&error);
@@ -344,23 +462,7 @@ impl Import<'_> {
         }
         crate::crash::point("stick's blob durable");
         self.kept.sealed(job);
-        Ok(hash)
-    }
-
-    /// Stops before the data drive is so full that index and log cannot grow.
-    fn check_room(&self, bytes: u64) -> Result<(), Stop> {
-        let found = self.into.sealer.folder().drive();
-        let free = found.map_err(|error| drive(&error))?.free;
-        let room = free.saturating_sub(self.into.reserve);
-        // Padding adds an eighth at most.
-        match bytes
-            .saturating_add(bytes / 8)
-            .saturating_add(OVERHEAD_BYTES)
-            > room
-        {
-            true => Err(Stop::End(End::Drive(DriveTrouble::Full))),
-            false => Ok(()),
-        }
+        Ok(Some(hash))
     }
 
     fn drive_failed(&mut self, error: &StoreError) -> Stop {
@@ -378,6 +480,22 @@ impl Import<'_> {
     }
 }
 
+/// Stops before the data drive is so full that index and log cannot grow.
+fn check_room(sealer: &Sealer, reserve: u64, bytes: u64) -> Result<(), Stop> {
+    let found = sealer.folder().drive();
+    let free = found.map_err(|error| drive(&error))?.free;
+    let room = free.saturating_sub(reserve);
+    if room <= OVERHEAD_BYTES {
+        return Err(Stop::End(End::Drive(DriveTrouble::Full)));
+    }
+    // Padding adds an eighth at most.
+    let needs = bytes.saturating_add(bytes / 8);
+    match needs.saturating_add(OVERHEAD_BYTES) > room {
+        true => Err(Stop::TooLarge),
+        false => Ok(()),
+    }
+}
+
 fn drive(error: &io::Error) -> Stop {
     Stop::End(End::Drive(io_trouble(error)))
 }
@@ -387,16 +505,10 @@ fn unread(error: &io::Error) -> Stop {
     log::warn!("a file on a stick could not be read: {error}");
     match Errno::from_io_error(error) {
         Some(
-            Errno::ACCESS
-            | Errno::INVAL
-            | Errno::LOOP
-            | Errno::NOENT
-            | Errno::NOTDIR
-            | Errno::NXIO
-            | Errno::PERM
-            | Errno::XDEV,
+            Errno::ACCESS | Errno::INVAL | Errno::LOOP | Errno::NOTDIR | Errno::PERM | Errno::XDEV,
         )
         | None => Stop::File,
+        Some(error) if files::is_of_one_place(error) => Stop::Doubtful,
         Some(_) => Stop::End(End::Gone),
     }
 }
@@ -412,46 +524,4 @@ fn metadata(name: String, written_at: i64, now: SystemTime) -> Metadata {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{fs, os::unix::fs::symlink, path::Path};
-
-    use super::*;
-
-    fn looked(folder: &Path) -> Result<Amount, Refused> {
-        let folder = File::open(folder).unwrap().into();
-        look(&folder, &AtomicBool::new(false))
-    }
-
-    #[test]
-    fn what_is_linked_hidden_special_or_too_deep_is_not_meant() {
-        let stick = tempfile::tempdir().unwrap();
-        let outside = tempfile::tempdir().unwrap();
-        fs::write(outside.path().join("secret"), "no").unwrap();
-        let at = |name: &str| stick.path().join(name);
-        assert_eq!(looked(stick.path()), Err(Refused::Empty));
-        for name in ["a.jpg", "DCIM/b.jpg", "DCIM/100/c.jpg"] {
-            fs::create_dir_all(at(name).parent().unwrap()).unwrap();
-            fs::write(at(name), "photo").unwrap();
-        }
-        let twin = looked(stick.path()).unwrap();
-
-        symlink(outside.path(), at("linked")).unwrap();
-        symlink(outside.path().join("secret"), at("DCIM/secret.jpg")).unwrap();
-        symlink(stick.path(), at("DCIM/round")).unwrap();
-        for hidden in [".Trashes", "System Volume Information", "LOST.DIR"] {
-            fs::create_dir(at(hidden)).unwrap();
-            fs::write(at(hidden).join("x.jpg"), "photo").unwrap();
-        }
-        fs::write(at("._a.jpg"), "photo").unwrap();
-        let mode = rustix::fs::Mode::RUSR;
-        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), mode).unwrap();
-        let deep = at(&"d/".repeat(MAX_DEPTH + 1));
-        fs::create_dir_all(&deep).unwrap();
-        fs::write(deep.join("x.jpg"), "photo").unwrap();
-
-        assert_eq!((twin.files, twin.bytes), (3, 15));
-        assert_eq!(looked(stick.path()), Ok(twin));
-        fs::write(at("DCIM/d.jpg"), "photo").unwrap();
-        assert_eq!(looked(stick.path()).unwrap().files, 4, "the control");
-    }
-}
+mod tests;

@@ -354,6 +354,8 @@ fn look_inside(device: &File, node: &Path, kind: &str) -> Holds {
 fn mount(device: &Path, kind: &str, words: &[&str]) -> Result<OwnedFd, Errno> {
     let system = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&system, "source", device)?;
+    // Whoever made an ext4 may have asked for a kernel panic at the first error. ext4(5)
+    fsconfig_set_string(&system, "errors", "remount-ro")?;
     for word in words {
         fsconfig_set_flag(&system, *word)?;
     }

@@ -177,6 +177,8 @@ fn mount(drive: &Drive, writes: bool, (uid, gid): (u32, u32)) -> Result<OwnedFd,
     let kind = drive.offer.file_system.as_deref().unwrap_or_default();
     let system = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&system, "source", &drive.node)?;
+    // Whoever made an ext4 may have asked for a kernel panic at the first error. ext4(5)
+    fsconfig_set_string(&system, "errors", "remount-ro")?;
     if kind != "ext4" {
         fsconfig_set_string(&system, "uid", uid.to_string())?;
         fsconfig_set_string(&system, "gid", gid.to_string())?;

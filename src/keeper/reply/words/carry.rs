@@ -10,6 +10,9 @@ use crate::keeper::{
 
 /// The folder on a stick that files are written into.
 const FOLDER: &str = "Strongroom";
+/// What may be left on a stick that was pulled.
+const REST: &str = "The file I was at may lie there in part, readable, as \
+                    Strongroom/.strongroom-export.part; the next export onto that stick removes it.";
 
 impl CarryReply {
     pub(super) fn text(&self) -> String {
@@ -52,15 +55,16 @@ impl CarryReply {
                 tally,
             } => imported(&show(name), *of, ended, tally),
             Self::CutShort { is_export, name } => {
-                let (what, verb) = match is_export {
-                    true => ("wrote onto", "the same"),
-                    false => ("read", "\"import\""),
-                };
-                format!(
-                    "I was cut short while I {what} {}, and no file is there in part. Send {verb} again: \
-                     I go on where that ended.",
-                    show(name)
-                )
+                let name = show(name);
+                match is_export {
+                    true => format!(
+                        "I was cut short while I wrote onto {name}. Send the same again: I go on where that \
+                         ended. {REST}"
+                    ),
+                    false => format!(
+                        "I was cut short while I read {name}. Send \"import\" again: I go on where that ended."
+                    ),
+                }
             }
             Self::Refused(why) => refused(why),
             Self::Busy => "I am busy with a stick. Wait until I say that you may pull it out, or \
@@ -147,8 +151,8 @@ fn ask_import(
     number: Option<u32>,
 ) -> String {
     let mut text = format!(
-        "I take in {} ({}) from this stick:\n{}\nWhat I have already is kept once, and nothing on the \
-         stick is changed.",
+        "I take in {} ({}) from this stick:\n{}\nWhat I have already is kept once, what is hidden stays \
+         out, and nothing on the stick is changed.",
         files(amount.files),
         bytes(amount.bytes),
         stick_line(stick)
@@ -161,11 +165,42 @@ fn ask_import(
     }
     if amount.left_out > 0 {
         text.push_str(&format!(
-            " {} more are beyond what I read at once; send \"import\" again afterwards.",
+            " {} more are beyond what I read of one stick: move them to another one.",
             amount.left_out
         ));
     }
+    if amount.unread > 0 {
+        text.push_str(&format!(" But {}.", unread(amount.unread)));
+    }
     format!("{text}\n{}", send_back(number, "import"))
+}
+
+/// What cannot be looked into.
+fn unread(count: u64) -> String {
+    let (places, stay) = match count {
+        1 => ("1 folder or name".to_owned(), "stays"),
+        count => (format!("{count} folders or names"), "stay"),
+    };
+    format!("{places} that I may not read, cannot read, or that lie too deep {stay} out")
+}
+
+/// What was left behind besides what failed.
+fn left_behind(ended: &Ended) -> String {
+    let mut text = String::new();
+    if ended.too_large > 0 {
+        let are = if ended.too_large == 1 { "is" } else { "are" };
+        text.push_str(&format!(
+            " {} {are} larger than the room on the data drive.",
+            files(ended.too_large)
+        ));
+    }
+    if ended.left_out > 0 {
+        text.push_str(&format!(" I left out {}.", files(ended.left_out)));
+    }
+    if ended.unread > 0 {
+        text.push_str(&format!(" And {}.", unread(ended.unread)));
+    }
+    text
 }
 
 /// Says how the stick may leave.
@@ -190,19 +225,27 @@ fn exported(name: &str, of: u64, ended: &Ended) -> String {
     let so_far = format!("{count} on it{there}");
     let again = "send the same again: I go on where this ended.";
     match ended.end {
-        End::Whole if ended.failed == 0 => {
+        End::Whole if ended.is_all(of, done) => {
             format!("✅ {count} on {name}, in the folder {FOLDER}{there}.{leave}")
+        }
+        End::Whole if ended.failed == 0 => {
+            let left = left_behind(ended);
+            let fewer = match done < of {
+                true => " The others are no longer what you asked for, or are in the trash.",
+                false => "",
+            };
+            format!("{count} on {name}, in the folder {FOLDER}{there}.{fewer}{left}{leave}")
         }
         End::Whole => format!(
             "{count} on {name}, in the folder {FOLDER}{there}. {} could not be written: they do \
-             not open any more, are gone, or have names that the stick does not take. Send \"verify\" to \
-             learn more.{leave}",
-            files(ended.failed)
+             not open any more, are gone, have names that the stick does not take, or met a bad place on \
+             it.{} Send \"verify\" to learn more.{leave}",
+            files(ended.failed),
+            left_behind(ended)
         ),
         End::Stopped => format!("I ended it: {so_far}.{leave} To go on, {again}"),
         End::Gone => format!(
-            "{name} was pulled out, or fails: {so_far} for sure, and no file is there in part under its \
-             name. Plug it in and {again}"
+            "{name} was pulled out, or fails: {so_far} for sure. Plug it in and {again} {REST}"
         ),
         End::Full => format!(
             "{name} is full: {so_far}.{leave} Make room on it, or take another one, and {again}"
@@ -242,8 +285,11 @@ fn imported(name: &str, of: u64, ended: &Ended, tally: &StickTally) -> String {
     let leave = leave(ended);
     let again = "send \"import\" again: I go on where this ended.";
     match ended.end {
-        End::Whole if failed == 0 => format!("✅ {so_far}.{leave}"),
-        End::Whole => format!("{so_far}.{leave} Look at the others with a computer."),
+        End::Whole if failed == 0 && ended.is_all(of, kept) => format!("✅ {so_far}.{leave}"),
+        End::Whole => format!(
+            "{so_far}.{}{leave} Look at the others with a computer before you empty the stick.",
+            left_behind(ended)
+        ),
         End::Stopped => format!("I ended it: {so_far}.{leave} To go on, {again}"),
         End::Gone | End::Full => {
             format!("{name} was pulled out, or fails: {so_far}. Plug it in and {again}")
@@ -299,6 +345,11 @@ fn refused(why: &Refused) -> String {
         Refused::Empty => "I see no file on that stick, so I did nothing. What is hidden I leave \
                            alone; look at the stick with a computer."
             .to_owned(),
+        Refused::Unread => {
+            "I can read nothing on that stick: its folders are not for everybody, or it is \
+                            damaged. Look at it with a computer."
+                .to_owned()
+        }
         Refused::NoRoom { bytes: size, stick } => format!(
             "That is {} more, and {} has room for {} only. Make room on it, take a larger one, or name \
              fewer files, for example \"export june 2025\".",
@@ -319,7 +370,7 @@ fn refused(why: &Refused) -> String {
         }
         Refused::Failed => {
             "I could not look at the stick. Pull it out, plug it in again and send the \
-                            same; \"journalctl -u strongroom\" on the Pi says more."
+                            same; \"journalctl -u 'strongroom*'\" on the Pi says more."
                 .to_owned()
         }
     }
