@@ -7,7 +7,8 @@ dpkg --install /strongroom.deb
 
 systemctl enable systemd-networkd systemd-resolved systemd-timesyncd nftables ssh \
     strongroom-grow strongroom-settings strongroom-update.timer strongroom-update.path
-for unit in strongroom-first-boot.service strongroom-prepare.path strongroom-power.path; do
+for unit in strongroom-first-boot.service strongroom-prepare.path strongroom-power.path \
+    strongroom-stick.socket; do
     [ ! -e "/usr/lib/systemd/system/$unit" ] || systemctl enable "$unit"
 done
 systemctl disable systemd-networkd-wait-online.service wpa_supplicant.service

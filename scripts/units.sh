@@ -39,4 +39,5 @@ held 15 strongroom-key@.service
 held 12 strongroom-lamp.service
 held 20 strongroom-trouble@.service
 held 40 strongroom-first-boot.service
+held 18 strongroom-stick@.service
 held 50 strongroom-prepare.service

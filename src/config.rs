@@ -308,6 +308,11 @@ pub struct Commands {
     /// Default: none
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<PathBuf>,
+    /// The socket at which a stick is mounted for "export" and "import". Without it both are refused.
+    ///
+    /// Default: none
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticks: Option<PathBuf>,
 }
 
 /// The way to the Internet.

@@ -8,7 +8,7 @@ use std::{
     collections::HashSet,
     net::SocketAddr,
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -25,7 +25,7 @@ use vault::IntakeKey;
 use crate::{
     clock,
     config::Config,
-    keeper::{Input, JobId, Keeper, Moment, machine::Heard},
+    keeper::{Input, JobId, Keeper, Moment, carry::Brought, machine::Heard, storage::DriveTrouble},
     keydevice::{KeyDevice, Presence},
     lamp::Lamp,
     service,
@@ -37,6 +37,7 @@ use crate::{
 
 mod address;
 mod bundles;
+pub mod carry;
 mod chat;
 mod client;
 pub mod console;
@@ -81,6 +82,16 @@ enum Happening {
         job: JobId,
         mac: [u8; 32],
         bytes: u64,
+        saved: oneshot::Sender<()>,
+    },
+    /// The next file of a stick wants its place on the data drive.
+    Place {
+        found: oneshot::Sender<Result<carry::import::Place, DriveTrouble>>,
+    },
+    /// A file of a stick is sealed to this epoch; the same holds for it.
+    Brought {
+        brought: Box<Brought>,
+        epoch: u32,
         saved: oneshot::Sender<()>,
     },
     /// A delivery ended and gives the data socket of vault process `generation` back.
@@ -171,6 +182,8 @@ struct Daemon {
     own: Own,
     life: life::Life,
     receiving: Vec<(JobId, AbortHandle)>,
+    /// Ends what is being done with a stick.
+    carrying: Arc<AtomicBool>,
     programs: pictures::Programs,
     /// Whoever typed at the console, until the vault process has it.
     typing: Option<Typing>,
@@ -363,6 +376,16 @@ impl Daemon {
                 }
                 Ok(())
             }
+            Happening::Place { found } => {
+                // A thread that is gone does not need to know.
+                let _ = found.send(self.place());
+                Ok(())
+            }
+            Happening::Brought {
+                brought,
+                epoch,
+                saved,
+            } => self.brought(brought, epoch, saved),
             Happening::Delivered {
                 generation,
                 deliveries,

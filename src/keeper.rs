@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 pub mod arrivals;
 mod asker;
 pub mod calm;
+pub mod carry;
 mod ceremony;
 pub mod chat;
 pub mod client;
@@ -30,6 +31,7 @@ pub mod keeping;
 pub mod labels;
 pub mod life;
 pub mod machine;
+mod memory;
 mod moment;
 pub mod notices;
 mod obey;
@@ -48,12 +50,13 @@ pub mod zone;
 
 use self::{
     arrivals::Arrivals,
+    carry::Carries,
     chat::News,
     confirm::{Confirmations, Heard},
     contacts::Contacts,
     custody::{Custody, Mode, Rules},
-    delivery::{Deliveries, Delivery},
-    devices::{Devices, Known, Own},
+    delivery::Deliveries,
+    devices::Devices,
     evening::Evening,
     intake::{Intake, Intakes},
     keeping::Changes,
@@ -62,7 +65,7 @@ use self::{
     owner::{Owner, Pairing, Verdict},
     pages::Pages,
     reply::{IntakeFailure, Reply, StorageReply},
-    storage::{DriveTrouble, Pace, Seen, Storage},
+    storage::{DriveTrouble, Seen, Storage},
     unlock::{Needs, Tries, TypedCode},
     weekly::Weekly,
     zone::Zone,
@@ -71,6 +74,7 @@ pub use self::{
     asker::Asker,
     effect::Effect,
     input::{Answer, Device, Found, Input, Packed, Placed, Standing, Told, Uploaded},
+    memory::Memory,
     moment::Moment,
     remembered::Remembered,
     settings::Settings,
@@ -80,38 +84,6 @@ pub use self::{
 /// twice is the same job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct JobId(pub [u8; 32]);
-
-/// What the keeper knew when the daemon last ran, and what the settings say.
-pub struct Memory {
-    /// The owner's bare address.
-    pub owner: String,
-    /// Fingerprints that the settings pin.
-    pub pins: Vec<String>,
-    /// Whether any device of the owner is trusted already.
-    pub has_trusted_device: bool,
-    /// The owner's devices about which something was decided.
-    pub devices: Vec<Known>,
-    /// How pairing stands.
-    pub pairing: Option<Pairing>,
-    /// Whether the owner locked the vault while the key device was in.
-    pub locked_by_owner: bool,
-    /// Open intakes.
-    pub intakes: Vec<Intake>,
-    /// Open deliveries and questions.
-    pub deliveries: Vec<Delivery>,
-    /// What is remembered of checks.
-    pub checks: verify::Record,
-    /// When files are checked by themselves.
-    pub plan: verify::Plan,
-    /// The vault's own device.
-    pub own: Own,
-    /// How much came in lately.
-    pub pace: Option<Pace>,
-    /// Whether the system card seals to a key that is not this vault's.
-    pub alarm: bool,
-    /// How AES is computed here, for `status`.
-    pub aes: &'static str,
-}
 
 /// The daemon's state of mind.
 pub struct Keeper {
@@ -133,6 +105,7 @@ pub struct Keeper {
     contacts: Contacts,
     notices: Notices,
     evening: Evening,
+    carries: Carries,
     settings: Settings,
     storage: Storage,
     /// The card's public half was not this vault's when the vault was last opened.
@@ -188,6 +161,7 @@ impl Keeper {
             contacts: Contacts::default(),
             notices: Notices::default(),
             evening: Evening::default(),
+            carries: Carries::default(),
             settings: Settings::default(),
             storage: Storage::new(memory.pace),
             alarm: memory.alarm,
@@ -214,6 +188,7 @@ impl Keeper {
         self.plain_refused_at = remembered.plain_refused_at;
         self.unreadable_at = remembered.unreadable_at;
         self.owner.devices.restore(remembered.devices.clone());
+        self.carries = Carries::new(remembered.carrying.clone());
         self.saved = remembered;
         self
     }
@@ -250,6 +225,7 @@ impl Keeper {
             plain_refused_at: self.plain_refused_at,
             unreadable_at: self.unreadable_at,
             devices: self.owner.devices.record().clone(),
+            carrying: self.carries.record(),
         }
     }
 
@@ -355,6 +331,7 @@ impl Keeper {
             | Input::Files(_)
             | Input::Machine(_)
             | Input::Prepared(_)
+            | Input::Carry(_)
             | Input::Contact(_)
             | Input::Picture(_)
             | Input::Woke => None,
@@ -373,6 +350,7 @@ impl Keeper {
             effects = client::translated(effects, &client);
         }
         effects.extend(self.intakes.tell_batch(at.wall));
+        effects.extend(self.end_carry());
         effects.extend(self.follow_up(at));
         self.count_lost();
         let effects = self.notice(effects, at);
@@ -457,6 +435,7 @@ impl Keeper {
             Input::Files(heard) => self.heard_of_files(heard),
             Input::Machine(heard) => self.heard_of_machine(heard),
             Input::Prepared(outcome) => self.prepared(outcome),
+            Input::Carry(news) => self.carried(news, at),
             Input::Contact(news) => self.heard_of_contact(news, at),
             Input::Picture(news) => self.picture_news(news),
         }
@@ -466,6 +445,7 @@ impl Keeper {
         let now = at.wall;
         let mut effects = self.owner.login(at);
         effects.extend(self.greet());
+        effects.extend(self.carry_cut_short());
         effects.extend(self.intakes.online(now));
         effects.extend(self.deliveries_online());
         effects

@@ -59,6 +59,8 @@ enum Command {
     FirstBoot(setup::FirstBoot),
     /// Look at drives, or make one a vault, as the daemon has asked; the service manager starts this
     Prepare(setup::Prepare),
+    /// Mount the stick that the daemon asks for, as root; the service manager starts this
+    Stick(setup::HoldStick),
     /// Show by the machine's lamp what the daemon says on standard input; the service manager starts this
     Lamp(lamp::Leds),
     /// Say on the card that the daemon does not start; the service manager starts this
@@ -148,6 +150,7 @@ fn act(line: Line) -> anyhow::Result<ExitCode> {
         }
         Command::ImageConfig(wanted) => setup::image_config(*wanted)?,
         Command::Prepare(told) => setup::prepare(&line.config, &told)?,
+        Command::Stick(told) => setup::hold_stick(&line.config, &told)?,
         Command::Lamp(told) => lamp::run(&told, std::io::stdin().lock())?,
         Command::Trouble(told) => setup::trouble(&told, std::io::stdin().lock())?,
         Command::FirstBoot(told) => return setup::first_boot(&told),

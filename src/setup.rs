@@ -37,6 +37,9 @@ use crate::{
     state::write_for,
 };
 
+/// Where a stick is mounted for the daemon: systemd/strongroom-stick.socket.
+const STICKS: &str = "/run/strongroom-sticks";
+
 mod drawn;
 mod first_boot;
 mod image_config;
@@ -48,7 +51,7 @@ mod trouble;
 
 pub use first_boot::{FirstBoot, FirstBootError, first_boot};
 pub use image_config::{ImageConfig, image_config};
-pub use prepare::{Prepare, prepare};
+pub use prepare::{HoldStick, Prepare, hold_stick, prepare};
 pub use recover::{Recover, recover};
 pub use trouble::{Trouble, trouble};
 
@@ -214,6 +217,7 @@ fn config(init: Init) -> anyhow::Result<Config> {
         },
         commands: Commands {
             lamp: None,
+            sticks: requests.is_some().then(|| STICKS.into()),
             requests,
         },
     })

@@ -6,8 +6,8 @@
 //! comes back is words about entries, and ciphertext.
 //!
 //! ```text
-//! control (its stdin)   daemon  -- 1 byte -->  vault process   with the socket for decoders, and
-//!                                                              the key's pipe, if there is one
+//! control (its stdin)   daemon  -- 1 byte -->  vault process   with the sockets for decoders and for
+//!                                                              files on sticks, and the key's pipe
 //!                       daemon  -- Order -->  vault process    one frame each:
 //!                       daemon  <-- Word  --  vault process    length (u32, little endian), postcard
 //! data (its stdout)     daemon  -- 1 byte -->  vault process   with what is typed, if something is
@@ -43,6 +43,7 @@ mod gallery;
 pub mod indoors;
 mod numbers;
 mod origin;
+pub mod porter;
 pub mod sandbox;
 pub mod serve;
 mod slots;
@@ -404,6 +405,7 @@ pub struct VaultProcess {
     orders: mpsc::UnboundedSender<Order>,
     data: Option<Deliveries>,
     decoders: AbortHandle,
+    porter: StdUnixStream,
 }
 
 impl VaultProcess {
@@ -421,7 +423,8 @@ impl VaultProcess {
     ) -> io::Result<(Self, mpsc::Receiver<Word>)> {
         let (control, its_control) = socket_pair()?;
         let (decoders, its_decoders) = socket_pair()?;
-        let mut handed = vec![its_decoders.as_fd()];
+        let (porter, its_porter) = StdUnixStream::pair()?;
+        let mut handed = vec![its_decoders.as_fd(), its_porter.as_fd()];
         handed.extend(pipe.as_ref().map(OwnedFd::as_fd));
         typed::hand_over(&control, &handed)?;
         let (data, its_data) = socket_pair()?;
@@ -454,6 +457,7 @@ impl VaultProcess {
         let decoders = tokio::spawn(starter::serve(decoders, Starter::default()));
         let process = Self {
             decoders: decoders.abort_handle(),
+            porter,
             child,
             orders,
             data: Some(Deliveries::new(data)),
@@ -466,6 +470,15 @@ impl VaultProcess {
     pub fn order(&self, order: Order) {
         // The closed receiver of words tells that the process is gone.
         let _ = self.orders.send(order);
+    }
+
+    /// Returns who is asked about files on a stick: by one task at a time.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn porter(&self) -> io::Result<porter::Porter> {
+        self.porter.try_clone().map(porter::Porter::new)
     }
 
     /// Returns a sender of orders for a task that outlives this handle's borrow.

@@ -329,6 +329,8 @@ pub fn command(bytes: &[u8]) -> Verdict {
         Err(NotACommand::OddAddress) => return Refused("odd-address"),
         Err(NotACommand::EjectHow) => return Refused("eject-how"),
         Err(NotACommand::PrepareHow) => return Refused("prepare-how"),
+        Err(NotACommand::ExportWhat) => return Refused("export-what"),
+        Err(NotACommand::ImportHow) => return Refused("import-how"),
     };
     let (what, plain) = plain_form(&command);
     let again = command::parse(&plain, &context);
@@ -378,6 +380,7 @@ fn plain_form(command: &Command) -> (&'static str, String) {
         Command::Notices(wish) => plain::wished(*wish),
         Command::Machine(errand) => plain::errand(*errand),
         Command::Prepare(wanted) => plain::prepared(wanted),
+        Command::Carry(wish) => plain::carried(wish),
         Command::Contact(wish) => plain::contact(wish),
         Command::Verify(asked) => match asked {
             Asked::All => ("verify", "verify".to_owned()),

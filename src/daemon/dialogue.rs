@@ -11,6 +11,7 @@ pub use super::keeping::purge_old;
 use crate::{
     keeper::{
         Answer, Input, JobId, Packed, Placed,
+        carry::Wanted,
         command::{Command, Pick},
         contacts::Wish,
         described::Described,
@@ -23,6 +24,7 @@ use crate::{
     vault_process::{
         FindAsk, Make, Numbers, NumbersAsk, Order, OriginWord, PictureWord, Question, Row, Shut,
         SlotAnswer, SlotAsk, SlotRow, Word,
+        porter::Lot,
         verify::{End, Fault, Scope, Tally},
     },
 };
@@ -112,6 +114,7 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::Notices(_)
         | Command::Machine(_)
         | Command::Prepare(_)
+        | Command::Carry(_)
         | Command::Contact(Wish::List | Wish::Forget { .. })
         | Command::Next
         | Command::Verify(_)
@@ -124,6 +127,15 @@ pub fn order(job: JobId, command: Command, at: i64, waiting: impl Fn() -> Vec<[u
         | Command::RevokeDevice { .. } => Question::Totals,
     };
     Order::Ask { job, question }
+}
+
+/// Returns which entries are meant, in the vault process's words.
+#[must_use]
+pub fn lot(what: Wanted) -> Lot {
+    match what {
+        Wanted::Like(filter) => Lot::Like(finding::search(filter)),
+        Wanted::These(picks) => Lot::These(picks.into_iter().map(range).collect()),
+    }
 }
 
 fn range(pick: Pick) -> (u64, u64) {

@@ -164,6 +164,7 @@ impl Desk<'_> {
                 | Effect::PurgeOld { .. }
                 | Effect::Machine(_)
                 | Effect::Prepare(_)
+                | Effect::Carry(_)
                 | Effect::Contact(_)
                 | Effect::Open
                 | Effect::OpenByCode
@@ -240,6 +241,7 @@ fn crash_points(effects: &[Effect]) -> Vec<&'static str> {
         | Effect::PurgeOld { .. }
         | Effect::Machine(_)
         | Effect::Prepare(_)
+        | Effect::Carry(_)
         | Effect::Contact(_)
         | Effect::Open
         | Effect::OpenByCode
@@ -358,6 +360,7 @@ impl Daemon {
             Effect::PurgeOld { days } => self.purge_old(days),
             Effect::Machine(errand) => self.errand(errand),
             Effect::Prepare(request) => self.ask_to_prepare(request),
+            Effect::Carry(act) => self.carry(act),
             Effect::Contact(act) => self.begin_contact(act),
             Effect::Open => self.open(None),
             Effect::OpenByCode => self.open_by_code(),

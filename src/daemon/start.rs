@@ -86,8 +86,7 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
     let life::Begun { own, record, life } = life::begin(&mut state, &config)?;
     let memory = memory(&mut state, &config, &own)?;
     let remembered = remembered(&mut state)?;
-    let notices = notices(&mut state)?;
-    let originals = originals(&mut state)?;
+    let (notices, originals) = (notices(&mut state)?, originals(&mut state)?);
     let (known, contacts) = (contacts::known(&mut state)?, Contacts::begin(&mut state)?);
     let rules = rules(&config);
     let (manners, arrived) = (manners(&config), arrived(&mut state)?);
@@ -141,6 +140,7 @@ pub async fn run(config: Config) -> anyhow::Result<Ended> {
         own,
         life,
         receiving: Vec::new(),
+        carrying: Arc::default(),
         programs: super::pictures::Programs::default(),
         typing: None,
         contacts,
@@ -339,6 +339,7 @@ fn settings(config: &Config) -> Settings {
         trash_days: config.vault.trash_days,
         switches_off: config.commands.requests.is_some(),
         prepares: config.commands.requests.is_some(),
+        carries: config.commands.sticks.is_some(),
     }
 }
 

@@ -5,11 +5,13 @@
 use chrono::NaiveDate;
 
 use super::{
-    client::lines::Which, contacts::Wish as ContactWish, evening::Request, keeping::Keeping,
-    labels::Labels, machine::Errand, notices::Wish, pictures::Pictures, verify::Asked, zone::Zone,
+    carry::Wish as CarryWish, client::lines::Which, contacts::Wish as ContactWish,
+    evening::Request, keeping::Keeping, labels::Labels, machine::Errand, notices::Wish,
+    pictures::Pictures, verify::Asked, zone::Zone,
 };
 
 mod album;
+mod carry;
 mod checks;
 mod contacts;
 mod dates;
@@ -123,6 +125,8 @@ pub enum Command {
     Machine(Errand),
     /// Choose drive and stick.
     Prepare(Request),
+    /// Carry files by a stick.
+    Carry(CarryWish),
     /// Something about other people.
     Contact(ContactWish),
     /// End the vault process at once.
@@ -282,6 +286,10 @@ pub enum NotACommand {
     EjectHow,
     /// `prepare` with something behind it that is not enough or too much.
     PrepareHow,
+    /// `export` without saying what.
+    ExportWhat,
+    /// `import` with something behind it that names no stick.
+    ImportHow,
     /// A word about pictures that was used without what it needs.
     Picture(Slip),
     /// `verify` with something that names no files.

@@ -6,6 +6,7 @@
 
 use super::{
     Device, JobId,
+    carry::Sure,
     command::{Command, Pick},
     contacts::{Shown, Unsent, Wish},
     evening::Request,
@@ -42,6 +43,8 @@ pub enum Task {
     Errand(Errand),
     /// Make a drive and sticks a vault.
     Prepare(Request),
+    /// Carry files between the vault and a stick.
+    Carry(Box<Sure>),
     /// Send to these devices of somebody from now on, and these files at once.
     Befriend {
         /// The bare address.
@@ -72,6 +75,7 @@ impl Command {
             Self::Unproven
             | Self::RevokeKey { .. }
             | Self::Trust { .. }
+            | Self::Carry(_)
             | Self::RevokeDevice { .. } => true,
             Self::Keep(keeping) => keeping.asks_back(),
             Self::Contact(wish) => matches!(wish, Wish::Send { .. }),

@@ -1,9 +1,9 @@
 //! What the event loop is to do, as plain data.
 
 use super::{
-    JobId, chat::Chat, command::Command, contacts::Act, delivery::Delivery, input::Device,
-    intake::Intake, life, machine::Errand, notices, owner::Pairing, pictures, reply::Reply,
-    storage::Pace, verify,
+    JobId, carry::Act as CarryAct, chat::Chat, command::Command, contacts::Act, delivery::Delivery,
+    input::Device, intake::Intake, life, machine::Errand, notices, owner::Pairing, pictures,
+    reply::Reply, storage::Pace, verify,
 };
 
 /// Something the event loop is to do.
@@ -94,6 +94,8 @@ pub enum Effect {
     Machine(Errand),
     /// Ask whoever may mount and format.
     Prepare(super::evening::Request),
+    /// Carry files between the vault and a stick.
+    Carry(CarryAct),
     /// Start the vault process with the key device that is there.
     Open,
     /// Start the vault process with the code that [`Keeper::take_code`](super::Keeper::take_code)
@@ -170,6 +172,7 @@ impl Effect {
             | Self::PurgeOld { .. }
             | Self::Machine(_)
             | Self::Prepare(_)
+            | Self::Carry(_)
             | Self::Open
             | Self::OpenByCode
             | Self::OpenByConsole

@@ -326,6 +326,8 @@ pub enum Input {
     Machine(super::machine::Heard),
     /// What came of a request to look at drives or prepare them.
     Prepared(super::evening::Outcome),
+    /// News of files that go onto a stick or come from one.
+    Carry(super::carry::News),
     /// News about pictures.
     Picture(super::pictures::PictureNews),
     /// News of a check.

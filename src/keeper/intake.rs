@@ -22,6 +22,7 @@ mod client;
 mod held;
 mod job;
 mod sources;
+mod stick;
 
 use batch::Batch;
 pub(super) use batch::Labelling;
@@ -33,7 +34,7 @@ pub use sources::{Attached, SharedAs};
 use super::{
     Asker, Effect, JobId, Placed,
     chat::Chat,
-    reply::{IntakeFailure, Reply},
+    reply::{IntakeFailure, Reply, StickTally},
 };
 
 /// Files fetched at the same time. Two keep a line busy; each costs memory.
@@ -71,6 +72,8 @@ pub(super) struct Intakes {
     early: Early,
     /// Since when the stream is up, in seconds since 1970.
     online_at: i64,
+    /// What became of the files of a stick.
+    stick: StickTally,
 }
 
 struct Opening {
@@ -96,6 +99,7 @@ impl Intakes {
             lost: Vec::new(),
             early: Early::default(),
             online_at: 0,
+            stick: StickTally::default(),
         }
     }
 
@@ -345,7 +349,7 @@ impl Intakes {
         let retry_at = now.saturating_add(*pause);
         intake.stage = Stage::Announced { attempts, retry_at };
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
-        if attempts == TELL_AFTER_ATTEMPTS && intake.held.is_none() {
+        if attempts == TELL_AFTER_ATTEMPTS && intake.held.is_none() && intake.stick.is_none() {
             effects.push(intake.not_yet(why));
         }
         effects
@@ -369,7 +373,7 @@ impl Intakes {
             retry_at: now.saturating_add(*pause),
         };
         let mut effects = vec![Effect::SaveIntake(intake.clone())];
-        if attempts == 0 && intake.held.is_none() {
+        if attempts == 0 && intake.held.is_none() && intake.stick.is_none() {
             effects.push(intake.not_yet(why));
         }
         effects
@@ -429,6 +433,12 @@ impl Intakes {
             return (effects.into_iter().collect(), None);
         }
         self.indexing.remove(&job);
+        if let Some(told) = self.indexed_from_stick(job, &placed) {
+            return (told, None);
+        }
+        let Some(intake) = self.open.get_mut(&job) else {
+            return (Vec::new(), None);
+        };
         let number = placed.number();
         let mut effects = Vec::new();
         if let Some(brought) = &intake.brought {
@@ -478,6 +488,10 @@ impl Intakes {
             self.lost.push(held.device);
             return vec![Effect::Close(job)];
         }
+        if intake.stick.is_some() {
+            self.stick.lost += 1;
+            return vec![Effect::Close(job)];
+        }
         if intake.client.is_none() {
             self.batch.failed();
         }
@@ -510,7 +524,9 @@ impl Intakes {
             if let Some(intake) = self.open.get_mut(job) {
                 intake.stage = Stage::Waiting;
                 effects.push(Effect::SaveIntake(intake.clone()));
-                if intake.client.is_some() {
+                if intake.stick.is_some() {
+                    self.stick.waiting += 1;
+                } else if intake.client.is_some() {
                     to_clients.push(intake.tell(Reply::Kept { waiting: 1 }));
                 } else {
                     of_people.push(*job);

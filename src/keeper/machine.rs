@@ -57,6 +57,11 @@ pub enum Heard {
 impl Keeper {
     /// The owner wants something of the machine.
     pub(super) fn errand(&mut self, job: JobId, errand: Errand, at: Moment) -> Vec<Effect> {
+        if errand == Errand::Eject
+            && let Some(effects) = self.eject_stick()
+        {
+            return effects;
+        }
         let is_ejected = self.storage.trouble() == Some(DriveTrouble::Ejected);
         match errand {
             Errand::Off if !self.settings.switches_off => vec![say(MachineReply::NoSwitch)],

@@ -9,9 +9,9 @@ use super::{
     labels::Labels,
     moment::Moment,
     reply::{
-        ArrivalReply, ContactReply, CustodyReply, DeviceReply, EveningReply, Facts, FindingReply,
-        GrammarReply, KeepReply, KeyReply, MachineReply, NoticeReply, PictureReply, Reply,
-        VerifyReply, WayIn,
+        ArrivalReply, CarryReply, ContactReply, CustodyReply, DeviceReply, EveningReply, Facts,
+        FindingReply, GrammarReply, KeepReply, KeyReply, MachineReply, NoticeReply, PictureReply,
+        Reply, VerifyReply, WayIn,
     },
     unlock,
 };
@@ -158,6 +158,7 @@ impl Keeper {
             Command::Notices(wish) => self.wish(wish, at.wall),
             Command::Machine(errand) => self.errand(job, errand, at),
             Command::Prepare(wanted) => self.prepare(job, wanted, at),
+            Command::Carry(wish) => self.carry(job, wish),
             Command::Contact(wish) => self.contact(job, wish, at),
             Command::Verify(asked) => {
                 let is_opening = self.custody.way_in() == WayIn::Wait;
@@ -203,6 +204,7 @@ impl Keeper {
             Task::Keep(keeping) => self.command(told.job, Command::Keep(keeping), at),
             Task::Errand(errand) => self.confirmed_errand(errand, at),
             Task::Prepare(wanted) => Self::confirmed_prepare(wanted),
+            Task::Carry(sure) => self.confirmed_carry(told.job, *sure),
             Task::Befriend {
                 jid,
                 devices,
@@ -242,6 +244,8 @@ pub(super) fn not_a_command(why: NotACommand) -> Reply {
         NotACommand::OddAddress => Reply::Contact(ContactReply::OddAddress),
         NotACommand::EjectHow => Reply::Machine(MachineReply::EjectHow),
         NotACommand::PrepareHow => Reply::Evening(EveningReply::PrepareHow),
+        NotACommand::ExportWhat => Reply::Carry(CarryReply::ExportWhat),
+        NotACommand::ImportHow => Reply::Carry(CarryReply::ImportHow),
         NotACommand::RenameHow => Reply::Key(KeyReply::RenameHow),
         NotACommand::RevokeHow => Reply::Key(KeyReply::RevokeHow),
         NotACommand::TrustWhom { word } => Reply::Device(DeviceReply::TrustWhom { word }),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{custody, devices, unlock::NeedsRecord, weekly};
+use super::{carry, custody, devices, unlock::NeedsRecord, weekly};
 
 /// Small things, written together whenever one of them changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,4 +21,6 @@ pub struct Remembered {
     pub unreadable_at: Option<i64>,
     /// The owner's devices.
     pub devices: devices::Record,
+    /// What is being done with a stick.
+    pub carrying: Option<carry::Carrying>,
 }

@@ -13,6 +13,7 @@ use super::{
 };
 
 mod arrivals;
+mod carry;
 mod contacts;
 mod delivery;
 mod devices;
@@ -30,6 +31,7 @@ mod wall;
 mod words;
 
 pub use arrivals::ArrivalReply;
+pub use carry::{CarryReply, StickTally};
 pub use contacts::{ContactLine, ContactReply};
 pub use delivery::DeliveryReply;
 pub use devices::{DeviceLine, DeviceReply, Revocation};
@@ -381,6 +383,8 @@ pub enum Reply {
     Machine(MachineReply),
     /// Something about drives and sticks that are to be a vault.
     Evening(EveningReply),
+    /// Something about files on a stick.
+    Carry(CarryReply),
     /// Something about pictures.
     Picture(PictureReply),
     /// Something about checks.

@@ -9,6 +9,8 @@ pub struct Settings {
     pub switches_off: bool,
     /// Whether somebody can be asked to look at drives and prepare them.
     pub prepares: bool,
+    /// Whether somebody can be asked to mount sticks.
+    pub carries: bool,
 }
 
 impl Default for Settings {
@@ -17,6 +19,7 @@ impl Default for Settings {
             trash_days: 30,
             switches_off: false,
             prepares: false,
+            carries: false,
         }
     }
 }

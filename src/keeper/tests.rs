@@ -9,6 +9,8 @@ use super::{
     chat::{Beside, Chat},
     command::{Command, Filter},
     confirm::CONFIRM_SECONDS,
+    delivery::Delivery,
+    devices::{Known, Own},
     intake::Stage,
     reply::{CustodyReply, DeliveryFailure, Line, OpenFailure, StorageReply, Unproven, WayIn},
     *,

@@ -29,7 +29,7 @@ use crate::{
     keeper::evening::{Choice, Holds, Home, Outcome, Refused, Request},
     keys::{
         card::{self, PUBLIC_HALF_FILE},
-        stick,
+        stick as key_stick,
     },
     state::write_for,
 };
@@ -37,9 +37,11 @@ use crate::{
 mod drives;
 mod empty;
 mod lines;
+mod stick;
 
 use drives::Drive;
 use lines::{Lines, escaped, of_place};
+pub use stick::{HoldStick, hold_stick};
 
 const FSTAB: &str = "etc/fstab";
 const RULES: &str = "etc/udev/rules.d/71-strongroom-sticks.rules";
@@ -501,7 +503,7 @@ fn make_vault(config: &Config) -> anyhow::Result<()> {
         folder.display()
     );
     let mut undo = Undo { made: vec![folder] };
-    stick::write(&config.vault.key, &id, &key, None)?;
+    key_stick::write(&config.vault.key, &id, &key, None)?;
     undo.made.push(&key_path);
     let slots = [(SlotKind::Stick, &key, KEY_NAME)];
     VaultFolder::create_for(folder, Some(id), &slots, &mut rng, now)

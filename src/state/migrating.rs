@@ -20,6 +20,7 @@ pub(super) const MIGRATIONS: [(i64, &str); 11] = [
     (140, include_str!("migrations/140_contacts.sql")),
     (150, include_str!("migrations/150_attached.sql")),
     (165, include_str!("migrations/165_unread_job.sql")),
+    (170, include_str!("migrations/170_sticks.sql")),
 ];
 
 /// Brings the tables to the last of these versions.

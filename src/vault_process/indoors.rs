@@ -18,6 +18,7 @@ use super::{
     MAX_ORDER_BYTES, Order, Word,
     deliveries::{BROKEN, HASHED, WHOLE},
     frame, parse,
+    porter::Porter,
     serve::{Mouth, Proofs, work},
 };
 
@@ -28,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Indoors {
     control: UnixStream,
     data: UnixStream,
+    porter: UnixStream,
     worker: JoinHandle<io::Result<()>>,
 }
 
@@ -46,6 +48,7 @@ impl Indoors {
     ) -> io::Result<Self> {
         let (control, its_control) = UnixStream::pair()?;
         let (data, its_data) = UnixStream::pair()?;
+        let (porter, its_porter) = UnixStream::pair()?;
         control.set_read_timeout(Some(PATIENCE))?;
         data.set_read_timeout(Some(PATIENCE))?;
         let mouth = Mouth::new(its_control.try_clone()?);
@@ -53,13 +56,24 @@ impl Indoors {
             intake_key: Some(intake_key),
             waiting,
         };
-        let sockets = (its_control, its_data, Some(starter::on_threads()?));
+        let decoders = Some(starter::on_threads()?);
+        let sockets = (its_control, its_data, decoders, its_porter);
         let worker = thread::spawn(move || work(sockets, mouth, opened, proofs, clock));
         Ok(Self {
             control,
             data,
+            porter,
             worker,
         })
+    }
+
+    /// Returns who is asked about files on a stick.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    pub fn porter(&self) -> io::Result<Porter> {
+        self.porter.try_clone().map(Porter::new)
     }
 
     /// Sends an order.
@@ -119,7 +133,7 @@ impl Indoors {
     ///
     /// What the serving ended with.
     pub fn end(self) -> io::Result<()> {
-        drop((self.control, self.data));
+        drop((self.control, self.data, self.porter));
         self.worker
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("a thread of the vault process panicked")))

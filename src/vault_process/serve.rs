@@ -1,8 +1,8 @@
 //! The inside of the vault process: index, unsealing, deliveries' ciphertext; no network.
 //!
-//! Five threads work: one obeys orders and asks the index, one unseals and encrypts the delivery
+//! Six threads work: one obeys orders and asks the index, one unseals and encrypts the delivery
 //! that is running, one checks files ([`super::verify`]), one compares blobs that hold the same,
-//! one looks at pictures (`painter`); a sixth listens to the socket. The process ends when its
+//! one looks at pictures (`painter`), one writes into files on a stick (`porter`); another listens to the socket. The process ends when its
 //! control socket closes, and has nothing to tidy up: it may be killed at any instruction.
 
 use std::{
@@ -31,6 +31,7 @@ mod key;
 mod made;
 mod pack;
 mod painter;
+mod porter;
 mod sender;
 mod unproven;
 mod zip;
@@ -67,7 +68,7 @@ pub fn serve() -> io::Result<()> {
     let mouth = Mouth::new(control.try_clone()?);
     let mut ear = control;
     let mut handed = typed::take_over(&ear)?.into_iter();
-    let Some(decoders) = handed.next() else {
+    let (Some(decoders), Some(porter)) = (handed.next(), handed.next()) else {
         return Ok(());
     };
     let pipe = handed.next();
@@ -129,7 +130,7 @@ pub fn serve() -> io::Result<()> {
     };
     let decoders = Some(decoders.into());
     work(
-        (ear, data, decoders),
+        (ear, data, decoders, porter.into()),
         mouth,
         (vault, index),
         proofs,
@@ -145,7 +146,7 @@ pub(super) struct Proofs {
 
 /// Obeys orders until the control socket closes.
 pub(super) fn work(
-    (mut ear, data, decoders): (UnixStream, UnixStream, Option<UnixStream>),
+    (mut ear, data, decoders, porter): (UnixStream, UnixStream, Option<UnixStream>, UnixStream),
     mouth: Mouth,
     (vault, index): (OpenVault, Index),
     proofs: Proofs,
@@ -178,6 +179,12 @@ pub(super) fn work(
     let painting = studio.map(|studio| {
         let errands = errands_in.clone();
         Painting::start(vault.clone(), mouth.clone(), errands, studio, newest)
+    });
+    let (carrier, errands_of_it) = (vault.clone(), errands_in.clone());
+    thread::spawn(move || {
+        porter::run(&porter, &carrier, |favour| {
+            errands_of_it.send(Errand::Favour(favour)).is_ok()
+        });
     });
     thread::spawn(move || sender.run(data, &queue));
     thread::spawn(move || listen(&mut ear, &errands_in));

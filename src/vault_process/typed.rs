@@ -100,10 +100,14 @@ impl NoKey {
 }
 
 /// Sends the first byte, with these descriptors. Nobody here has read from them.
-pub(super) fn hand_over(socket: impl AsFd, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn hand_over(socket: impl AsFd, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut with = SendAncillaryBuffer::new(&mut space);
-    if !with.push(SendAncillaryMessage::ScmRights(descriptors)) {
+    if !descriptors.is_empty() && !with.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::ErrorKind::OutOfMemory.into());
     }
     sendmsg(
@@ -115,11 +119,15 @@ pub(super) fn hand_over(socket: impl AsFd, descriptors: &[BorrowedFd<'_>]) -> io
     Ok(())
 }
 
-/// Takes the first byte, and the descriptors that came with it: two at most. They are there before
+/// Takes the first byte, and the descriptors that came with it: three at most. They are there before
 /// the process is.
-pub(super) fn take_over(socket: impl AsFd) -> io::Result<Vec<OwnedFd>> {
+///
+/// # Errors
+///
+/// The operating system's.
+pub fn take_over(socket: impl AsFd) -> io::Result<Vec<OwnedFd>> {
     let mut byte = [0];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut with = RecvAncillaryBuffer::new(&mut space);
     let mut parts = [IoSliceMut::new(&mut byte)];
     recvmsg(socket, &mut parts, &mut with, RecvFlags::CMSG_CLOEXEC)?;

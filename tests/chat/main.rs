@@ -35,6 +35,7 @@ mod camera;
 mod readme;
 mod script;
 mod stage;
+mod sticks;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chat")

@@ -23,6 +23,11 @@
 //! the last version left 2 files and 1 command   which this one cannot read
 //! the drive goes | comes | is full
 //! plugged in: SanDisk Ultra, 32 GB, vfat, 3 files   or "empty", "unreadable"; unplugged: SanDisk
+//! a stick is in: SanDisk Ultra, 32 GB, 20 GB free, vfat   "vfat, read-only"; the stick SanDisk goes
+//! the stick SanDisk has a/b.jpg 2.0 MB on it    a file that nobody has shared
+//! the stick takes its time             what is begun with it does not end by itself
+//! the stick ends it after 1 file: gone    of what is begun next; "full", "locked", "drive full"
+//! nobody mounts sticks here            first of all
 //! the line goes down | comes up
 //! the server takes files up to SIZE | offers no upload | fails
 //! a new phone writes TEXT              device 27183, which nobody has let in
@@ -105,6 +110,7 @@ fn set(start: &mut Start, setting: &str) -> bool {
         "the key is out" => start.key_is_in = false,
         "the machine can be switched off" => start.switches_off = true,
         "there is no vault" => start.has_vault = false,
+        "nobody mounts sticks here" => start.carries = false,
         other => {
             if let Some(code) = other.strip_prefix("the code is ") {
                 start.code = Some(code.to_owned());
@@ -136,6 +142,7 @@ fn happen(stage: &mut Stage, event: &str) -> Option<()> {
         "the phone writes in OMEMO 0.3" => stage.phone_writes_in(Namespace::Legacy),
         "somebody writes in clear" => stage.somebody_writes_in_clear(),
         "the drive is looked through" => stage.drive_is_looked_through(),
+        "the stick takes its time" => stage.stick_takes_its_time(),
         _ => return happen_to(stage, event),
     }
     Some(())
@@ -149,6 +156,9 @@ fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
     if let Some(name) = event.strip_prefix("unplugged: ") {
         stage.is_unplugged(name);
         return Some(());
+    }
+    if event.starts_with("a stick ") || event.starts_with("the stick ") {
+        return happen_to_a_stick(stage, event);
     }
     if let Some(left) = event.strip_prefix("the last version left ") {
         let (files, commands) = left.split_once(" files and ")?;
@@ -213,6 +223,24 @@ fn happen_to(stage: &mut Stage, event: &str) -> Option<()> {
         stage.time_passes(seconds(event.strip_suffix(" pass")?)?);
     }
     Some(())
+}
+
+/// What happens to a stick that files are carried by.
+fn happen_to_a_stick(stage: &mut Stage, event: &str) -> Option<()> {
+    if let Some(described) = event.strip_prefix("a stick is in: ") {
+        return stage.stick_comes(described);
+    }
+    if let Some(ended) = event.strip_prefix("the stick ends it after ") {
+        let (files, why) = ended.split_once(": ")?;
+        return stage.stick_ends_it(files.split(' ').next()?.parse().ok()?, why);
+    }
+    let stick = event.strip_prefix("the stick ")?;
+    if let Some(name) = stick.strip_suffix(" goes") {
+        return stage.stick_goes(name);
+    }
+    let (name, file) = stick.split_once(" has ")?;
+    let (file, size) = name_and_size(file.strip_suffix(" on it")?)?;
+    stage.stick_has(name, file, size)
 }
 
 /// Reads `beach at noon.jpg 3.1 MB`.

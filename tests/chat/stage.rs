@@ -44,6 +44,8 @@ use vault::{
     BlobId, Index, IntakeKey, Metadata, OpenVault, Sealer, SlotSecret, VaultFolder, slot::SlotKind,
 };
 
+use super::sticks::Sticks;
+
 const OWNER: &str = "owner@example.org";
 /// The media key of every link; nothing is encrypted with it here.
 const SECRET: &str =
@@ -68,6 +70,7 @@ pub(crate) struct Start {
     pub(crate) pairing: Option<String>,
     pub(crate) switches_off: bool,
     pub(crate) has_vault: bool,
+    pub(crate) carries: bool,
 }
 
 impl Default for Start {
@@ -79,6 +82,7 @@ impl Default for Start {
             pairing: None,
             switches_off: false,
             has_vault: true,
+            carries: true,
         }
     }
 }
@@ -99,6 +103,7 @@ struct Card {
     notices: notices::Record,
     switches_off: bool,
     prepares: bool,
+    carries: bool,
     originals: Record,
     contacts: BTreeMap<String, Vec<Recipient>>,
 }
@@ -115,17 +120,18 @@ enum Uploads {
 pub(crate) struct Stage {
     place: tempfile::TempDir,
     secret: SlotSecret,
-    sealer: Sealer,
+    pub(super) sealer: Arc<Sealer>,
     rules: Rules,
     code: Option<String>,
-    keeper: Keeper,
+    pub(super) keeper: Keeper,
     card: Card,
-    vault: Option<Indoors>,
+    pub(super) vault: Option<Indoors>,
     clock: Arc<AtomicI64>,
     key_is_in: bool,
     key_fits: bool,
     drive: Option<DriveTrouble>,
     plugged_in: Vec<Offer>,
+    pub(super) sticks: Sticks,
     is_online: bool,
     uploads: Uploads,
     messages: u64,
@@ -139,7 +145,7 @@ pub(crate) struct Stage {
     /// What the phone's program says it is.
     program: Option<String>,
     /// Of everything that was ever shared.
-    hashes: BTreeSet<[u8; 32]>,
+    pub(super) hashes: BTreeSet<[u8; 32]>,
     /// What other people's accounts show when they are looked up.
     accounts: BTreeMap<String, contacts::News>,
     /// What the server is about to take for other people.
@@ -160,7 +166,8 @@ impl Stage {
         ];
         let began = UNIX_EPOCH + Duration::from_secs(BEGINNING.unsigned_abs());
         let public = VaultFolder::create_for(&path, None, &slots, &mut SysRng, began).unwrap();
-        let sealer = Sealer::new(&public, VaultFolder::open(&path).unwrap()).unwrap();
+        let folder = VaultFolder::open(&path).unwrap();
+        let sealer = Arc::new(Sealer::new(&public, folder).unwrap());
         let rules = Rules {
             mode: start.mode,
             takes_codes: start.code.is_some(),
@@ -180,6 +187,7 @@ impl Stage {
             key_fits: true,
             drive: None,
             plugged_in: Vec::new(),
+            sticks: Sticks::default(),
             is_online: true,
             uploads: Uploads::Work,
             messages: 0,
@@ -195,6 +203,7 @@ impl Stage {
             said: Vec::new(),
         };
         stage.card.switches_off = start.switches_off;
+        stage.card.carries = start.carries;
         if !start.has_vault {
             stage.card.prepares = true;
             stage.drive = Some(DriveTrouble::NotSetUp);
@@ -236,7 +245,7 @@ impl Stage {
         std::mem::take(&mut self.said)
     }
 
-    fn now(&self) -> i64 {
+    pub(super) fn now(&self) -> i64 {
         self.clock.load(Ordering::SeqCst)
     }
 
@@ -258,7 +267,7 @@ impl Stage {
         }
     }
 
-    fn decide(&mut self, input: Input) {
+    pub(super) fn decide(&mut self, input: Input) {
         let now = self.now();
         let at = Moment {
             wall: now,
@@ -443,6 +452,7 @@ impl Stage {
             }
             Effect::Machine(errand) => self.errand(errand),
             Effect::Prepare(request) => self.prepare(request),
+            Effect::Carry(act) => self.carry(act),
             Effect::Contact(ContactAct::LookUp { jid }) => {
                 let otherwise = || contacts::News::NotFound { jid: jid.clone() };
                 let found = self.accounts.get(&jid).cloned();
@@ -530,7 +540,7 @@ impl Stage {
             Heard::NewPublicHalf(half) => {
                 let public = vault::PublicHalf::from_bytes(&half).unwrap();
                 let folder = VaultFolder::open(&self.place.path().join("vault")).unwrap();
-                self.sealer = Sealer::new(&public, folder).unwrap();
+                self.sealer = Arc::new(Sealer::new(&public, folder).unwrap());
             }
             Heard::Opened | Heard::NotOpened(_) | Heard::Revoked(_) | Heard::Prepared(_) => {
                 panic!("that is no answer to an order")
@@ -1053,7 +1063,7 @@ impl Stage {
     }
 }
 
-fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+pub(super) fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -1087,13 +1097,13 @@ fn files_in<'a>(content: &'a [u8], name: &str) -> Vec<&'a [u8]> {
 }
 
 /// Content that differs from seed to seed.
-fn content(seed: &str, size: u64) -> Vec<u8> {
+pub(super) fn content(seed: &str, size: u64) -> Vec<u8> {
     let block: Vec<u8> = Sha256::digest(seed.as_bytes()).to_vec();
     let size = usize::try_from(size).unwrap();
     block.iter().copied().cycle().take(size).collect()
 }
 
-fn intake_key() -> IntakeKey {
+pub(super) fn intake_key() -> IntakeKey {
     IntakeKey::init_with(|bytes| bytes.fill(7))
 }
 
@@ -1138,6 +1148,7 @@ fn keeper(rules: Rules, card: &Card) -> Keeper {
         .set_up(Settings {
             switches_off: card.switches_off,
             prepares: card.prepares,
+            carries: card.carries,
             ..Settings::default()
         })
         .with_notices(card.notices.clone())

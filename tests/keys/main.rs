@@ -16,4 +16,5 @@ mod prepare;
 mod recover;
 mod secrets;
 mod slots;
+mod sticks;
 mod vfat;

@@ -18,7 +18,7 @@ const MEMORY: &str = "/dev/shm";
 const DRIVE_BYTES: u64 = 64 << 20;
 const STICK_BYTES: u64 = 16 << 20;
 
-fn said(program: &str, arguments: &[&str]) -> Option<String> {
+pub(crate) fn said(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -29,13 +29,17 @@ fn said(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 /// An image that is a block device until it is dropped.
-struct Plugged {
+pub(crate) struct Plugged {
     image: PathBuf,
     node: String,
 }
 
 impl Plugged {
-    fn name(&self) -> &str {
+    pub(crate) fn node(&self) -> String {
+        self.node.clone()
+    }
+
+    pub(crate) fn name(&self) -> &str {
         self.node.trim_start_matches("/dev/")
     }
 }
@@ -46,16 +50,16 @@ impl Drop for Plugged {
     }
 }
 
-struct Place {
+pub(crate) struct Place {
     memory: TempDir,
     folder: TempDir,
     /// Whose the daemon's folders are; `None` for this very user's.
-    uid: Option<rustix::fs::Uid>,
+    pub(crate) uid: Option<rustix::fs::Uid>,
 }
 
 impl Place {
     /// Makes a system without a vault; `None` where there are no loop devices.
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         if !rustix::process::geteuid().is_root() || said("losetup", &["--find"]).is_none() {
             eprintln!("no loop devices, or not root: nothing is prepared");
             return None;
@@ -84,12 +88,12 @@ impl Place {
         Some(place)
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Plugs an image in, of which `make` says what is on it.
-    fn plug(&self, name: &str, bytes: u64, make: impl FnOnce(&Path)) -> Plugged {
+    pub(crate) fn plug(&self, name: &str, bytes: u64, make: impl FnOnce(&Path)) -> Plugged {
         let image = self.memory.path().join(name);
         fs::File::create(&image).unwrap().set_len(bytes).unwrap();
         make(&image);
@@ -148,7 +152,7 @@ impl Drop for Place {
     }
 }
 
-fn ext4(image: &Path) {
+pub(crate) fn ext4(image: &Path) {
     said("mkfs.ext4", &["-q", "-F", image.to_str().unwrap()]).unwrap();
 }
 
@@ -158,7 +162,7 @@ fn ext4_with(image: &Path, name: &str) {
 }
 
 /// Adds a file longer than what a fresh file system uses.
-fn ext4_more(image: &Path, name: &str) {
+pub(crate) fn ext4_more(image: &Path, name: &str) {
     let (folder, name) = name.rsplit_once('/').unwrap_or(("/", name));
     let some = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock");
     let script = image.with_extension("debugfs");
@@ -167,7 +171,7 @@ fn ext4_more(image: &Path, name: &str) {
     said("debugfs", &["-w", "-f", script, image]).unwrap();
 }
 
-fn changed(image: &Path, how: &str) {
+pub(crate) fn changed(image: &Path, how: &str) {
     said("debugfs", &["-w", "-R", how, image.to_str().unwrap()]).unwrap();
 }
 

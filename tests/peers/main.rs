@@ -59,6 +59,7 @@ mod servers;
 mod service;
 mod slots;
 mod socks;
+mod sticks;
 mod storage;
 mod trust;
 mod upgrade;

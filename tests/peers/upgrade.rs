@@ -49,7 +49,8 @@ fn take_back_to_80(home: &Home) {
             "BEGIN;
              DROP TABLE contact_device; DROP TABLE contact_letter;
              DROP TABLE upload; DROP TABLE download; DROP TABLE unread_job;
-             UPDATE job SET bytes = substr(bytes, 1, length(bytes) - 1) WHERE kind = 'intake';
+             UPDATE note SET value = substr(value, 1, length(value) - 1) WHERE name = 'remembered';
+             UPDATE job SET bytes = substr(bytes, 1, length(bytes) - 2) WHERE kind = 'intake';
              UPDATE job SET bytes = substr(bytes, 1, length(bytes) - 1);
              PRAGMA user_version = 80;
              COMMIT;",
@@ -96,6 +97,8 @@ fn killed_anywhere_in_a_migration_the_next_start_goes_on_with_the_same_vault() {
         ("migration 150 kept", 150),
         ("migration 165 made", 150),
         ("migration 165 kept", 165),
+        ("migration 170 made", 165),
+        ("migration 170 kept", 170),
     ];
 
     take_back_to_80(&home);

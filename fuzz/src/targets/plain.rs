@@ -1,6 +1,7 @@
 //! The plain form of commands about kept files, notices and the machine.
 
 use strongroom::keeper::{
+    carry::{Wanted, Wish as CarryWish},
     command::MAX_PICKED,
     contacts::Wish as ContactWish,
     evening::{Home, Request},
@@ -105,6 +106,29 @@ pub(super) fn prepared(wanted: &Request) -> (&'static str, String) {
         Request::Live(Home::Pi) => "prepare pi".to_owned(),
     };
     ("prepare", line)
+}
+
+/// Writes the line that a wish about files on a stick is read from.
+pub(super) fn carried(wish: &CarryWish) -> (&'static str, String) {
+    let named = |word: &str, name: &Option<String>| {
+        let named = name.iter().map(|it| format!(" {word} {it}"));
+        named.collect::<String>()
+    };
+    match wish {
+        CarryWish::Export { what, onto } => {
+            let what = match what {
+                // A line that begins with quotes names no numbers.
+                Wanted::Like(filter) => format!(" \"\"{}", filter.plain()),
+                Wanted::These(picks) => {
+                    let picks = super::plain_picks(picks);
+                    let mark = if picks.starts_with(" last") { "" } else { "#" };
+                    format!(" {mark}{}", picks.trim_start())
+                }
+            };
+            ("export", format!("export{what}{}", named("onto", onto)))
+        }
+        CarryWish::Import { from } => ("import", format!("import{}", named("from", from))),
+    }
 }
 
 /// Writes the line that a wish about other people is read from.

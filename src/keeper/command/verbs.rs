@@ -1,8 +1,8 @@
 //! The words that commands begin with.
 
 use super::{
-    Command, Context, NotACommand, album, alone, checks, contacts, devices, evening, files, help,
-    keeping, keys, machine, notices, pictures,
+    Command, Context, NotACommand, album, alone, carry, checks, contacts, devices, evening, files,
+    help, keeping, keys, machine, notices, pictures,
 };
 use crate::keeper::{contacts::Wish, evening::Request, keeping::Keeping, machine::Errand};
 
@@ -64,6 +64,8 @@ pub const VERBS: &[Verb] = &[
     verb("eject", &[], |rest, _| machine::eject(rest)),
     verb("drives", &["disks", "sticks"], |rest, _| alone("drives", rest, Command::Prepare(Request::Look))),
     verb("prepare", &[], |rest, _| evening::prepare(rest)),
+    verb("export", &[], carry::export),
+    verb("import", &[], |rest, _| carry::import(rest)),
     verb("restart", &["reboot"], |rest, _| alone("restart", rest, Command::Machine(Errand::Restart))),
     verb("off", &["poweroff", "shutdown"], |rest, _| alone("off", rest, Command::Machine(Errand::Off))),
 ];

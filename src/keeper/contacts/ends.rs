@@ -19,6 +19,7 @@ impl Keeper {
             | Task::Keep(_)
             | Task::Errand(_)
             | Task::Prepare(_)
+            | Task::Carry(_)
             | Task::Vouch { .. }
             | Task::Revoke { .. } => false,
         });

@@ -192,6 +192,7 @@ impl Asked {
             | Command::Notices(_)
             | Command::Machine(_)
             | Command::Prepare(_)
+            | Command::Carry(_)
             | Command::Verify(_)
             | Command::Devices
             | Command::Fingerprints

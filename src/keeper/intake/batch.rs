@@ -175,7 +175,7 @@ impl Intakes {
         let starts = self.online && !self.halted && is_first_try && !intake.is_ahead();
         let is_busy = self.fetching.contains(&intake.job)
             || self.indexing.contains(&intake.job) && intake.stage != Stage::Waiting;
-        let is_told = intake.held.is_none() && intake.client.is_none();
+        let is_told = intake.held.is_none() && intake.client.is_none() && intake.stick.is_none();
         is_told && (is_busy || starts) && !self.expired.contains(&intake.job)
     }
 

@@ -49,6 +49,8 @@ pub struct Intake {
     pub client: Option<RequestId>,
     /// What a later message names that brings sources for it, until it is sealed.
     pub shared: Option<SharedAs>,
+    /// BLAKE3 of its content, where it came from a stick.
+    pub stick: Option<[u8; 32]>,
 }
 
 /// How far an intake has come, as far as it is durable.
@@ -104,6 +106,7 @@ impl Intake {
             labels: Labels::default(),
             client: None,
             shared: None,
+            stick: None,
         }
     }
 

@@ -7,6 +7,7 @@ use chrono::DateTime;
 use super::{DeliveryFailure, Facts, IntakeFailure, Line, OpenFailure, Reply, WayIn};
 
 mod arrivals;
+mod carry;
 mod client;
 mod contacts;
 mod custody;
@@ -57,8 +58,7 @@ impl Reply {
             Self::AlreadyKept { name, number } => {
                 format!("✅ {} is already kept as #{number}.", show(name))
             }
-            Self::Kept { waiting: 1 } => "Kept. 1 file waits for the key.".to_owned(),
-            Self::Kept { waiting } => format!("Kept. {waiting} files wait for the key."),
+            Self::Kept { waiting } => kept(*waiting),
             Self::Opened { adopted, doubles } => opened(adopted, *doubles),
             Self::NotOpened(why) => not_opened(*why),
             Self::LockedByRemoval => {
@@ -116,11 +116,19 @@ impl Reply {
             Self::Notice(reply) => reply.text(),
             Self::Machine(reply) => reply.text(),
             Self::Evening(reply) => reply.text(),
+            Self::Carry(reply) => reply.text(),
             Self::Contact(reply) => reply.text(),
             Self::Picture(reply) => reply.text(),
             Self::Verify(reply) => reply.text(),
             Self::Client(reply) => reply.text(),
         }
+    }
+}
+
+fn kept(waiting: u64) -> String {
+    match waiting {
+        1 => "Kept. 1 file waits for the key.".to_owned(),
+        waiting => format!("Kept. {waiting} files wait for the key."),
     }
 }
 

@@ -25,6 +25,7 @@ const SYSTEM: &str = "/var/lib/strongroom";
 const VAULT: &str = "/srv/strongroom/vault";
 const KEY: &str = "/media/strongroom-key";
 const RUN: &str = "/run/strongroom";
+const STICKS: &str = "/run/strongroom-sticks";
 const LAMP: &str = "/run/strongroom-lamp";
 
 /// Where settings and state are, in this tree.
@@ -125,6 +126,7 @@ pub(super) fn settings(places: &Places, wishes: &Wishes) -> anyhow::Result<Plann
             commands: Commands {
                 lamp: Some(LAMP.into()),
                 requests: Some(RUN.into()),
+                sticks: Some(STICKS.into()),
             },
         },
     };

@@ -60,6 +60,10 @@ pub(super) struct Drive {
     pub(super) disk: String,
     /// The node of its one file system, or of the whole disk where it has none.
     pub(super) node: PathBuf,
+    /// What it holds, also where nothing can be written to it.
+    pub(super) inside: Holds,
+    /// Whether nothing can be written to it.
+    pub(super) is_read_only: bool,
     held: Rc<Held>,
 }
 
@@ -208,9 +212,11 @@ fn look_at(disk: &str, mounted: &str) -> io::Result<Option<Drive>> {
             (Some(kind), holds)
         }
     };
-    let holds = match read(&folder.join("ro")).as_str() {
-        "0" => holds,
-        _ => Holds::Something,
+    let inside = holds.clone();
+    let is_read_only = read(&folder.join("ro")) != "0";
+    let holds = match is_read_only {
+        false => holds,
+        true => Holds::Something,
     };
     let model = model(&folder, disk);
     Ok(Some(Drive {
@@ -224,6 +230,8 @@ fn look_at(disk: &str, mounted: &str) -> io::Result<Option<Drive>> {
         },
         disk: disk.to_owned(),
         node,
+        inside,
+        is_read_only,
         held: Rc::new(held),
     }))
 }
@@ -318,6 +326,15 @@ pub(super) fn uuid(node: &Path) -> io::Result<Option<String>> {
     Ok((!text.is_empty() && is_plain).then_some(text))
 }
 
+/// Returns the label of a node's file system; empty for none.
+pub(super) fn label(node: &Path) -> io::Result<String> {
+    let output = Command::new("blkid")
+        .args(["--probe", "--match-tag", "LABEL", "--output", "value"])
+        .arg(node)
+        .output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
 /// Looks what is in the top folder of a file system. What cannot be looked into holds something.
 fn look_inside(device: &File, node: &Path, kind: &str) -> Holds {
     let Some((_, words)) = LOOKED_INTO.iter().find(|(it, _)| *it == kind) else {
@@ -337,6 +354,8 @@ fn look_inside(device: &File, node: &Path, kind: &str) -> Holds {
 fn mount(device: &Path, kind: &str, words: &[&str]) -> Result<OwnedFd, Errno> {
     let system = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&system, "source", device)?;
+    // Whoever made an ext4 may have asked for a kernel panic at the first error. ext4(5)
+    fsconfig_set_string(&system, "errors", "remount-ro")?;
     for word in words {
         fsconfig_set_flag(&system, *word)?;
     }
@@ -402,7 +421,7 @@ fn little(folder: &OwnedFd) -> Result<Option<u64>, Errno> {
     Ok(Some(names.len() as u64))
 }
 
-fn names(folder: &OwnedFd) -> Result<Vec<String>, Errno> {
+pub(super) fn names(folder: &OwnedFd) -> Result<Vec<String>, Errno> {
     let mut found = Vec::new();
     for entry in Dir::read_from(folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();

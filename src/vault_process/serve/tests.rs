@@ -56,7 +56,12 @@ impl Scene {
                 intake_key: Some(intake_key()),
                 waiting: Vec::new(),
             };
-            let sockets = (its_control, its_data, decoders);
+            let sockets = (
+                its_control,
+                its_data,
+                decoders,
+                UnixStream::pair().unwrap().1,
+            );
             work(sockets, mouth, (vault, index), proofs, crate::clock::now)
         });
         Self {

@@ -8,6 +8,7 @@ use super::show;
 pub(super) const HELP: &str = "Share a photo or file here and I keep it.\n\
      See: list, next, find photos june 2025 rome, info 7, albums, tags, sheet\n\
      Get back: get 7, get 7 9-12, get last 3, get 7 small\n\
+     By a stick: export album Rome, import\n\
      To others: send 7 to bob@example.org, contacts, forget bob@example.org\n\
      Albums: album Norway, album off\n\
      Keep in order: rename, move, tag, note, delete 7, undo, trash, restore 7\n\
@@ -198,7 +199,8 @@ const TOPICS: &[(&str, &str)] = &[
     ),
     (
         "eject",
-        "\"eject\" lets go of the data drive so that it can be pulled, \"eject off\" uses it again.",
+        "\"eject\" lets go of the data drive so that it can be pulled, \"eject off\" uses it again. While \
+         I write onto a stick or read one, it ends that and lets go of the stick.",
     ),
     (
         "drives",
@@ -209,6 +211,17 @@ const TOPICS: &[(&str, &str)] = &[
         "\"prepare T7 SanDisk\" makes the empty drive T7 a vault, and the stick SanDisk its key, after a \
          number is sent back. \"prepare spare Kingston\" makes a second key. \"prepare drawer\" or \
          \"prepare pi\" says where the key lives.",
+    ),
+    (
+        "export",
+        "\"export album Rome\" writes files onto a USB stick that you plug into the Pi, after a number is \
+         sent back; it takes what find takes, numbers like 7-12, or \"all\". They are not encrypted \
+         there. With two sticks in: \"export all onto SanDisk\".",
+    ),
+    (
+        "import",
+        "\"import\" takes in all files of a USB stick or a camera's card that you plug into the Pi, after a \
+         number is sent back. Nothing on it is changed. With two in: \"import from SanDisk\".",
     ),
     (
         "restart",
