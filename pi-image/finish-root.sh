@@ -36,6 +36,9 @@ ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 : > /etc/machine-id
 rm -f /var/lib/dbus/machine-id /etc/ssh/ssh_host_* /var/lib/systemd/random-seed
 
+# The image is written in one go, an update is not: dpkg flushes what it unpacks.
+sed -i '/^force-unsafe-io$/d' /etc/dpkg/dpkg.cfg.d/*
+
 # Where updates come from, whatever mirror this was made with.
 rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*
 cat > /etc/apt/sources.list.d/debian.sources << 'SOURCES'

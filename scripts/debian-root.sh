@@ -38,7 +38,7 @@ else
     mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Label: Debian' \
         2> /dev/null | head -1)}
     apart debootstrap --variant=minbase --cache-dir="$roots/cache" \
-        --include=systemd,systemd-sysv,udev,dbus,kmod,ca-certificates \
+        --include=systemd,systemd-sysv,udev,dbus,kmod,ca-certificates,e2fsprogs,mount \
         "$release" "$root" "${mirror:-http://deb.debian.org/debian}"
 fi
 touch "$root/.made"

@@ -52,8 +52,8 @@ for cut in $(seq $cuts); do
     quietly dpkg --install /tmp/older.deb
     old=$(sha256sum < /usr/bin/strongroom)
     [ "$old" != "$new" ] || fail "the older program is the newer one"
-    timeout --signal=KILL "$(awk "BEGIN { print $took * $cut / ($cuts + 1) }")" \
-        dpkg --install /tmp/now.deb > /dev/null 2>&1 || true
+    { timeout --signal=KILL "$(awk "BEGIN { print $took * $cut / ($cuts + 1) }")" \
+        dpkg --install /tmp/now.deb > /dev/null; } 2> /dev/null || true
     found=$(sha256sum < /usr/bin/strongroom)
     [ "$found" = "$old" ] || [ "$found" = "$new" ] || fail "cut off, the program is neither old nor new"
     strongroom --version > /dev/null || fail "cut off, the program does not start"

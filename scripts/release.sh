@@ -118,7 +118,7 @@ NOTES
     cat << NOTES
 
 Whoever builds commit $(git rev-parse HEAD) with \`scripts/release.sh\` and
-$(rustc --version | sed 's/ (.*//') on the same Debian gets the same packages, bit for bit.
+$(rustc --version | sed 's/ (.*//') on the same Debian can compare the packages byte for byte.
 NOTES
 }
 

@@ -22,6 +22,7 @@ mod migrating;
 mod omemo_store;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod uploads;
 
 pub use contacts::{ContactDevice, ContactLetter};
@@ -294,32 +295,6 @@ impl Step<'_> {
             .prepare_cached("SELECT bytes FROM job WHERE kind = ?1 ORDER BY id")?;
         let rows = rows.query_map([kind.name()], |row| row.get::<_, Vec<u8>>(0))?;
         rows.map(|bytes| read(&Zeroizing::new(bytes?))).collect()
-    }
-
-    /// Closes all jobs of a kind that are not a `T`, as another version of the program may have left
-    /// them; returns how many.
-    ///
-    /// # Errors
-    ///
-    /// The database's.
-    pub fn close_unread_jobs<T: DeserializeOwned>(&self, kind: JobKind) -> Result<u32, StateError> {
-        let mut rows = self
-            .transaction
-            .prepare_cached("SELECT id, bytes FROM job WHERE kind = ?1")?;
-        let rows = rows.query_map([kind.name()], |row| {
-            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?))
-        })?;
-        let mut closed = 0;
-        for row in rows.collect::<Result<Vec<_>, _>>()? {
-            let (id, bytes) = (row.0, Zeroizing::new(row.1));
-            if read::<T>(&bytes).is_err() {
-                self.transaction
-                    .prepare_cached("DELETE FROM job WHERE id = ?1")?
-                    .execute([id])?;
-                closed += 1;
-            }
-        }
-        Ok(closed)
     }
 
     /// Forgets a job. What it held is overwritten (`secure_delete`).

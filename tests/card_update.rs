@@ -54,6 +54,10 @@ impl Version {
             ((*initrd).to_owned(), text("initrd")),
             ("bcm2711-rpi-4-b.dtb".to_owned(), text("tree")),
             ("overlays/one.dtbo".to_owned(), text("overlay")),
+            ("fixup.dat".to_owned(), text("firmware's half")),
+            ("start.elf".to_owned(), text("firmware")),
+            ("fixup4.dat".to_owned(), text("firmware's half")),
+            ("start4.elf".to_owned(), text("firmware")),
             ("cmdline.txt".to_owned(), format!("root=/dev/{release}\n")),
             (
                 "config.txt".to_owned(),
@@ -139,6 +143,16 @@ impl Card {
         })
     }
 
+    /// Counts the pairs of the Pi's own firmware that are not of one version.
+    fn mixed_pairs(&self) -> usize {
+        let live = self.at("live");
+        let is_new = |name| self.new.has(&live, name);
+        [("start.elf", "fixup.dat"), ("start4.elf", "fixup4.dat")]
+            .into_iter()
+            .filter(|(start, fixup)| is_new(start) != is_new(fixup))
+            .count()
+    }
+
     /// Cuts a script off at each of its tools in turn; returns how many there were, and after how
     /// many the Pi would not start.
     fn cut_everywhere(&self, script: &[&str]) -> (u32, u32) {
@@ -199,6 +213,34 @@ fn cut_off_anywhere_the_card_starts_and_the_next_run_brings_the_rest() {
         let (_, spoilt) = card.cut_everywhere(&["-ec", copied, "copied"]);
         assert!(spoilt >= 1);
     }
+}
+
+#[test]
+fn the_halves_of_the_firmware_are_renamed_one_right_after_the_other() {
+    let publish = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/pi-image/files/usr/lib/strongroom-image/publish"
+    );
+    let card = Card::new(
+        OLD,
+        Version {
+            release: "7.3.4-2",
+            ..OLD
+        },
+    );
+    let mut mixed = Vec::new();
+    for cut in 1.. {
+        card.begin();
+        let is_through = card.run(&[publish], cut).success();
+        mixed.push(card.mixed_pairs());
+        if is_through {
+            break;
+        }
+    }
+
+    // Between two renames, once for each pair: what nothing here can take away.
+    assert_eq!(mixed.iter().max(), Some(&1), "{mixed:?}");
+    assert_eq!(mixed.iter().sum::<usize>(), 2, "{mixed:?}");
 }
 
 #[test]

@@ -40,6 +40,8 @@ const PAUSES: [Duration; 5] = [
 ];
 /// An announcement without an answer is repeated after this long.
 const REPEAT: Duration = Duration::from_secs(5 * 60);
+/// The same once a line is back that was lost: what was said on it may not have arrived.
+const REPEAT_ON_A_NEW_LINE: Duration = Duration::from_secs(20);
 /// How often it is looked whether something is due.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -189,7 +191,8 @@ impl Sending {
     }
 
     fn begin_next(&mut self) -> anyhow::Result<()> {
-        while self.working < AT_ONCE {
+        // Without a line each would only fail, and wait the longer for it afterwards.
+        while self.talk.online && self.working < AT_ONCE {
             let Some(job) = self.queue.pop_front() else {
                 return Ok(());
             };
@@ -302,7 +305,13 @@ impl Sending {
 
     fn event(&mut self, event: Event) -> anyhow::Result<()> {
         match event {
-            Event::Ready => self.repeat(REPEAT)?,
+            Event::Ready => {
+                for (due, job) in &mut self.again {
+                    (*due, job.tries) = (Instant::now(), 0);
+                }
+                self.look()?;
+                self.repeat(REPEAT_ON_A_NEW_LINE)?;
+            }
             Event::Offline(reason) => log::info!("offline: {reason}"),
             Event::Words(_) => self.moved_at = Instant::now(),
             Event::Answer(id, response) => {

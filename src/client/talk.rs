@@ -56,7 +56,8 @@ pub(super) struct Talk {
     found: mpsc::UnboundedReceiver<Found>,
     settling: Option<AbortHandle>,
     under_way: HashSet<i64>,
-    online: bool,
+    /// Whether there is a stream.
+    pub(super) online: bool,
     /// Whether the new stream was settled.
     pub(super) ready: bool,
     repaired_at: Option<Instant>,

@@ -9,6 +9,8 @@ use crate::lamp::{self, Sign};
 const MAX_BYTES: u64 = 4096;
 /// The exit status of a daemon whose settings or password a person has to mend.
 const TO_BE_MENDED: &str = "78";
+/// What stands in the error of a state that a newer program wrote ([`crate::state::StateError`]).
+const OF_NEWER: &str = "written by a newer Strongroom";
 
 /// What `strongroom trouble` is told.
 #[derive(Debug, clap::Args)]
@@ -48,7 +50,13 @@ pub fn trouble(told: &Trouble, said: impl Read) -> anyhow::Result<()> {
 }
 
 fn words(status: &str, said: &str) -> String {
-    let (happened, next) = if status == TO_BE_MENDED {
+    let (happened, next) = if status == TO_BE_MENDED && said.contains(OF_NEWER) {
+        (
+            "The vault does not start: a newer Strongroom was here before this one. Nothing was changed.",
+            "Put the newer package (strongroom_NEW_arm64.deb) back onto this partition and switch on \
+             again. Settings, password and card are in order: set nothing up anew.",
+        )
+    } else if status == TO_BE_MENDED {
         (
             "The vault does not start: its settings or its password cannot be used.",
             "It does not try again by itself. Put a new strongroom.toml here with what is right, and \
@@ -94,6 +102,21 @@ mod tests {
         assert!(crashed.contains("three times") && crashed.contains("the state could not be read"));
         assert!(refused.contains("password") && refused.contains("a new strongroom.toml"));
         assert!(refused.len() < 5000);
+    }
+
+    #[test]
+    fn after_a_newer_program_the_card_asks_for_that_one_and_not_for_settings() {
+        let refusal = crate::state::StateError::TooNew {
+            found: 900,
+            newest: 1,
+        };
+
+        let newer = words(TO_BE_MENDED, &refusal.to_string());
+        let settings = words(TO_BE_MENDED, "not-authorized");
+
+        assert!(newer.contains("newer package") && newer.contains("Nothing was changed"));
+        assert!(!newer.contains("strongroom.toml") && !newer.contains("password cannot"));
+        assert!(settings.contains("a new strongroom.toml") && !settings.contains("newer"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StateError;
 
 /// Each step that brought the tables to their present form, with the version it leads to.
-pub(super) const MIGRATIONS: [(i64, &str); 11] = [
+pub(super) const MIGRATIONS: [(i64, &str); 12] = [
     (1, include_str!("migrations/001_init.sql")),
     (30, include_str!("migrations/030_intake_mac.sql")),
     (40, include_str!("migrations/040_asker.sql")),
@@ -19,6 +19,7 @@ pub(super) const MIGRATIONS: [(i64, &str); 11] = [
     (100, include_str!("migrations/100_client.sql")),
     (140, include_str!("migrations/140_contacts.sql")),
     (150, include_str!("migrations/150_attached.sql")),
+    (165, include_str!("migrations/165_unread_job.sql")),
     (170, include_str!("migrations/170_sticks.sql")),
 ];
 

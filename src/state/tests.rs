@@ -322,7 +322,7 @@ fn a_device_and_a_job_from_before_there_were_two_namespaces_are_read() {
     state
         .connection
         .execute_batch(
-            "ALTER TABLE prekey DROP COLUMN used; DROP TABLE about; PRAGMA user_version = 30",
+            "ALTER TABLE prekey DROP COLUMN used; DROP TABLE about; DROP TABLE unread_job; PRAGMA user_version = 30",
         )
         .unwrap();
     drop(state);
@@ -367,7 +367,7 @@ fn a_job_from_before_proofs_of_origin_and_descriptions_is_read_without_them() {
     state
         .connection
         .execute_batch(
-            "ALTER TABLE prekey DROP COLUMN used; DROP TABLE about; PRAGMA user_version = 1",
+            "ALTER TABLE prekey DROP COLUMN used; DROP TABLE about; DROP TABLE unread_job; PRAGMA user_version = 1",
         )
         .unwrap();
     drop(state);
@@ -422,7 +422,7 @@ fn what_was_remembered_before_devices_were_is_read_with_none() {
     step.commit().unwrap();
     state
         .connection
-        .execute_batch("DROP TABLE about; PRAGMA user_version = 54")
+        .execute_batch("DROP TABLE about; DROP TABLE unread_job; PRAGMA user_version = 54")
         .unwrap();
     drop(state);
 

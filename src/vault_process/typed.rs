@@ -297,7 +297,9 @@ pub(super) fn told(shut: Option<&Shut>) -> &'static str {
         None => OPEN,
         Some(Shut::WrongKey) => "That opens no slot of this vault: it is wrong, or was revoked.",
         Some(Shut::NoVault) => "There is no vault on the data drive. Check that it is plugged in.",
-        Some(Shut::TooNew) => "The vault was written by a newer Strongroom. Update this one.",
+        Some(Shut::TooNew) => {
+            "The vault was written by a newer Strongroom. Install the newer one again; nothing was changed."
+        }
         Some(Shut::ForeignPublicHalf) => {
             "ALARM: the system card seals files to a key that is not this vault's, so somebody may \
              have changed the card. Set the Pi up anew before you go on."

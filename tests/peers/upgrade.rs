@@ -48,7 +48,7 @@ fn take_back_to_80(home: &Home) {
         .execute_batch(
             "BEGIN;
              DROP TABLE contact_device; DROP TABLE contact_letter;
-             DROP TABLE upload; DROP TABLE download;
+             DROP TABLE upload; DROP TABLE download; DROP TABLE unread_job;
              UPDATE job SET bytes = substr(bytes, 1, length(bytes) - 1) WHERE kind = 'intake';
              UPDATE job SET bytes = substr(bytes, 1, length(bytes) - 1);
              PRAGMA user_version = 80;
@@ -94,6 +94,8 @@ fn killed_anywhere_in_a_migration_the_next_start_goes_on_with_the_same_vault() {
         ("migration 140 kept", 140),
         ("migration 150 made", 140),
         ("migration 150 kept", 150),
+        ("migration 165 made", 150),
+        ("migration 165 kept", 165),
     ];
 
     take_back_to_80(&home);

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
     path::Path,
+    time::Duration,
 };
 
 use omemo::{
@@ -55,6 +56,7 @@ const ADDED: &[(i64, &[Added])] = &[
     (100, &[("job", "bytes", "1", 1)]),
     (140, &[]),
     (150, &[("job", "bytes", "kind = 'intake'", 1)]),
+    (165, &[]),
 ];
 
 /// A state as this version writes it, with jobs of every version among its rows, and a message on
@@ -427,7 +429,7 @@ fn what_is_written_is_what_the_last_version_wrote() {
 }
 
 #[test]
-fn what_does_not_read_is_closed_and_counted_and_the_rest_stays() {
+fn what_does_not_read_is_set_aside_and_counted_and_the_rest_stays() {
     let lived = Lived::new();
     let Lived { mut state, .. } = lived;
     state
@@ -441,8 +443,8 @@ fn what_does_not_read_is_closed_and_counted_and_the_rest_stays() {
     let unreadable = state.begin().unwrap().jobs::<Intake>(JobKind::Intake);
     assert!(unreadable.is_err(), "before, it does not read at all");
 
-    close_unread(&mut state).unwrap();
-    close_unread(&mut state).unwrap();
+    sort_jobs(&mut state, at_day(0)).unwrap();
+    sort_jobs(&mut state, at_day(0)).unwrap();
 
     let step = state.begin().unwrap();
     assert_eq!(step.note(UNREAD).unwrap(), Some((2_u32, 1_u32)));
@@ -457,7 +459,39 @@ fn where_everything_reads_nothing_is_noted() {
     let Lived { mut state, .. } = Lived::new();
     let before = rows(&state);
 
-    close_unread(&mut state).unwrap();
+    sort_jobs(&mut state, at_day(0)).unwrap();
 
     assert_eq!(rows(&state), before);
+}
+
+fn at_day(day: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_800_000_000 + day * 24 * 3600)
+}
+
+#[test]
+fn what_was_set_aside_comes_back_when_it_reads_and_is_forgotten_after_30_days() {
+    for (day, is_back) in [(29, true), (31, false)] {
+        let Lived { mut state, .. } = Lived::new();
+        let before = rows(&state);
+        // A byte more, as a later version writes it.
+        let later = "UPDATE job SET bytes = CAST(bytes || x'00' AS BLOB)";
+        state.connection().execute_batch(later).unwrap();
+        sort_jobs(&mut state, at_day(0)).unwrap();
+        assert!(!rows(&state).keys().any(|key| key.starts_with("job ")));
+        let mended =
+            "UPDATE unread_job SET bytes = CAST(substr(bytes, 1, length(bytes) - 1) AS BLOB)";
+        state.connection().execute_batch(mended).unwrap();
+
+        sort_jobs(&mut state, at_day(day)).unwrap();
+
+        let mut after = rows(&state);
+        after.retain(|key, _| !key.starts_with("note "));
+        let had = before
+            .into_iter()
+            .filter(|(key, _)| !key.starts_with("note "));
+        let had: Rows = had
+            .filter(|(key, _)| is_back || !key.starts_with("job "))
+            .collect();
+        assert_eq!(after, had, "after {day} days");
+    }
 }

@@ -276,7 +276,9 @@ fn not_opened(why: OpenFailure) -> String {
              is plugged in."
         }
         OpenFailure::TooNew => {
-            "This vault was written by a newer Strongroom. Update this one to open it."
+            "This vault was written by a newer Strongroom, so I open nothing and change nothing. \
+             Install the newer one again: put its package onto the card's small partition, or use \
+             apt where you did before."
         }
         OpenFailure::ForeignPublicHalf => {
             "ALARM: the system card seals new files to a key that is not this vault's: somebody may \

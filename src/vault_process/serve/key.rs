@@ -9,7 +9,7 @@ use std::{
 };
 
 use vault::{
-    BlobId, Index, IntakeKey, OpenError, OpenVault, PublicHalf, SlotSecret,
+    BlobId, Index, IndexError, IntakeKey, OpenError, OpenVault, PublicHalf, SlotSecret,
     key::file::KeyFileError, open::custody::Standing,
 };
 use zeroize::Zeroizing;
@@ -127,8 +127,28 @@ pub(super) fn open(
     let waiting: Vec<BlobId> = waiting.iter().copied().map(BlobId::from_bytes).collect();
     let (index, how) = Index::open_leaving(&vault, &waiting, now).map_err(|error| {
         log::error!("the index did not open: {error}");
-        Shut::Trouble
+        shut_by(&error)
     })?;
     log::info!("the index is open ({how:?})");
     Ok((vault, index))
+}
+
+/// Tells why an index keeps the vault shut.
+fn shut_by(error: &IndexError) -> Shut {
+    if matches!(error, IndexError::TooNew) {
+        Shut::TooNew
+    } else {
+        Shut::Trouble
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_of_a_newer_program_is_not_told_as_trouble_with_the_drive() {
+        assert_eq!(shut_by(&IndexError::TooNew), Shut::TooNew);
+        assert_eq!(shut_by(&IndexError::Broken), Shut::Trouble);
+    }
 }
