@@ -8,7 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StateError;
 
 /// Each step that brought the tables to their present form, with the version it leads to.
-pub(super) const MIGRATIONS: [(i64, &str); 11] = [
+pub(super) const MIGRATIONS: [(i64, &str); 12] = [
     (1, include_str!("migrations/001_init.sql")),
     (30, include_str!("migrations/030_intake_mac.sql")),
     (40, include_str!("migrations/040_asker.sql")),

@@ -170,18 +170,17 @@ fn ask_import(
         ));
     }
     if amount.unread > 0 {
-        text.push_str(&format!(" But {}.", unread(amount.unread)));
+        text.push_str(&format!(" I leave out {}.", unread(amount.unread)));
     }
     format!("{text}\n{}", send_back(number, "import"))
 }
 
 /// What cannot be looked into.
 fn unread(count: u64) -> String {
-    let (places, stay) = match count {
-        1 => ("1 folder or name".to_owned(), "stays"),
-        count => (format!("{count} folders or names"), "stay"),
-    };
-    format!("{places} that I may not read, cannot read, or that lie too deep {stay} out")
+    match count {
+        1 => "1 folder or name that I cannot read or that lies too deep".to_owned(),
+        count => format!("{count} folders or names that I cannot read or that lie too deep"),
+    }
 }
 
 /// What was left behind besides what failed.
@@ -198,7 +197,7 @@ fn left_behind(ended: &Ended) -> String {
         text.push_str(&format!(" I left out {}.", files(ended.left_out)));
     }
     if ended.unread > 0 {
-        text.push_str(&format!(" And {}.", unread(ended.unread)));
+        text.push_str(&format!(" I left out {}.", unread(ended.unread)));
     }
     text
 }
@@ -287,7 +286,7 @@ fn imported(name: &str, of: u64, ended: &Ended, tally: &StickTally) -> String {
     match ended.end {
         End::Whole if failed == 0 && ended.is_all(of, kept) => format!("✅ {so_far}.{leave}"),
         End::Whole => format!(
-            "{so_far}.{}{leave} Look at the others with a computer before you empty the stick.",
+            "{so_far}.{}{leave} Look at the rest with a computer before you empty the stick.",
             left_behind(ended)
         ),
         End::Stopped => format!("I ended it: {so_far}.{leave} To go on, {again}"),
