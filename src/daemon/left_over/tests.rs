@@ -57,6 +57,13 @@ const ADDED: &[(i64, &[Added])] = &[
     (140, &[]),
     (150, &[("job", "bytes", "kind = 'intake'", 1)]),
     (165, &[]),
+    (
+        170,
+        &[
+            ("job", "bytes", "kind = 'intake'", 1),
+            ("note", "value", "name = 'remembered'", 1),
+        ],
+    ),
 ];
 
 /// A state as this version writes it, with jobs of every version among its rows, and a message on
@@ -294,6 +301,10 @@ fn intakes() -> Vec<Intake> {
         Intake {
             client: Some(RequestId([9; 16])),
             ..plain(8)
+        },
+        Intake {
+            stick: Some([5; 32]),
+            ..plain(9)
         },
     ]
 }
