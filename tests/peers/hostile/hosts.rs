@@ -14,14 +14,14 @@ enum Fate {
     NotGiven,
     Altered,
     TooLong,
-    /// It is tried again as long as the host says that it has so much.
-    NoRoom,
+    /// No drive would have room for it.
+    TooLarge,
     /// It is tried again, and stored once the host is honest.
     Later,
     Stored,
 }
 
-use Fate::{Altered, Elsewhere, Gone, Later, NoRoom, NotGiven, Stored, TooLong};
+use Fate::{Altered, Elsewhere, Gone, Later, NotGiven, Stored, TooLarge, TooLong};
 
 impl Fate {
     fn words(self, name: &str) -> String {
@@ -40,13 +40,10 @@ impl Fate {
                 "Please send it again.",
             ),
             TooLong => ("more of it came than announced", "Please send it again."),
-            NoRoom => {
-                return format!(
-                    "{name} is not stored yet: there is no room for it on the data drive. Make \
-                     room on the drive, or move the vault to a larger one. I try again by myself \
-                     as long as its server keeps it; you need not send it again."
-                );
-            }
+            TooLarge => (
+                "it is larger than I am set up to take",
+                "Raise max_file_bytes in the vault's settings and send it again.",
+            ),
             Later => {
                 return format!(
                     "{name} is not stored yet: its server does not give it to me now. I keep \
@@ -156,7 +153,7 @@ fn bodies(sealed: &[u8], other: &[u8]) -> Vec<(&'static str, Vec<u8>, Fate)> {
             with(&both, &chunked(sealed)),
             TooLong,
         ),
-        ("announced as 4 EiB", ok(1 << 62, sealed), NoRoom),
+        ("announced as 4 EiB", ok(1 << 62, sealed), TooLarge),
         ("a hotel's page instead", whole(page), Altered),
         ("another file instead", whole(other), Altered),
         ("zeros instead", whole(&vec![0; length]), Altered),
@@ -246,7 +243,7 @@ fn of_every_failing_host_the_owner_reads_why_and_what_may_pass_is_tried_again() 
                 path,
                 honest: sealed,
             }),
-            Gone | Elsewhere | NotGiven | Altered | TooLong | NoRoom => {
+            Gone | Elsewhere | NotGiven | Altered | TooLarge | TooLong => {
                 scene.expect(&fate.words(&file));
                 scene.assert_kept();
                 line(&format!("upload host: {name}\t0/1\t1/1"));
