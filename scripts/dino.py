@@ -27,7 +27,8 @@ class Dino:
                       "LIBGL_ALWAYS_SOFTWARE": "1"}
         os.environ.update(self.place)
         (self.home / "run").mkdir(mode=0o700, parents=True)
-        self.screen = Process(["Xvfb", DISPLAY, "-screen", "0", f"{WIDTH}x{HEIGHT}x24"],
+        # A lock that an earlier run left names a process which is another one here.
+        self.screen = Process(["Xvfb", DISPLAY, "-nolock", "-screen", "0", f"{WIDTH}x{HEIGHT}x24"],
                               stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.until("a screen", lambda: subprocess.run(
             ["xdotool", "getdisplaygeometry"], capture_output=True).returncode == 0)

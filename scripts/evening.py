@@ -16,11 +16,13 @@ from PIL import Image
 
 import alone
 import photos
-from dino import DISPLAY, Dino
+from dino import Dino
 from stage import OWNER, PATIENCE, Failed, Process, Stage, check, run
 
 TERMINAL = ["xterm", "-fa", "DejaVu Sans Mono", "-fs", "9", "-geometry", "116x36+0+0", "-bg", "white",
             "-fg", "black", "-xrm", "xterm*allowSendEvents: true"]
+# Not the one that Dino has later.
+DISPLAY = ":86"
 DRIVE, STICK = 1 << 30, 64 << 20
 
 
@@ -43,7 +45,7 @@ class Screen:
 
     def __init__(self, size):
         os.environ["DISPLAY"] = DISPLAY
-        self.process = Process(["Xvfb", DISPLAY, "-screen", "0", f"{size}x24"],
+        self.process = Process(["Xvfb", DISPLAY, "-nolock", "-screen", "0", f"{size}x24"],
                                stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until("a screen", lambda: subprocess.run(
             ["xdotool", "getdisplaygeometry"], capture_output=True).returncode == 0)
